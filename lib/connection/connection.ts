@@ -1,0 +1,239 @@
+import type { Socket } from 'node:net';
+import type { Settings } from '../options';
+import { writeHead } from './headers';
+import { http2StreamOf, isGone, type ServerReply } from './http';
+import { KeepAlive, type Kept } from './keep-alive';
+import { chooseWriter, type Writer } from './writer';
+
+/** Who holds a connection and hears of its end. */
+export interface ConnectionOwner {
+  /** The response is over, for whatever reason. Called once. */
+  onClose(): void;
+  /** Writing failed; the response has been destroyed. */
+  onWriteError(error: unknown): void;
+}
+
+/** Each state only ever gives way to a later one. */
+enum State {
+  /** Nothing is sent; the response may still become something else. */
+  WAITING,
+  /** The head is out, and frames may follow. */
+  OPEN,
+  /** The last frame is written, and its bytes are on their way. */
+  ENDING,
+  CLOSED,
+}
+
+/**
+ * Frames wait for each other up to this length. With its chunk's length and line ends it stays below 16,384: up to
+ * that size Node hands a write to the kernel from the stack, and above it Node 20 asks for a drain each time.
+ */
+const CHUNK_LENGTH = 15_872;
+
+/** After so much the event loop gets a turn: a generator that never really awaits must not starve the process. */
+const TURN_LENGTH = 65_536;
+
+const KEEP_ALIVE = ': keep-alive\n\n';
+
+/** One client: frames go in, and leave in as few writes as their timing allows. */
+export class Connection implements Kept {
+  writtenAt = 0;
+  readonly #res: ServerReply;
+  readonly #settings: Settings;
+  readonly #owner: ConnectionOwner;
+  readonly #onClose = () => this.#close();
+  #state = State.WAITING;
+  #writer: Writer | undefined;
+  #keepAlive: KeepAlive | undefined;
+  #pending = '';
+  /** How much was written since the event loop had its turn. */
+  #sinceTurn = 0;
+  /** Whether the writer has asked to wait. */
+  #full = false;
+  #onDrain: (() => void) | undefined;
+  #stallTimer: NodeJS.Timeout | undefined;
+  #wake: (() => void) | undefined;
+  /** The socket on which this response is to be the last. */
+  #lastOf: Socket | undefined;
+
+  constructor(res: ServerReply, settings: Settings, owner: ConnectionOwner) {
+    this.#res = res;
+    this.#settings = settings;
+    this.#owner = owner;
+    // The response's, never the request's, which fires early once a POST body is read.
+    res.on('close', this.#onClose);
+  }
+
+  /** Whether the head has been sent, so that errors can no longer become a status. */
+  get opened(): boolean {
+    return this.#state >= State.OPEN;
+  }
+
+  /** Fixes the head, which leaves with the first bytes. Advances state to OPEN. */
+  open(): void {
+    if (this.#state !== State.WAITING) return;
+    writeHead(this.#res, this.#settings);
+    this.#state = State.OPEN;
+    const { keepAliveMs, retryMs } = this.#settings;
+    if (keepAliveMs !== false) {
+      this.#keepAlive = KeepAlive.after(keepAliveMs);
+      this.#keepAlive.add(this);
+    }
+    if (retryMs !== false) this.write(`retry: ${retryMs}\n\n`);
+  }
+
+  /**
+   * Takes a frame, which leaves when the microtask queue has run dry, together with what else became ready.
+   *
+   * @returns whether more may follow at once; if not, wait for {@link Connection.ready}
+   */
+  write(frame: string): boolean {
+    this.open();
+    if (this.#pending === '') process.nextTick(flush, this);
+    this.#pending += frame;
+    if (this.#pending.length >= CHUNK_LENGTH) this.flush();
+    return !this.#full && this.#sinceTurn < TURN_LENGTH;
+  }
+
+  /** Resolves when more may be written, or when the connection is closed. */
+  ready(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#state >= State.ENDING) return resolve();
+      this.#wake = resolve;
+      if (!this.#full) setImmediate(giveWay, this);
+    });
+  }
+
+  /** Writes what is waiting, unless the client has not taken the last yet. */
+  flush(): void {
+    if (this.#pending === '' || this.#full || this.#state !== State.OPEN) return;
+    const frames = this.#pending;
+    this.#pending = '';
+    this.#sinceTurn += frames.length;
+    this.#send(frames);
+  }
+
+  keepAlive(): void {
+    if (this.#pending === '' && !this.#full) this.#send(KEEP_ALIVE);
+  }
+
+  /** Lets the event loop's turn begin. */
+  giveWay(): void {
+    this.#sinceTurn = 0;
+    if (!this.#full) this.#resume();
+  }
+
+  /** Sends the last bytes and ends the response. Advances state to ENDING. */
+  end(frame: string): void {
+    if (this.#state >= State.ENDING) return;
+    try {
+      this.open();
+      this.#state = State.ENDING;
+      this.#keepAlive?.delete(this);
+      const rest = this.#pending + frame;
+      this.#pending = '';
+      // Its last bytes have the stall time-out, too, and no drain is told after the end.
+      if (!this.#full) this.#watchStall();
+      this.#res.end(rest === '' ? undefined : rest);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#resume();
+  }
+
+  /** Has the socket end after the response, so that a closing server need not wait for it. */
+  endSocket(): void {
+    const http2 = http2StreamOf(this.#res);
+    if (http2 !== undefined) return http2.session?.close();
+    // Before the head Node does it by itself, and tells the client.
+    if (this.#state === State.WAITING) this.#res.setHeader('Connection', 'close');
+    else this.#lastOf = this.#res.socket ?? undefined;
+  }
+
+  destroy(): void {
+    if (this.#state !== State.CLOSED) this.#res.destroy();
+  }
+
+  /** Gives the response back untouched, for the error handler. Advances state to CLOSED. */
+  release(): void {
+    this.#state = State.CLOSED;
+    this.#res.off('close', this.#onClose);
+  }
+
+  #send(frames: string): void {
+    if (isGone(this.#res)) return;
+    if (this.#keepAlive !== undefined) this.writtenAt = this.#keepAlive.tick;
+    try {
+      if (!this.#hand(frames)) this.#waitForDrain();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The first bytes take the head with them, so they are Node's to write. */
+  #hand(frames: string): boolean {
+    if (this.#writer !== undefined) return this.#writer.write(frames);
+    const { compress } = this.#settings;
+    const accepted = this.#res.write(frames);
+    if (compress) this.#res.flush?.();
+    this.#writer = chooseWriter(this.#res, compress);
+    return accepted;
+  }
+
+  #waitForDrain(): void {
+    this.#full = true;
+    this.#watchStall();
+    if (this.#onDrain !== undefined) return;
+    // One lasting listener: compression() moves it to its own stream and cannot take it back.
+    this.#onDrain = () => this.#drained();
+    this.#writer?.onDrain(this.#onDrain);
+  }
+
+  #drained(): void {
+    if (!this.#full || this.#state !== State.OPEN) return;
+    this.#full = false;
+    clearTimeout(this.#stallTimer);
+    this.flush();
+    if (!this.#full) this.#resume();
+  }
+
+  #watchStall(): void {
+    const { stallTimeoutMs } = this.#settings;
+    if (stallTimeoutMs === false) return;
+    this.#stallTimer = setTimeout(destroy, stallTimeoutMs, this).unref();
+  }
+
+  #resume(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  #fail(error: unknown): void {
+    this.destroy();
+    this.#owner.onWriteError(error);
+  }
+
+  #close(): void {
+    this.#state = State.CLOSED;
+    this.#pending = '';
+    this.#keepAlive?.delete(this);
+    clearTimeout(this.#stallTimer);
+    this.#res.off('close', this.#onClose);
+    if (this.#onDrain !== undefined) this.#writer?.offDrain(this.#onDrain);
+    this.#lastOf?.destroySoon();
+    this.#resume();
+    this.#owner.onClose();
+  }
+}
+
+function flush(connection: Connection): void {
+  connection.flush();
+}
+
+function giveWay(connection: Connection): void {
+  connection.giveWay();
+}
+
+function destroy(connection: Connection): void {
+  connection.destroy();
+}

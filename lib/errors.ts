@@ -1,0 +1,68 @@
+import { inspect } from 'node:util';
+
+/** Every `code` an {@link SseError} can carry. */
+export type SseErrorCode = 'ERR_SSE_EXPRESS_VERSION' | 'ERR_SSE_FULL' | 'ERR_SSE_NOT_ACCEPTABLE';
+
+/** Every `code` on the `TypeError`s and `RangeError`s that answer a caller's mistake. */
+export type MistakeCode =
+  | 'ERR_SSE_INVALID_DATA'
+  | 'ERR_SSE_INVALID_EVENT'
+  | 'ERR_SSE_INVALID_HANDLER'
+  | 'ERR_SSE_INVALID_OPTION'
+  | 'ERR_SSE_INVALID_SOURCE';
+
+/** What Express's own error handler reads from an error to answer with it. */
+export interface HttpAnswer {
+  /** The response's status code, such as `503`. */
+  status: number;
+  /** Response headers to send with it. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Something went wrong at run time that is nobody's typing mistake: the server is full, the client wants
+ * another format, this Express is too old. Mistakes in a call are `TypeError`s and `RangeError`s instead, with
+ * a `code` of the same form.
+ *
+ * `status`, `statusCode` and `headers` are there when the error has a place in HTTP; Express's and connect's
+ * own error handlers answer with them.
+ *
+ * @example
+ * app.use((err, req, res, next) => {
+ *   if (err instanceof SseError && err.code === 'ERR_SSE_FULL') metrics.full.inc();
+ *   next(err);
+ * });
+ */
+export class SseError extends Error {
+  /** Stable across versions; test this, never the message. */
+  readonly code: SseErrorCode;
+  readonly status: number | undefined;
+  readonly statusCode: number | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+
+  constructor(code: SseErrorCode, message: string, answer?: HttpAnswer) {
+    super(message);
+    this.name = 'SseError';
+    this.code = code;
+    this.status = answer?.status;
+    this.statusCode = answer?.status;
+    this.headers = answer?.headers;
+  }
+}
+
+/** A `TypeError` for a value of the wrong kind. */
+export function wrongType(code: MistakeCode, message: string): TypeError {
+  return Object.assign(new TypeError(message), { code });
+}
+
+/** A `RangeError` for a value of the right kind that is out of bounds. */
+export function outOfRange(code: MistakeCode, message: string): RangeError {
+  return Object.assign(new RangeError(message), { code });
+}
+
+/** How error messages show a value: `0 (number)`, `'soon' (string)`, `null`; bounded in length. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  const shown = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+  return `${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown} (${typeof value})`;
+}

@@ -1,0 +1,147 @@
+import { describe, wrongType } from '../errors';
+
+/** The fields of an event beside its type and data. */
+export interface EventFields {
+  /** Becomes the client's last event ID, which it sends as `Last-Event-ID` when it reconnects. */
+  readonly id?: string | number | bigint;
+  /** The client's reconnection time from now on, in milliseconds. */
+  readonly retry?: number;
+  /** A comment in front of the event; clients ignore it. */
+  readonly comment?: string;
+}
+
+/** The longest id in bytes of UTF-8. It comes back in a request header, of which Node takes 16 KiB in all. */
+export const MAX_ID_BYTES = 4096;
+
+/** The id of the closing event; a client that reconnects with it is done (DESIGN 6). */
+export const END_ID = '~end';
+
+const LINE_END = /[\r\n]/;
+
+/**
+ * One event with its fields, made by {@link event}, or a comment alone, made by {@link comment}.
+ *
+ * This class is the only thing whose properties are read as fields of an event. A plain object with `data`,
+ * `event` or `id` keys is data, so a payload from a user never chooses its own event type or id. Its instances
+ * are frozen.
+ *
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream (9.2.5)
+ */
+export class ServerSentEvent<Data = unknown> {
+  /** The event type, for `addEventListener(type)`; `undefined` for a comment alone. */
+  readonly type: string | undefined;
+  readonly data: Data;
+  readonly id: string | undefined;
+  /** Milliseconds. */
+  readonly retry: number | undefined;
+  readonly comment: string | undefined;
+
+  /** @throws `TypeError` as {@link event} does */
+  constructor(type: string | undefined, data: Data, fields: EventFields = {}) {
+    if (fields === null || typeof fields !== 'object') throw notFields(fields);
+    this.type = type === undefined ? undefined : checkedType(type);
+    this.data = data;
+    this.id = fields.id === undefined ? undefined : checkedId(fields.id);
+    this.retry = fields.retry === undefined ? undefined : checkedRetry(fields.retry);
+    this.comment = fields.comment === undefined ? undefined : checkedComment(fields.comment);
+    Object.freeze(this);
+  }
+}
+
+/**
+ * One event with a type of its own, and perhaps an id, a reconnection time or a comment.
+ *
+ * On an `EventSource` it arrives at `addEventListener(type)`; the type `'message'` arrives at `onmessage`. A type
+ * named `'error'` is allowed, and collides there with the `EventSource`'s own `error` events.
+ *
+ * @param type the event type, one line
+ * @param data a string as it is, anything else through `serialize`; for an event without data pass `''`
+ * @param fields `id`: a string, number or bigint on one line without NUL, at most 4,096 bytes, not beginning
+ *   with `~` · `retry`: whole milliseconds · `comment`: any text
+ * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if a field could not be sent as it is; nothing is repaired silently
+ * @throws `TypeError` `ERR_SSE_INVALID_DATA` if `data` is `undefined`
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation (9.2.6)
+ * @example
+ * yield event('progress', { percent: 10 }, { id: 1 });
+ * yield event('message', 'only an id', { id: 'row-7' });
+ */
+export function event<Data>(type: string, data: Data, fields?: EventFields): ServerSentEvent<Data> {
+  if (typeof type !== 'string') throw notType(type);
+  if (data === undefined) {
+    throw wrongType(
+      'ERR_SSE_INVALID_DATA',
+      `Expected data for the event '${type}', got undefined. Pass '' for an event without data.`,
+    );
+  }
+  return new ServerSentEvent(type, data, fields);
+}
+
+/**
+ * A comment: bytes that every client ignores. It keeps a connection warm, or leaves a note for who reads along
+ * with curl.
+ *
+ * @param text any text; each of its lines becomes a comment line
+ * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if `text` is no string
+ * @example
+ * yield comment('still counting');
+ */
+export function comment(text: string): ServerSentEvent<undefined> {
+  return new ServerSentEvent(undefined, undefined, { comment: checkedComment(text) });
+}
+
+function checkedType(type: string): string {
+  if (typeof type !== 'string') throw notType(type);
+  // Spec 9.2.5: a line end closes the field, so what follows it would be read as further fields or events.
+  if (LINE_END.test(type))
+    throw invalid('type', 'without CR or LF', type, 'Put text of several lines in data.');
+  return type.toWellFormed();
+}
+
+function checkedId(id: string | number | bigint): string {
+  const text = typeof id === 'number' && !Number.isFinite(id) ? undefined : idText(id);
+  if (text === undefined) throw invalid('id', 'a string, a finite number or a bigint', id);
+  // Spec 9.2.6: an id containing NULL is ignored by the client, so it could never be resumed from.
+  if (LINE_END.test(text) || text.includes('\0')) throw invalid('id', 'without CR, LF or NUL', id);
+  if (text.startsWith('~')) {
+    throw invalid('id', "not to begin with '~'", id, 'Such ids are reserved for the end of a stream.');
+  }
+  // A UTF-16 code unit is at most three bytes of UTF-8.
+  if (text.length * 3 > MAX_ID_BYTES && Buffer.byteLength(text) > MAX_ID_BYTES) {
+    throw invalid('id', `of at most ${MAX_ID_BYTES} bytes`, id, 'It comes back in a request header.');
+  }
+  return text.toWellFormed();
+}
+
+function idText(id: unknown): string | undefined {
+  if (typeof id === 'string') return id;
+  return typeof id === 'number' || typeof id === 'bigint' ? String(id) : undefined;
+}
+
+function checkedRetry(retry: number): number {
+  // Spec 9.2.6: a retry field of anything but ASCII digits is ignored by the client.
+  if (!Number.isSafeInteger(retry) || retry < 0) {
+    throw invalid('retry', 'a non-negative integer of milliseconds', retry);
+  }
+  return retry;
+}
+
+function checkedComment(text: string): string {
+  if (typeof text !== 'string') throw invalid('comment', 'a string', text);
+  return text.toWellFormed();
+}
+
+function notType(type: unknown): TypeError {
+  return invalid('type', 'a string', type, "Use 'message' for an event without a type of its own.");
+}
+
+function notFields(fields: unknown): TypeError {
+  return wrongType(
+    'ERR_SSE_INVALID_EVENT',
+    `Expected the fields of an event to be an object like { id, retry, comment }, got ${describe(fields)}.`,
+  );
+}
+
+function invalid(field: string, expected: string, value: unknown, remedy?: string): TypeError {
+  const message = `Expected ${field} of an event to be ${expected}, got ${describe(value)}.`;
+  return wrongType('ERR_SSE_INVALID_EVENT', remedy === undefined ? message : `${message} ${remedy}`);
+}

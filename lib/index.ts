@@ -1,0 +1,7 @@
+export type { SseContext } from './connection/context';
+export { SseError, type SseErrorCode } from './errors';
+export { encode, type Serialize } from './event-stream/encode';
+export { comment, type EventFields, event, ServerSentEvent } from './event-stream/event';
+export type { CloseOptions, SseOptions } from './options';
+export { createSse, type Sse, type SseHandler, type SseMiddleware, type StreamingHandler, sse } from './sse';
+export type { Next } from './stream';

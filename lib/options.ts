@@ -1,0 +1,287 @@
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
+import { describe, outOfRange, wrongType } from './errors';
+import type { Serialize } from './event-stream/encode';
+
+/** How streams behave. Every option may be left out; `undefined` counts as left out; off is `false`. */
+export interface SseOptions {
+  /**
+   * Milliseconds without other bytes after which a comment keeps the connection warm, up to 1/16 of it later.
+   * Below the idle time-out of every proxy on the way. `false` turns it off.
+   * @default 15_000
+   */
+  readonly keepAliveMs?: number | false;
+  /**
+   * The client's reconnection time, in milliseconds, sent once at the beginning of each stream. `false` sends none.
+   * @default not sent; 3_000 with `maxStreams`, whose longer reconnection time must be taken back
+   */
+  readonly retryMs?: number | false;
+  /**
+   * Milliseconds to wait for the first value before the head goes out. Until then a throw still becomes a real
+   * status. `0` does not wait at all, `false` waits for ever.
+   * @default 50
+   */
+  readonly commitAfterMs?: number | false;
+  /**
+   * What a generator's return means to the client: `'stop'` sends the closing event, on which an `EventSource`
+   * stops for good; `'reconnect'` sends nothing, so that it comes again.
+   * @default 'stop'
+   */
+  readonly end?: 'stop' | 'reconnect';
+  /**
+   * Extra response headers, which win over the package's own; not those that frame the body.
+   * @default none
+   */
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
+  /**
+   * Turns data that is not a string into text.
+   * @default JSON.stringify
+   */
+  readonly serialize?: Serialize;
+  /**
+   * Let `compression()` compress the stream; each write is then flushed. Without it the head says `no-transform`.
+   * @default false
+   */
+  readonly compress?: boolean;
+  /**
+   * Hears of an error after the head; what it returns is the client's last value. Nothing of the error itself
+   * reaches the client.
+   * @default none
+   */
+  readonly onError?: (error: unknown, req: IncomingMessage) => unknown;
+  /**
+   * How many streams of this instance may be open when one more asks.
+   * @default Infinity
+   */
+  readonly maxStreams?: number;
+  /**
+   * What one more gets: `'retry'` answers 200 with a reconnection time of 5 to 15 seconds and ends, so that an
+   * `EventSource` comes back; `'refuse'` passes an `SseError` `ERR_SSE_FULL` (503, `Retry-After`) to `next`.
+   * @default 'retry'
+   */
+  readonly whenFull?: 'retry' | 'refuse';
+  /**
+   * Milliseconds after which a stream is ended so that its client reconnects, at a random moment in the last fifth.
+   * `false` never.
+   * @default false
+   */
+  readonly maxDurationMs?: number | false;
+  /**
+   * Milliseconds a client may take to read what was sent before it is disconnected. `false` waits for ever.
+   * @default 60_000
+   */
+  readonly stallTimeoutMs?: number | false;
+  /**
+   * Milliseconds a generator may go on after its client has left before a process warning tells, once per route.
+   * `false` never.
+   * @default 30_000
+   */
+  readonly cleanupWarnMs?: number | false;
+}
+
+/** {@link SseOptions} with every default in place. */
+export interface Settings {
+  readonly keepAliveMs: number | false;
+  readonly retryMs: number | false;
+  readonly commitAfterMs: number | false;
+  readonly end: 'stop' | 'reconnect';
+  readonly headers: ReadonlyArray<readonly [name: string, value: string | number | readonly string[]]>;
+  readonly serialize: Serialize;
+  readonly compress: boolean;
+  readonly onError: SseOptions['onError'] | undefined;
+  readonly maxStreams: number;
+  readonly whenFull: 'retry' | 'refuse';
+  readonly maxDurationMs: number | false;
+  readonly stallTimeoutMs: number | false;
+  readonly cleanupWarnMs: number | false;
+}
+
+/** How `sse.close()` goes about it. */
+export interface CloseOptions {
+  /**
+   * Milliseconds over which the streams are told, each at a random moment, so that the reconnections spread.
+   * @default 1_000
+   */
+  readonly spreadMs?: number;
+  /**
+   * Milliseconds a told generator may go on, to say farewell.
+   * @default 5_000
+   */
+  readonly graceMs?: number;
+}
+
+export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000 } as const;
+
+/** The reconnection time that takes back the longer one of a full server. */
+const RETRY_MS_WITH_LIMIT = 3_000;
+
+/** The longest delay that Node's timers keep; a longer one fires at once. */
+const MAX_DELAY_MS = 2_147_483_647;
+
+type Check = (name: string, value: unknown) => void;
+
+const CHECKS: Readonly<Record<keyof SseOptions, Check>> = {
+  keepAliveMs: delay(1, 'off'),
+  retryMs: delay(0, 'off'),
+  commitAfterMs: delay(0, 'off'),
+  end: oneOf('stop', 'reconnect'),
+  headers: checkHeaders,
+  serialize: ofType('function', 'a function like JSON.stringify'),
+  compress: ofType('boolean', 'true or false'),
+  onError: ofType('function', 'a function (err, req) => value'),
+  maxStreams: checkLimit,
+  whenFull: oneOf('retry', 'refuse'),
+  maxDurationMs: delay(1, 'off'),
+  stallTimeoutMs: delay(1, 'off'),
+  cleanupWarnMs: delay(1, 'off'),
+};
+
+const CLOSE_CHECKS: Readonly<Record<keyof CloseOptions, Check>> = {
+  spreadMs: delay(0, 'on'),
+  graceMs: delay(0, 'on'),
+};
+
+// Framing headers are the connection's; another type would make every EventSource fail.
+const OWN_HEADERS = new Set([
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+]);
+
+/**
+ * The options of each layer, checked once, the later ones winning.
+ *
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` that names the option, the value and the remedy
+ */
+export function resolveOptions(...layers: ReadonlyArray<SseOptions | undefined>): Settings {
+  const given: SseOptions = Object.assign({}, ...layers.map((layer) => checked(layer, CHECKS)));
+  const maxStreams = given.maxStreams ?? Number.POSITIVE_INFINITY;
+  return {
+    keepAliveMs: given.keepAliveMs ?? 15_000,
+    retryMs: given.retryMs ?? (Number.isFinite(maxStreams) && RETRY_MS_WITH_LIMIT),
+    commitAfterMs: given.commitAfterMs ?? 50,
+    end: given.end ?? 'stop',
+    headers: Object.entries(given.headers ?? {}),
+    serialize: given.serialize ?? JSON.stringify,
+    compress: given.compress ?? false,
+    onError: given.onError,
+    maxStreams,
+    whenFull: given.whenFull ?? 'retry',
+    maxDurationMs: given.maxDurationMs ?? false,
+    stallTimeoutMs: given.stallTimeoutMs ?? 60_000,
+    cleanupWarnMs: given.cleanupWarnMs ?? 30_000,
+  };
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveCloseOptions(options: CloseOptions | undefined): Required<CloseOptions> {
+  return { ...CLOSE_DEFAULTS, ...checked(options, CLOSE_CHECKS) };
+}
+
+/** The options that were given, without the `undefined` ones. */
+function checked<Options extends object>(
+  options: Options | undefined,
+  checks: Readonly<Record<string, Check>>,
+): Partial<Options> {
+  if (options === undefined) return {};
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw wrongType('ERR_SSE_INVALID_OPTION', `Expected options to be an object, got ${describe(options)}.`);
+  }
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [name, value] of given) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (check === undefined) throw unknownOption(name, Object.keys(checks));
+    check(name, value);
+  }
+  return Object.fromEntries(given) as Partial<Options>;
+}
+
+function delay(least: number, off: 'off' | 'on'): Check {
+  const positive = least > 0 ? 'a positive integer' : 'a non-negative integer';
+  const expected = off === 'off' ? `${positive} or false` : positive;
+  const remedy = off === 'off' ? ' Use false to turn it off.' : '';
+  return (name, value) => {
+    if (off === 'off' && value === false) return;
+    const message = `Expected ${name} to be ${expected}, got ${describe(value)}.${remedy}`;
+    if (typeof value !== 'number') throw wrongType('ERR_SSE_INVALID_OPTION', message);
+    if (Number.isInteger(value) && value >= least && value <= MAX_DELAY_MS) return;
+    throw outOfRange(
+      'ERR_SSE_INVALID_OPTION',
+      value > MAX_DELAY_MS ? `${message} A timer holds at most ${MAX_DELAY_MS} ms.` : message,
+    );
+  };
+}
+
+function checkLimit(name: string, value: unknown): void {
+  if (value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && Number(value) > 0)) return;
+  const message = `Expected ${name} to be a positive integer or Infinity, got ${describe(value)}.`;
+  if (typeof value === 'number') throw outOfRange('ERR_SSE_INVALID_OPTION', message);
+  throw wrongType('ERR_SSE_INVALID_OPTION', `${message} Use Infinity to turn it off.`);
+}
+
+function oneOf(...choices: readonly string[]): Check {
+  const expected = choices.map((choice) => `'${choice}'`).join(' or ');
+  return (name, value) => {
+    if (typeof value === 'string' && choices.includes(value)) return;
+    throw wrongType('ERR_SSE_INVALID_OPTION', `Expected ${name} to be ${expected}, got ${describe(value)}.`);
+  };
+}
+
+function ofType(type: 'boolean' | 'function', expected: string): Check {
+  return (name, value) => {
+    if (typeof value === type) return;
+    throw wrongType('ERR_SSE_INVALID_OPTION', `Expected ${name} to be ${expected}, got ${describe(value)}.`);
+  };
+}
+
+function checkHeaders(option: string, value: unknown): void {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw wrongType(
+      'ERR_SSE_INVALID_OPTION',
+      `Expected ${option} to be an object of header names and values, got ${describe(value)}.`,
+    );
+  }
+  for (const [name, content] of Object.entries(value)) checkHeader(name, content);
+}
+
+function checkHeader(name: string, content: unknown): void {
+  if (OWN_HEADERS.has(name.toLowerCase())) {
+    throw wrongType(
+      'ERR_SSE_INVALID_OPTION',
+      `Expected headers not to set '${name}', which belongs to the stream itself. Leave it out.`,
+    );
+  }
+  try {
+    validateHeaderName(name);
+    for (const part of Array.isArray(content) ? content : [content]) validateHeaderValue(name, part);
+  } catch (cause) {
+    const message = `Expected headers to be valid in HTTP, got '${name}': ${describe(content)}.`;
+    throw Object.assign(wrongType('ERR_SSE_INVALID_OPTION', message), { cause });
+  }
+}
+
+function unknownOption(name: string, known: readonly string[]): TypeError {
+  const near = known
+    .map((option) => ({ option, distance: distance(name.toLowerCase(), option.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint =
+    near !== undefined && near.distance <= Math.max(2, name.length / 3)
+      ? `Did you mean '${near.option}'?`
+      : `Known options: ${known.join(', ')}.`;
+  return wrongType('ERR_SSE_INVALID_OPTION', `Unknown option '${name}'. ${hint}`);
+}
+
+/** How many letters differ between two words (Levenshtein), one row at a time. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

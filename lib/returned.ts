@@ -1,0 +1,81 @@
+import { tracingChannel } from 'node:diagnostics_channel';
+import type { ServerReply, ServerRequest } from './connection/http';
+import { isAsyncGenerator } from './source';
+import { type Exchange, type Next, report, stream } from './stream';
+
+/** What router 2.3 publishes of each handler it calls (its README, "Tracing"). */
+interface Call {
+  readonly req: RoutedRequest;
+  readonly res: ServerReply;
+  readonly handler: object;
+  /** What the handler returned, or its promise's value. */
+  readonly result?: unknown;
+  /** Only for `router.param()` callbacks. */
+  readonly param?: string;
+}
+
+/** Express keeps the `next` of the router in charge on the request. */
+export type RoutedRequest = ServerRequest & { next?: Next };
+
+/** That what later handlers of this response return is to be streamed, and how. */
+interface Mark {
+  readonly exchange: Omit<Exchange, 'handler' | 'next'>;
+  /** Stands for the router in which the middleware was called. */
+  readonly router: Next | undefined;
+  /** That of an `sse()` further out. */
+  readonly outer: Mark | undefined;
+}
+
+const marks = new WeakMap<object, Mark>();
+const seen = new WeakSet<object>();
+
+// Node holds a channel weakly, so whoever subscribes must hold it.
+const calls = tracingChannel<string, object>('express.router.request');
+let listening = false;
+
+/** Begins to hear what routes return. Nothing is subscribed before the first middleware is made. */
+export function listen(): void {
+  if (listening) return;
+  listening = true;
+  calls.start.subscribe(onStart);
+  calls.end.subscribe(onResult);
+  calls.asyncEnd.subscribe(onResult);
+}
+
+/** Whether this request comes through an Express that publishes. */
+export function isHeard(req: ServerRequest): boolean {
+  return seen.has(req);
+}
+
+/** Has what later handlers of this request return streamed. */
+export function mark(exchange: Mark['exchange']): void {
+  const { req, res } = exchange;
+  marks.set(res, { exchange, router: (req as RoutedRequest).next, outer: marks.get(res) });
+}
+
+function onStart(message: unknown): void {
+  seen.add((message as Call).req);
+}
+
+/** A subscriber must never throw: Node makes that an `uncaughtException`. */
+function onResult(message: unknown): void {
+  const { req, res, handler, result, param } = message as Call;
+  if (result === undefined || param !== undefined || !isAsyncGenerator(result) || res.headersSent) return;
+  const mark = markOf(req, res);
+  if (mark === undefined) return;
+  const exchange = { ...mark.exchange, handler, next: req.next };
+  try {
+    stream(result, exchange);
+  } catch (error) {
+    report(error, exchange);
+  }
+}
+
+/** The nearest `sse()` above the route: the one of the route's own router, or else the last that was passed. */
+function markOf(req: RoutedRequest, res: ServerReply): Mark | undefined {
+  const last = marks.get(res);
+  for (let mark = last; mark !== undefined; mark = mark.outer) {
+    if (mark.router === req.next) return mark;
+  }
+  return last;
+}

@@ -1,0 +1,112 @@
+import { describe, wrongType } from './errors';
+
+/** A source while it is read: an iterator whose `return` takes effect, if need be on what it is waiting for. */
+export type OpenSource = AsyncIterator<unknown, unknown, undefined>;
+
+type Method = (...args: never[]) => unknown;
+
+interface NodeReadable extends AsyncIterable<unknown> {
+  destroy(): unknown;
+  on(event: 'error', listener: () => void): unknown;
+}
+
+/** After so many values yielded in a `finally` it is taken for one that never ends. */
+const MAX_FAREWELLS = 1_000;
+
+/**
+ * Whether `value` is an async generator, by its whole interface. A Node stream, a readline interface or a database
+ * cursor, which a handler may return without wanting it streamed, has only parts of it.
+ */
+export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown, undefined> {
+  return (
+    has(value, Symbol.asyncIterator) && has(value, 'next') && has(value, 'return') && has(value, 'throw')
+  );
+}
+
+/**
+ * Begins to read what a handler returned: any async or sync iterable, a Node Readable, a web ReadableStream.
+ *
+ * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` that names the value and the remedy
+ */
+export function openSource(value: unknown): OpenSource {
+  if (isAsyncGenerator(value)) return value;
+  if (isWebStream(value)) return readWebStream(value);
+  if (isNodeReadable(value)) return readNodeStream(value);
+  if (has(value, Symbol.asyncIterator)) return (value as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+  if (ArrayBuffer.isView(value)) throw notStreamable(value, 'Binary data is no list of events.');
+  if (has(value, Symbol.iterator)) return fromSync(value as unknown as Iterable<unknown>);
+  throw notStreamable(value);
+}
+
+/**
+ * Ends a source before its time. Its `finally` blocks run to their end: what they yield is discarded.
+ *
+ * `next()` and not a second `return()` carries it on, because `return()` at a `yield` inside a `finally` leaves
+ * that very block and skips the rest of it.
+ *
+ * @returns when the source is through, which may be never if it waits for something that does not come
+ */
+export async function closeSource(source: OpenSource): Promise<void> {
+  let step = await source.return?.();
+  for (let farewells = 0; step?.done === false && farewells < MAX_FAREWELLS; farewells++) {
+    step = await source.next();
+  }
+}
+
+/** `yield*` awaits promises among the values, passes `return()` on, and keeps the return value. */
+async function* fromSync(iterable: Iterable<unknown>): AsyncGenerator<unknown, unknown, undefined> {
+  return yield* iterable;
+}
+
+/** Cancels at once, also while a read is pending, for which the stream's own iterator would wait. */
+function readWebStream(stream: ReadableStream<unknown>): OpenSource {
+  const reader = stream.getReader();
+  return {
+    next: () => reader.read() as Promise<IteratorResult<unknown, unknown>>,
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** Destroys the stream at once, also before the first read or while one is pending. */
+function readNodeStream(stream: NodeReadable): OpenSource {
+  const iterator = stream[Symbol.asyncIterator]();
+  let closed = false;
+  return {
+    next: () =>
+      iterator.next().catch((error: unknown) => {
+        // The end of a pending read is what closing was for.
+        if (closed) return { done: true, value: undefined };
+        throw error;
+      }),
+    return: async () => {
+      closed = true;
+      // Opening a file may yet fail, and nobody else listens any more.
+      stream.on('error', () => undefined);
+      stream.destroy();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+function isWebStream(value: unknown): value is ReadableStream<unknown> {
+  return has(value, 'getReader') && has(value, 'cancel');
+}
+
+function isNodeReadable(value: unknown): value is NodeReadable {
+  return has(value, Symbol.asyncIterator) && has(value, 'pipe') && has(value, 'destroy');
+}
+
+function has<Name extends PropertyKey>(value: unknown, name: Name): value is Record<Name, Method> {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false;
+  return typeof (value as Record<Name, unknown>)[name] === 'function';
+}
+
+function notStreamable(value: unknown, why?: string): TypeError {
+  const remedy =
+    'Return an async generator, an iterable or a stream, or answer through res and return nothing.';
+  const message = `Expected the handler to return something to stream, got ${describe(value)}.`;
+  return wrongType('ERR_SSE_INVALID_SOURCE', [message, why, remedy].filter(Boolean).join(' '));
+}

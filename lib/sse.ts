@@ -1,0 +1,190 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { RequestContext, type SseContext } from './connection/context';
+import type { ServerReply, ServerRequest, ServerResponseLike } from './connection/http';
+import { Registry } from './connection/registry';
+import { describe, SseError, wrongType } from './errors';
+import {
+  type CloseOptions,
+  resolveCloseOptions,
+  resolveOptions,
+  type Settings,
+  type SseOptions,
+} from './options';
+import { isHeard, listen, mark } from './returned';
+import { type Exchange, type Next, report, stream } from './stream';
+
+declare global {
+  namespace Express {
+    interface Response {
+      /** The signal and the last event ID of this request's stream; there after `sse()`. */
+      readonly sse: SseContext;
+    }
+  }
+}
+
+/**
+ * A handler whose returned async generator, iterable or stream, or a promise of one, is streamed. It returns
+ * `undefined` if it has answered by itself or called `next`.
+ */
+export type SseHandler<Req, Res> = (req: Req, res: Res & { readonly sse: SseContext }, next: Next) => unknown;
+
+/** What `sse(handler)` returns: a request handler for Express, connect, `node:http` and `node:http2`. */
+export type StreamingHandler<Req, Res> = (req: Req, res: Res, next?: Next) => void;
+
+/** What `sse()` returns: a middleware for `app.use` and `router.use`. */
+export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
+
+export interface Sse {
+  /**
+   * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http`
+   * and `node:http2`.
+   *
+   * The first value is awaited before the head goes out, so that a throw before it becomes a real status through
+   * `next`. When the client leaves, `res.sse.signal` aborts and the generator's `return()` is called at once.
+   *
+   * @param handler returns an async generator, any async or sync iterable, a Node Readable, a web ReadableStream,
+   *   a promise of one, or `undefined` if it has answered by itself
+   * @param options on top of the instance's own
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+   * @example
+   * app.get('/report', sse(async function* (req, res) {
+   *   for await (const row of rows({ signal: res.sse.signal })) yield row;
+   *   return 'done'; // the data of the closing `end` event
+   * }));
+   */
+  <Req extends ServerRequest = IncomingMessage, Res extends ServerResponseLike = ServerResponse>(
+    handler: SseHandler<Req, Res>,
+    options?: SseOptions,
+  ): StreamingHandler<Req, Res>;
+
+  /**
+   * A middleware: what later handlers of an Express app or router return is streamed if it is an async generator.
+   * Everything else is left alone. The nearest `sse()` above a route wins.
+   *
+   * Needs router 2.3, which Express 5.3 brings; on an older one each request fails with `ERR_SSE_EXPRESS_VERSION`.
+   *
+   * @param options on top of the instance's own
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+   * @example
+   * app.use(sse());
+   * app.get('/clock', async function* () {
+   *   yield new Date();
+   * });
+   */
+  (options?: SseOptions): SseMiddleware;
+
+  /**
+   * Ends every open stream of this instance so that its client reconnects, and every later one at once.
+   *
+   * Each is told at a random moment within `spreadMs`: its signal aborts, and it may go on yielding for `graceMs`;
+   * then its response and its socket end.
+   *
+   * @returns a promise that resolves when the last stream is gone; called again, the same promise
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`
+   * @default `{ spreadMs: 1_000, graceMs: 5_000 }`
+   * @example
+   * process.once('SIGTERM', async () => { server.close(); await sse.close(); });
+   */
+  close(options?: CloseOptions): Promise<void>;
+
+  /** How many streams of this instance are open. */
+  readonly size: number;
+}
+
+/**
+ * Another `sse`, independent of the others: with defaults, open streams and limits of its own.
+ *
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+ * @example
+ * const feeds = createSse({ maxStreams: 5_000, maxDurationMs: 15 * 60_000 });
+ */
+export function createSse(defaults?: SseOptions): Sse {
+  resolveOptions(defaults);
+  const registry = new Registry();
+  const instance = (first?: unknown, options?: SseOptions): unknown => {
+    if (typeof first === 'function') {
+      return handlerDoor(first as Handler, resolveOptions(defaults, options), registry);
+    }
+    checkNotHandler(first, options);
+    return middlewareDoor(resolveOptions(defaults, first as SseOptions | undefined), registry);
+  };
+  return Object.defineProperties(instance, {
+    close: { value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) },
+    size: { get: () => registry.size },
+  }) as Sse;
+}
+
+/** The `sse` of everyday use: `createSse()`. */
+export const sse: Sse = createSse();
+
+type Handler = (req: ServerRequest, res: ServerReply, next: Next | undefined) => unknown;
+
+function handlerDoor(handler: Handler, settings: Settings, registry: Registry) {
+  return function streamingHandler(req: ServerRequest, res: ServerReply, next?: Next): void {
+    const exchange = { req, res, next, context: contextOf(req, res), settings, registry, handler };
+    try {
+      const returned = handler(req, res, next);
+      if (!isPromiseLike(returned)) return deliver(returned, exchange);
+      Promise.resolve(returned).then(
+        (value) => deliver(value, exchange),
+        (error: unknown) => report(error, exchange),
+      );
+    } catch (error) {
+      report(error, exchange);
+    }
+  };
+}
+
+function deliver(returned: unknown, exchange: Exchange): void {
+  const { res } = exchange;
+  // Answered by itself: with nothing to return, or as in `return res.status(401).json(…)` and `return file.pipe(res)`.
+  if (returned === undefined || returned === res || res.headersSent) return;
+  stream(returned, exchange);
+}
+
+function middlewareDoor(settings: Settings, registry: Registry) {
+  listen();
+  return function sse(req: ServerRequest, res: ServerReply, next?: Next): void {
+    const context = contextOf(req, res);
+    const exchange = { req, res, context, settings, registry };
+    if (next === undefined || !isHeard(req)) {
+      return report(notPublished(), { ...exchange, next, handler: sse });
+    }
+    mark(exchange);
+    next();
+  };
+}
+
+/** One for each response, whichever doors it passes. */
+function contextOf(req: ServerRequest, res: ServerReply & { sse?: unknown }): RequestContext {
+  if (res.sse instanceof RequestContext) return res.sse;
+  const context = new RequestContext(req, res);
+  res.sse = context;
+  return context;
+}
+
+function notPublished(): SseError {
+  return new SseError(
+    'ERR_SSE_EXPRESS_VERSION',
+    'This Express does not publish what its handlers return, so app.use(sse()) cannot stream it. ' +
+      'Update to Express 5.3 or router 2.3 (npm install express@latest), or wrap the route: app.get(path, sse(handler)).',
+  );
+}
+
+function checkNotHandler(first: unknown, options: unknown): void {
+  const isOptions = first === undefined || (typeof first === 'object' && first !== null);
+  const isSource =
+    isOptions && first !== undefined && (Symbol.asyncIterator in first || Symbol.iterator in first);
+  if (isOptions && !isSource && options === undefined) return;
+  const remedy = isSource
+    ? 'Pass the function that makes it, not what it returns.'
+    : 'Use sse(handler, options) or sse(options).';
+  throw wrongType(
+    'ERR_SSE_INVALID_HANDLER',
+    `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedy}`,
+  );
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}

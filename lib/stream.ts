@@ -1,0 +1,314 @@
+import type { IncomingMessage } from 'node:http';
+import { inspect } from 'node:util';
+import { answerClosing, answerFailure, answerFinished, answerHead, answerLater } from './connection/answer';
+import { Connection, type ConnectionOwner } from './connection/connection';
+import type { RequestContext } from './connection/context';
+import { accepts } from './connection/headers';
+import { isGone, type ServerReply, type ServerRequest } from './connection/http';
+import type { Registry, Retirable } from './connection/registry';
+import { SseError } from './errors';
+import { encode, encodeEnd } from './event-stream/encode';
+import { END_ID } from './event-stream/event';
+import { CLOSE_DEFAULTS, type Settings } from './options';
+import { closeSource, type OpenSource, openSource } from './source';
+
+/** What Express and connect hand to a handler as its third argument. */
+export type Next = (error?: unknown) => void;
+
+/** One request and all that its stream needs to know about it. */
+export interface Exchange {
+  readonly req: ServerRequest;
+  readonly res: ServerReply;
+  /** Missing on plain `node:http`, where nobody else will answer. */
+  readonly next: Next | undefined;
+  readonly context: RequestContext;
+  readonly settings: Settings;
+  readonly registry: Registry;
+  /** Stands for the route: the handler that returned the source. */
+  readonly handler: object;
+}
+
+/** How long the last bytes of a retired stream may take before its socket is destroyed. */
+const LINGER_MS = 1_000;
+
+/** The corridor: from what a handler returned to the end of the response. Never throws, never rejects. */
+export function stream(value: unknown, exchange: Exchange): void {
+  let source: OpenSource | undefined;
+  try {
+    source = openSource(value);
+    if (!isTurnedAway(exchange)) return new Stream(source, exchange).start();
+  } catch (error) {
+    report(error, exchange);
+  }
+  if (source !== undefined) discard(source, exchange, (error) => report(error, exchange));
+}
+
+/** Requests that get another answer than a stream; their generators never start. */
+function isTurnedAway(exchange: Exchange): boolean {
+  const { req, res, context, settings, registry } = exchange;
+  if (isGone(res)) return true;
+  if (settings.end === 'stop' && context.lastEventId === END_ID) {
+    answerFinished(res);
+    return true;
+  }
+  if (!accepts(req)) {
+    report(notAcceptable(req), exchange);
+    return true;
+  }
+  if (req.method === 'HEAD') {
+    answerHead(res, settings);
+    return true;
+  }
+  if (registry.closed) {
+    answerClosing(res, settings);
+    return true;
+  }
+  if (registry.size >= settings.maxStreams) {
+    answerFull(exchange);
+    return true;
+  }
+  return false;
+}
+
+function answerFull(exchange: Exchange): void {
+  const { res, settings, registry } = exchange;
+  // Random, so that those who are turned away together do not come back together.
+  const retryMs = 5_000 + Math.floor(Math.random() * 10_000);
+  if (settings.whenFull === 'retry') return answerLater(res, settings, retryMs);
+  const headers = { 'Retry-After': String(Math.ceil(retryMs / 1_000)) };
+  // Express's own error handler takes the error's headers, others the response's.
+  res.setHeader('Retry-After', headers['Retry-After']);
+  const message = `Cannot open a stream: ${registry.size} are open, and maxStreams is ${settings.maxStreams}.`;
+  report(new SseError('ERR_SSE_FULL', message, { status: 503, headers }), exchange);
+}
+
+function notAcceptable({ headers }: ServerRequest): SseError {
+  const message = `Expected Accept to allow text/event-stream, got '${headers.accept}'. Send Accept: text/event-stream.`;
+  return new SseError('ERR_SSE_NOT_ACCEPTABLE', message, { status: 406 });
+}
+
+/** Each state only ever gives way to a later one. */
+enum State {
+  /** The source is pulled; its values go to the client. */
+  RUNNING,
+  /** Nothing more is pulled; the response has been ended. */
+  ENDING,
+  /** The response is closed, or back in the hands of the error handler. */
+  OVER,
+}
+
+/** One source on its way to one client. */
+class Stream implements ConnectionOwner, Retirable {
+  readonly #source: OpenSource;
+  readonly #exchange: Exchange;
+  readonly #connection: Connection;
+  #state = State.RUNNING;
+  #commitTimer: NodeJS.Timeout | undefined;
+  /** Counts down to the next step of an end in order: told, ended, destroyed. */
+  #retireTimer: NodeJS.Timeout | undefined;
+  /** What the app's error handlers are to hear once the response is over. */
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(source: OpenSource, exchange: Exchange) {
+    this.#source = source;
+    this.#exchange = exchange;
+    this.#connection = new Connection(exchange.res, exchange.settings, this);
+  }
+
+  start(): void {
+    const { registry, settings } = this.#exchange;
+    registry.add(this);
+    if (settings.maxDurationMs !== false) {
+      const ms = settings.maxDurationMs * (0.8 + Math.random() * 0.2);
+      this.#retireTimer = after(ms, () => this.retire(CLOSE_DEFAULTS.graceMs));
+    }
+    if (settings.commitAfterMs === 0) this.#commit();
+    else if (settings.commitAfterMs !== false) {
+      this.#commitTimer = after(settings.commitAfterMs, () => this.#commit());
+    }
+    if (this.#state === State.RUNNING) void this.#run();
+  }
+
+  /** An `await` for each value and nothing else: a promise chain or `for await` would cost one more promise each. */
+  async #run(): Promise<void> {
+    const connection = this.#connection;
+    const { serialize } = this.#exchange.settings;
+    try {
+      for (;;) {
+        const step = await this.#source.next();
+        if (this.#state !== State.RUNNING) return;
+        if (this.#commitTimer !== undefined) this.#stopCommitTimer();
+        if (step.done) return this.#finish(step.value);
+        if (connection.write(encode(step.value, serialize))) continue;
+        await connection.ready();
+        if (this.#state !== State.RUNNING) return;
+      }
+    } catch (error) {
+      this.#onThrow(error);
+    }
+  }
+
+  /** The source has taken too long for its first value: the client learns that the stream is open. */
+  #commit(): void {
+    this.#stopCommitTimer();
+    if (this.#state !== State.RUNNING) return;
+    try {
+      this.#connection.write(': \n\n');
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The source has returned. After its signal has aborted, that is no finish, and the client comes again. */
+  #finish(value: unknown): void {
+    const { context, settings } = this.#exchange;
+    const stops = settings.end === 'stop' && !context.aborted;
+    this.#end(stops ? encodeEnd(value, settings.serialize) : '');
+  }
+
+  #onThrow(error: unknown): void {
+    const aborted = this.#exchange.context.isAbort(error);
+    if (this.#state !== State.RUNNING) return aborted ? undefined : this.#tell(error);
+    if (aborted) this.#end('');
+    else this.#fail(error);
+  }
+
+  /** The source threw, or yielded what cannot be sent. */
+  #fail(error: unknown): void {
+    this.#discard();
+    if (!this.#connection.opened) {
+      this.#leave();
+      this.#connection.release();
+      return report(error, this.#exchange);
+    }
+    this.#failure = { error };
+    this.#end(lastWords(error, this.#exchange));
+  }
+
+  /** Ends the response. Advances state to ENDING. */
+  #end(frame: string): void {
+    this.#state = State.ENDING;
+    this.#stopTimers();
+    if (this.#exchange.context.aborted) {
+      this.#connection.endSocket();
+      this.#retireTimer = after(LINGER_MS, () => this.#connection.destroy());
+    }
+    this.#connection.end(frame);
+  }
+
+  /** Tells the source by its signal to end; it may go on for `graceMs`. */
+  retire(graceMs: number): void {
+    const { context } = this.#exchange;
+    if (this.#state !== State.RUNNING || context.aborted) return;
+    clearTimeout(this.#retireTimer);
+    this.#retireTimer = after(graceMs, () => this.#stop());
+    context.abort();
+  }
+
+  #stop(): void {
+    if (this.#state !== State.RUNNING) return;
+    this.#discard();
+    this.#end('');
+  }
+
+  onWriteError(error: unknown): void {
+    this.#tell(error);
+  }
+
+  /** The response is over: finished, destroyed, or the client has left. Advances state to OVER. */
+  onClose(): void {
+    const left = this.#state === State.RUNNING;
+    this.#leave();
+    if (left) {
+      this.#exchange.context.abort();
+      this.#discard();
+    }
+    if (this.#failure !== undefined) report(this.#failure.error, this.#exchange, true);
+  }
+
+  #leave(): void {
+    this.#state = State.OVER;
+    this.#stopTimers();
+    this.#exchange.registry.delete(this);
+  }
+
+  #discard(): void {
+    discard(this.#source, this.#exchange, (error) => this.#tell(error));
+  }
+
+  /** To the error handlers, but not before the response is over: Express's own destroys the socket. */
+  #tell(error: unknown): void {
+    if (this.#state === State.OVER) report(error, this.#exchange);
+    else this.#failure ??= { error };
+  }
+
+  #stopCommitTimer(): void {
+    clearTimeout(this.#commitTimer);
+    this.#commitTimer = undefined;
+  }
+
+  #stopTimers(): void {
+    this.#stopCommitTimer();
+    clearTimeout(this.#retireTimer);
+  }
+}
+
+/** Ends a source that nobody reads any more, and warns if it does not let go. */
+function discard(source: OpenSource, exchange: Exchange, onError: (error: unknown) => void): void {
+  const { cleanupWarnMs } = exchange.settings;
+  const timer = cleanupWarnMs === false ? undefined : after(cleanupWarnMs, () => warnOfStuck(exchange));
+  closeSource(source)
+    .catch((error: unknown) => exchange.context.isAbort(error) || onError(error))
+    .finally(() => clearTimeout(timer));
+}
+
+/** What `onError` has for the client before the end. */
+function lastWords(error: unknown, { req, settings }: Exchange): string {
+  if (settings.onError === undefined) return '';
+  try {
+    const value = settings.onError(error, req as IncomingMessage);
+    return value === undefined ? '' : encode(value, settings.serialize);
+  } catch (thrown) {
+    warn(thrown);
+    return '';
+  }
+}
+
+/** Hands an error to the app; without a `next`, answers and tells by itself. Never throws. */
+export function report(error: unknown, exchange: Exchange, onErrorKnows = false): void {
+  const { req, res, next, settings } = exchange;
+  try {
+    // Next reads nothing thrown as nothing wrong.
+    if (next !== undefined) return next(error || new Error(`The handler threw ${inspect(error)}.`));
+    if (!res.headersSent && !isGone(res)) answerFailure(res, statusOf(error));
+    if (settings.onError === undefined) warn(error);
+    else if (!onErrorKnows) settings.onError(error, req as IncomingMessage);
+  } catch (thrown) {
+    warn(thrown);
+  }
+}
+
+function statusOf(error: unknown): number {
+  const status = error instanceof Object && 'status' in error ? Number(error.status) : 500;
+  return status >= 400 && status < 600 ? status : 500;
+}
+
+const warnedOf = new WeakSet<object>();
+
+function warnOfStuck({ req, handler }: Exchange): void {
+  if (warnedOf.has(handler)) return;
+  warnedOf.add(handler);
+  const path = ('originalUrl' in req ? String(req.originalUrl) : req.url)?.split('?', 1)[0];
+  process.emitWarning(
+    `The generator of ${req.method} ${path} goes on although its client has left. Pass res.sse.signal to what it awaits.`,
+    { type: 'SseWarning', code: 'SSE_GENERATOR_OUTLIVES_CLIENT' },
+  );
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
+}
+
+function after(ms: number, callback: () => void): NodeJS.Timeout {
+  return setTimeout(callback, ms).unref();
+}
