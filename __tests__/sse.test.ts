@@ -1,17 +1,424 @@
-import express from 'express';
+import { once } from 'node:events';
+import http, { type RequestListener } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import connect from 'connect';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import express4 from 'express4';
 import request from 'supertest';
-import { sse } from '../lib';
+import { createSse, SseError, sse } from '../lib';
+import { aborted, Gate } from './support/gate';
+import { HandlerServer } from './support/handler';
+import { releaseAll, serve } from './support/serve';
 
-describe('app.use(sse())', () => {
-  it('streams what an async generator route yields', async () => {
-    const app = express().use(sse());
-    app.get('/', async function* () {
-      yield { n: 1 };
-      return 'done';
+afterEach(releaseAll);
+
+const END = 'event: end\nid: ~end\ndata: \n\n';
+
+async function* count() {
+  yield 1;
+  yield 2;
+}
+
+describe('sse(handler) runs on', () => {
+  const streaming = sse(count);
+  const servers: Array<[string, () => RequestListener]> = [
+    ['Express 5', () => express().get('/', streaming)],
+    ['Express 4', () => express4().get('/', streaming)],
+    ['connect', () => connect().use(streaming)],
+    ['node:http', () => streaming],
+  ];
+
+  it.each(servers)('%s', async (_name, make) => {
+    const server = await HandlerServer.start(make());
+
+    const client = await server.open();
+
+    expect(client.status).toBe(200);
+    expect(client.headers['content-type']).toBe('text/event-stream');
+    expect(await client.ended).toBe(`data: 1\n\ndata: 2\n\n${END}`);
+    await server.close();
+  });
+
+  it.each([
+    ['Express 5', () => express().set('env', 'test')],
+    ['Express 4', () => express4().set('env', 'test')],
+    ['connect', () => connect()],
+  ])('%s, where an error before the head becomes its status through next', async (_name, make) => {
+    const failing = sse(async function* () {
+      yield await Promise.reject(Object.assign(new Error('no'), { status: 403 }));
+    });
+    const server = await HandlerServer.start((make() as ReturnType<typeof connect>).use('/', failing));
+    const logged = jest.spyOn(console, 'error').mockImplementation();
+
+    const client = await server.open();
+
+    expect(client.status).toBe(403);
+    await client.ended;
+    await server.close();
+    logged.mockRestore();
+  });
+
+  it('node:http2', async () => {
+    const errors: unknown[] = [];
+    const server = http2.createServer(sse(count, { onError: (error) => errors.push(error) })).listen(0);
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+    const stream = session.request({ ':path': '/' });
+    const [headers] = await once(stream, 'response');
+
+    expect(headers).toMatchObject({ ':status': 200, 'content-type': 'text/event-stream' });
+    expect(headers).not.toHaveProperty('connection');
+    expect(await text(stream)).toBe(`data: 1\n\ndata: 2\n\n${END}`);
+    expect(errors).toEqual([]);
+    session.close();
+    server.close();
+    await once(server, 'close');
+  });
+
+  it('node:http2, where a client that leaves ends the generator', async () => {
+    const done = new Gate();
+    const own = createSse();
+    const server = http2
+      .createServer(
+        own(async function* (_req, res) {
+          try {
+            yield 'open';
+            await aborted(res.sse.signal);
+          } finally {
+            done.open();
+          }
+        }),
+      )
+      .listen(0);
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+    const stream = session.request({ ':path': '/' });
+    await once(stream, 'data');
+    stream.close();
+    await done.promise;
+
+    expect(own.size).toBe(0);
+    session.close();
+    server.close();
+    await once(server, 'close');
+  });
+
+  it('node:http2, where sse.close() ends session and server', async () => {
+    const own = createSse();
+    const server = http2
+      .createServer(
+        own(async function* (_req, res) {
+          yield 'open';
+          await aborted(res.sse.signal);
+        }),
+      )
+      .listen(0);
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const stream = session.request({ ':path': '/' });
+    await once(stream, 'data');
+
+    server.close();
+    await own.close({ spreadMs: 0 });
+
+    stream.resume();
+    await once(server, 'close');
+    expect(session.closed).toBe(true);
+  });
+});
+
+describe('sse(handler) takes', () => {
+  const sources: Array<[string, () => unknown]> = [
+    ['an async generator', () => count()],
+    ['a promise of one', async () => count()],
+    // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
+    ['a thenable of one', () => ({ then: (resolve: (value: unknown) => void) => resolve(count()) })],
+    ['an array', () => [1, 2]],
+    ['a Set of promises', () => new Set([Promise.resolve(1), 2])],
+    ['a Node Readable', () => Readable.from([1, 2])],
+    ['a web ReadableStream', () => Readable.toWeb(Readable.from([1, 2]))],
+    ['an iterator without return()', () => ({ [Symbol.asyncIterator]: () => ({ next: [1, 2].values().next.bind([1, 2].values()) }) })], // biome-ignore format: one line
+  ];
+
+  it.each(sources)('%s', async (_what, make) => {
+    const server = await HandlerServer.start(sse(make));
+
+    const client = await server.open();
+
+    expect(await client.ended).toBe(`data: 1\n\ndata: 2\n\n${END}`);
+    await server.close();
+  });
+
+  it('a stream that never gives anything, and destroys it when the client leaves', async () => {
+    const source = new Readable({ read: () => undefined });
+    const server = await HandlerServer.start(sse(() => source, { commitAfterMs: 0 }));
+
+    const client = await server.open();
+    await client.until(': ');
+    client.leave();
+    await once(source, 'close');
+
+    expect(source.destroyed).toBe(true);
+    await server.close();
+  });
+
+  it.each([
+    ['nothing after it has answered', (_req: Request, res: Response) => void res.json({ a: 1 })],
+    [
+      'nothing before it answers',
+      (_req: Request, res: Response) => void setImmediate(() => res.json({ a: 1 })),
+    ],
+    ['the response that it has sent', (_req: Request, res: Response) => res.json({ a: 1 })],
+    [
+      'the response that it pipes into',
+      (_req: Request, res: Response) => Readable.from(['{"a":1}']).pipe(res),
+    ],
+    ['a generator after it has answered', (_req: Request, res: Response) => res.json({ a: 1 }) && count()],
+    ['nothing after next()', (_req: Request, _res: Response, next: NextFunction) => next()],
+  ])('%s, and leaves it alone', async (_what, handler) => {
+    const app = express().get('/', sse(handler), (_req, res) => void res.json({ a: 1 }));
+
+    const response = await request(app).get('/').expect(200);
+
+    expect(response.text).toBe('{"a":1}');
+  });
+
+  it.each([
+    ['a number', 7],
+    ['a string', 'hello'],
+    ['an object', { data: 1 }],
+    ['null', null],
+    ['bytes', new Uint8Array(2)],
+  ])('no %s, and says so through next', async (_what, value) => {
+    const server = await serve((app) =>
+      app.get(
+        '/',
+        sse(() => value),
+      ),
+    );
+
+    const client = await server.open('/');
+
+    expect(client.status).toBe(500);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_SOURCE' })]);
+    expect(String(server.errors[0])).toMatch(/^TypeError: Expected the handler to return something to stream, got .*Return an async generator/); // biome-ignore format: one line
+  });
+});
+
+describe('sse(handler) without a next', () => {
+  let emitWarning: jest.SpyInstance;
+  beforeEach(() => {
+    emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
+  });
+  afterEach(() => emitWarning.mockRestore());
+
+  it.each([
+    ['throws', () => { throw new Error('secret'); }, 500],
+    ['rejects', () => Promise.reject(new Error('secret')), 500],
+    ['returns a number', () => 7, 500],
+    ['throws with a status', () => { throw Object.assign(new Error('secret'), { status: 404 }); }, 404],
+    ['throws with a nonsense status', () => { throw Object.assign(new Error('secret'), { status: 99 }); }, 500],
+    ['throws in the generator', async function* () { yield await Promise.reject(new Error('secret')); }, 500],
+  ])('makes its status of a handler that %s, without its text, and warns', async (_what, handler, status) => {
+    const server = await HandlerServer.start(sse(handler));
+
+    const client = await server.open();
+
+    expect(client.status).toBe(status);
+    expect(await client.ended).toBe('');
+    expect(emitWarning).toHaveBeenCalledTimes(1);
+    await server.close();
+  }); // biome-ignore format: table
+
+  it('ends the response of one that throws after the head, and tells onError once instead of a warning', async () => {
+    const onError = jest.fn();
+    const handler = async function* () {
+      yield 1;
+      throw new Error('secret');
+    };
+    const server = await HandlerServer.start(sse(handler, { onError }));
+
+    const client = await server.open();
+
+    expect(await client.ended).toBe('data: 1\n\n');
+    expect(onError).toHaveBeenCalledTimes(1);
+    expect(emitWarning).not.toHaveBeenCalled();
+    await server.close();
+  });
+
+  it('survives an onError that throws', async () => {
+    const handler = () => 7;
+    const onError = () => {
+      throw new Error('again');
+    };
+    const server = await HandlerServer.start(sse(handler, { onError }));
+
+    const client = await server.open();
+
+    expect(client.status).toBe(500);
+    expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining('again'), expect.anything());
+    await server.close();
+  });
+});
+
+describe('sse()', () => {
+  it.each([
+    ['null', null, undefined],
+    ['a number', 3, undefined],
+    ['a string', 'x', undefined],
+    ['a generator instead of its function', count(), undefined],
+    ['an array', [1], undefined],
+    ['two sets of options', {}, {}],
+    ['a missing handler', undefined, {}],
+  ])('refuses %s at once', (_what, first, second) => {
+    const untyped = sse as unknown as (...args: unknown[]) => unknown;
+
+    expect(() => untyped(first, second)).toThrow(
+      expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_HANDLER' }),
+    );
+  });
+
+  it('refuses a misspelt option at once, in all three places', () => {
+    const misspelt = { keepAlive: 5 } as object;
+
+    for (const call of [() => sse(misspelt), () => sse(count, misspelt), () => createSse(misspelt)]) {
+      expect(call).toThrow(/Unknown option 'keepAlive'. Did you mean 'keepAliveMs'?/);
+    }
+  });
+
+  it('offers close and size, and no way to change them', () => {
+    expect(sse.size).toBe(0);
+    expect(() => Object.assign(sse, { size: 3 })).toThrow(TypeError);
+    expect(() => Object.assign(sse, { close: null })).toThrow(TypeError);
+  });
+
+  it('keeps a handler out of Express’s error handlers: it takes three arguments', () => {
+    expect(sse((_req, _res, _next) => undefined)).toHaveLength(3);
+  });
+});
+
+describe('createSse()', () => {
+  it('makes instances with defaults, streams and a close() of their own', async () => {
+    const one = createSse({ retryMs: 1 });
+    const two = createSse({ retryMs: 2 });
+    await one.close();
+    const server = await serve((app) => {
+      app.get('/one', one(count));
+      app.get('/two', two(count, { end: 'reconnect' }));
     });
 
-    const response = await request(app).get('/');
+    const first = await server.open('/one');
+    const second = await server.open('/two');
 
-    expect(response.text).toBe('data: {"n":1}\n\nevent: end\nid: ~end\ndata: done\n\n');
+    expect(await first.ended).toBe('');
+    expect(await second.ended).toBe('retry: 2\n\ndata: 1\n\ndata: 2\n\n');
   });
+
+  it('resolves close() at once without streams, and with the same promise again', async () => {
+    const own = createSse();
+
+    const closing = own.close();
+
+    expect(own.close({ spreadMs: 7 })).toBe(closing);
+    await closing;
+  });
+
+  it('counts open streams in size', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield 'open';
+        await aborted(res.sse.signal);
+      });
+    });
+
+    const clients = await Promise.all([server.open('/'), server.open('/'), server.open('/')]);
+
+    expect(server.sse.size).toBe(3);
+    for (const client of clients) client.leave();
+  });
+});
+
+describe('res.sse', () => {
+  it('gives the last event ID, decoded from UTF-8', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield res.sse.lastEventId;
+      });
+    });
+
+    const client = await server.open('/', {
+      headers: { 'Last-Event-ID': Buffer.from('é✓').toString('latin1') },
+    });
+
+    expect(await client.until('✓')).toContain('data: é✓\n\n');
+  });
+
+  it('has an aborted signal for a client that left while the handler was busy', async () => {
+    const seen = new Gate<boolean>();
+    const server = await serve((app) => {
+      app.get('/', async (_req, res) => {
+        await once(res, 'close');
+        seen.open(res.sse.signal.aborted);
+      });
+    });
+
+    const pending = server.send('/');
+    await once(pending, 'socket');
+    while (server.responses.length === 0) await new Promise(setImmediate);
+    pending.destroy();
+
+    expect(await seen.promise).toBe(true);
+  });
+
+  it('does not abort its signal when a stream or another answer has finished', async () => {
+    const signals: AbortSignal[] = [];
+    const server = await serve((app) => {
+      app.get('/json', (_req, res) => {
+        signals.push(res.sse.signal);
+        res.json({});
+      });
+      app.get('/stream', async function* (_req, res) {
+        signals.push(res.sse.signal);
+        yield 1;
+      });
+    });
+
+    for (const path of ['/json', '/stream']) await (await server.open(path)).ended;
+    while (server.responses.some((res) => !res.closed)) await new Promise(setImmediate);
+
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
+  });
+
+  it('makes no AbortController unless asked', async () => {
+    const made = jest.spyOn(globalThis, 'AbortController');
+    const server = await serve((app) => app.get('/', count));
+
+    await (await server.open('/')).ended;
+
+    expect(made).not.toHaveBeenCalled();
+    made.mockRestore();
+  });
+});
+
+it('is an SseError that Express answers with its status, by default', async () => {
+  const app = express().set('env', 'test').use(sse()).get('/', count);
+
+  const response = await request(app).get('/').set('Accept', 'text/html');
+
+  expect(response.status).toBe(406);
+  expect(new SseError('ERR_SSE_FULL', 'x')).toBeInstanceOf(Error);
+});
+
+it('writes nothing to a response on which somebody else called writeHead', async () => {
+  const server = http.createServer(sse((_req, res) => {
+    res.writeHead(200, { 'Content-Type': 'text/plain' });
+    setImmediate(() => res.end('mine'));
+    return count();
+  })).listen(0); // biome-ignore format: short
+  const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  expect(await response.text()).toBe('mine');
+  server.closeAllConnections();
+  server.close();
 });

@@ -41,8 +41,9 @@ export function openSource(value: unknown): OpenSource {
 /**
  * Ends a source before its time. Its `finally` blocks run to their end: what they yield is discarded.
  *
- * `next()` and not a second `return()` carries it on, because `return()` at a `yield` inside a `finally` leaves
- * that very block and skips the rest of it.
+ * `next()` and not a second `return()` carries on from a `yield` inside a `finally`: `return()` there leaves that
+ * very block and skips the rest of it (measured). For the same reason nothing can save the rest
+ * of a `finally` that a generator reaches by itself while this `return()` is waiting; only the blocks around it run.
  *
  * @returns when the source is through, which may be never if it waits for something that does not come
  */

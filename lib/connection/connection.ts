@@ -30,8 +30,8 @@ enum State {
  */
 const CHUNK_LENGTH = 15_872;
 
-/** After so much the event loop gets a turn: a generator that never really awaits must not starve the process. */
-const TURN_LENGTH = 65_536;
+/** After so much, about 64 KiB, the event loop gets a turn: a generator that never really awaits must not starve the process. */
+const TURN_LENGTH = 4 * CHUNK_LENGTH;
 
 const KEEP_ALIVE = ': keep-alive\n\n';
 
@@ -174,9 +174,9 @@ export class Connection implements Kept {
   #hand(frames: string): boolean {
     if (this.#writer !== undefined) return this.#writer.write(frames);
     const { compress } = this.#settings;
+    this.#writer = chooseWriter(this.#res, compress);
     const accepted = this.#res.write(frames);
     if (compress) this.#res.flush?.();
-    this.#writer = chooseWriter(this.#res, compress);
     return accepted;
   }
 

@@ -63,7 +63,7 @@ export class RequestContext implements SseContext {
       controller.abort();
       return controller;
     }
-    const onClose = () => {
+    const onClose = (): void => {
       this.#res.off('close', onClose);
       // A response that was ended is over, but nobody left.
       if (!this.#res.writableEnded) this.abort();

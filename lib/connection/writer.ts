@@ -67,7 +67,7 @@ class ChunkWriter implements Writer {
 
 const NATIVE_WRITE = OutgoingMessage.prototype.write;
 
-/** Chooses the way for a response whose head and first bytes are written. */
+/** Chooses the way for a response whose head is fixed, before its first bytes. */
 export function chooseWriter(res: ServerReply, compress: boolean): Writer {
   const socket = chunkSocketOf(res);
   return socket === undefined ? new ResponseWriter(res, compress) : new ChunkWriter(socket);
@@ -76,7 +76,7 @@ export function chooseWriter(res: ServerReply, compress: boolean): Writer {
 /** The socket, if chunks written to it directly are the same as `res.write`. */
 function chunkSocketOf(res: ServerReply): Socket | undefined {
   if (!(res instanceof ServerResponse)) return undefined;
-  // Compression and other middleware wrap `write`; HTTP/1.0 has no chunks; a corked response holds bytes back.
+  // Compression and other middleware wrap `write`; HTTP/1.0 has no chunks; a response that somebody corked holds bytes back.
   if (res.write !== NATIVE_WRITE || !res.chunkedEncoding || res.writableCorked > 0) return undefined;
   // A pipelined response has no socket before the one in front of it is through.
   return res.socket ?? undefined;

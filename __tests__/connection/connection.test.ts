@@ -1,0 +1,376 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { createBrotliDecompress, createGunzip } from 'node:zlib';
+import compression from 'compression';
+import type { Express, RequestHandler } from 'express';
+import { sse } from '../../lib';
+import { aborted, Gate } from '../support/gate';
+import { HandlerServer } from '../support/handler';
+import { releaseAll, serve } from '../support/serve';
+import { get, Wire } from '../support/wire';
+
+afterEach(releaseAll);
+
+const END = 'event: end\nid: ~end\ndata: \n\n';
+const END_CHUNK = `1c\r\n${END}\r\n0\r\n\r\n`;
+
+type Generator = () => AsyncGenerator<unknown, unknown, undefined>;
+
+/** What a bare socket receives of a stream. */
+async function wireOf(generator: Generator, request = get()): Promise<Wire> {
+  const server = await HandlerServer.start(sse(generator));
+  const wire = await Wire.open(server.port, request);
+  await wire.ended();
+  await server.close();
+  return wire;
+}
+
+/** A middleware that has every `res.write` pass through `see`. */
+function wrappedWrite(see: (text: string) => void): RequestHandler {
+  return (_req, res, next) => {
+    const { write } = res;
+    res.write = ((text: string) => {
+      see(text);
+      return write.call(res, text, 'utf8');
+    }) as ServerResponse['write'];
+    next();
+  };
+}
+
+function route(generator: Generator): (app: Express) => void {
+  return (app) => app.get('/', generator);
+}
+
+async function* oneTwo() {
+  yield 'one';
+  await setImmediate();
+  yield 'two';
+  await setImmediate();
+}
+
+describe('bytes on the wire', () => {
+  it('are HTTP chunks of frames, the same before and after the first write', async () => {
+    const wire = await wireOf(async function* () {
+      yield* oneTwo();
+      yield 'drei ü ✓ 🚀';
+      await setImmediate();
+    });
+
+    const chunks = ['b\r\ndata: one\n\n\r\n', 'b\r\ndata: two\n\n\r\n', '18\r\ndata: drei ü ✓ 🚀\n\n\r\n'];
+    expect(wire.body).toBe(chunks.join('') + END_CHUNK);
+  });
+
+  it('have no chunks on HTTP/1.0', async () => {
+    const wire = await wireOf(oneTwo, get('/', '', '1.0'));
+
+    expect(wire.body).toBe(`data: one\n\ndata: two\n\n${END}`);
+  });
+
+  it('of a pipelined response wait for the one in front of it', async () => {
+    const server = await HandlerServer.start(
+      sse(async function* (req) {
+        for (let i = 0; i < 3; i++) {
+          await sleep(req.url === '/first' ? 10 : 1);
+          yield `${req.url} ${i}`;
+        }
+      }),
+    );
+
+    const wire = await Wire.open(server.port, get('/first', '') + get('/second'));
+    const order = [...(await wire.ended()).matchAll(/data: (\/\w+ \d)/g)].map(([, data]) => data);
+
+    expect(order).toEqual(['/first 0', '/first 1', '/first 2', '/second 0', '/second 1', '/second 2']);
+    await server.close();
+  });
+
+  it('pass through a wrapped write, each of them', async () => {
+    const texts: string[] = [];
+    const server = await serve(route(oneTwo), { outermost: [wrappedWrite((text) => texts.push(text))] });
+
+    const client = await server.open('/');
+
+    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+    expect(texts).toEqual(['data: one\n\n', 'data: two\n\n']);
+  });
+
+  it.each([
+    ['straight to the socket', []],
+    ['through a wrapped write', [wrappedWrite(() => undefined)]],
+  ])('stay whole and in order while a socket fills and drains (%s)', async (_how, outermost) => {
+    const server = await serve(
+      route(async function* () {
+        for (let i = 0; i < 20_000; i++) yield `${i} ${'ü'.repeat(i % 300)}`;
+      }),
+      { outermost },
+    );
+    const client = await server.open('/');
+    client.stall();
+    await server.full();
+    client.resume();
+
+    const events = [...(await client.ended).matchAll(/^data: (\d+) (ü*)$/gm)];
+
+    expect(events).toHaveLength(20_000);
+    expect(events.every(([, n, text], i) => Number(n) === i && text?.length === i % 300)).toBe(true);
+  });
+});
+
+describe('coalescing', () => {
+  it('puts the frames that become ready in one turn into one chunk', async () => {
+    const wire = await wireOf(async function* () {
+      yield 0;
+      await setImmediate();
+      yield 1;
+      yield 2;
+      yield 3;
+      await setImmediate();
+      yield 4;
+      await setImmediate();
+    });
+
+    const chunks = [
+      '9\r\ndata: 0\n\n\r\n',
+      '1b\r\ndata: 1\n\ndata: 2\n\ndata: 3\n\n\r\n',
+      '9\r\ndata: 4\n\n\r\n',
+    ];
+    expect(wire.body).toBe(chunks.join('') + END_CHUNK);
+  });
+
+  it('writes a lone event before any timer or other work of the event loop', async () => {
+    const order: string[] = [];
+    const server = await serve(
+      route(async function* () {
+        yield 'first';
+        await sleep(2);
+        setTimeout(() => order.push('timer'));
+        global.setImmediate(() => order.push('immediate'));
+        yield 'lone';
+        await sleep(5);
+      }),
+      { outermost: [wrappedWrite((text) => order.push(text))] },
+    );
+
+    await (await server.open('/')).ended;
+
+    expect(order.slice(0, 2)).toEqual(['data: first\n\n', 'data: lone\n\n']);
+    expect(order).toHaveLength(4);
+  });
+
+  it('writes 1,000 events of 100 bytes in fewer than 20 writes', async () => {
+    const write = jest.spyOn(Socket.prototype, 'write');
+
+    await wireOf(async function* () {
+      for (let i = 0; i < 1_000; i++) yield 'x'.repeat(92);
+    });
+
+    expect(write.mock.calls.length).toBeLessThan(20);
+    write.mockRestore();
+  });
+
+  it('gives way to other work while a generator never really awaits', async () => {
+    let turns = 0;
+    const server = await serve(
+      route(async function* () {
+        const timer = setInterval(() => undefined, 1_000);
+        const onTurn = () => {
+          turns++;
+          turn = global.setImmediate(onTurn);
+        };
+        let turn = global.setImmediate(onTurn);
+        try {
+          for (let i = 0; i < 5_000; i++) yield 'x'.repeat(100);
+        } finally {
+          clearInterval(timer);
+          clearImmediate(turn);
+        }
+      }),
+    );
+
+    await (await server.open('/')).ended;
+
+    // 540,000 bytes, and a turn for each 64 KiB.
+    expect(turns).toBeGreaterThanOrEqual(8);
+  });
+});
+
+describe('backpressure', () => {
+  it('pulls no more than the socket takes', async () => {
+    let pulled = 0;
+    const done = new Gate();
+    const server = await serve(
+      route(async function* () {
+        try {
+          for (;;) {
+            pulled++;
+            yield 'x'.repeat(10_000);
+          }
+        } finally {
+          done.open();
+        }
+      }),
+    );
+    const client = await server.open('/');
+    client.stall();
+    await server.full();
+    const before = pulled;
+    for (let turn = 0; turn < 100; turn++) await setImmediate();
+
+    expect(pulled - before).toBeLessThanOrEqual(2);
+    expect(server.responses[0]?.socket?.writableLength).toBeLessThan(100_000);
+    client.leave();
+    await done.promise;
+  });
+
+  it('adds one drain listener, however often it waits', async () => {
+    let most = 0;
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        for (let i = 0; i < 3_000; i++) {
+          yield 'x'.repeat(20_000);
+          most = Math.max(most, res.socket?.listenerCount('drain') ?? 0);
+        }
+      });
+    });
+
+    await (await server.open('/')).ended;
+
+    // Node's own and ours.
+    expect(most).toBe(2);
+  });
+
+  it('sends no keep-alive to a client that does not read', async () => {
+    const done = new Gate();
+    const texts: string[] = [];
+    const server = await serve(
+      route(async function* () {
+        try {
+          for (;;) yield 'x'.repeat(50_000);
+        } finally {
+          done.open();
+        }
+      }),
+      { keepAliveMs: 1, outermost: [wrappedWrite((text) => texts.push(text.slice(0, 20)))] },
+    );
+    const client = await server.open('/');
+    client.stall();
+    while (!server.responses[0]?.writableNeedDrain) await sleep(1);
+    const before = texts.length;
+    await sleep(30);
+
+    expect(texts.length - before).toBeLessThanOrEqual(1);
+    client.leave();
+    await done.promise;
+  });
+});
+
+describe('compression()', () => {
+  it('leaves the stream alone by default, and each event comes at once', async () => {
+    const gate = new Gate();
+    const server = await serve(
+      route(async function* () {
+        yield 'one';
+        await gate.promise;
+        yield 'two';
+      }),
+      { outermost: [compression()] },
+    );
+
+    const client = await server.open('/', { headers: { 'Accept-Encoding': 'gzip' } });
+    await client.until('data: one\n\n');
+    gate.open();
+
+    expect(client.headers).not.toHaveProperty('content-encoding');
+    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+  });
+
+  it.each([
+    ['gzip', () => createGunzip()],
+    ['br', () => createBrotliDecompress()],
+  ])(
+    'compresses with compress: true (%s), and each event and keep-alive comes at once',
+    async (encoding, decoder) => {
+      const gate = new Gate();
+      const server = await serve(
+        route(async function* () {
+          yield 'one';
+          await gate.promise;
+          yield 'two';
+        }),
+        { outermost: [compression()], foreignListeners: 1, compress: true, keepAliveMs: 16 },
+      );
+      const request = httpGet(server.url('/'), { headers: { 'Accept-Encoding': encoding }, agent: false });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      const plain = response.pipe(decoder()).setEncoding('utf8');
+      let text = '';
+      plain.on('data', (part: string) => {
+        text += part;
+      });
+
+      expect(response.headers).toMatchObject({ 'content-encoding': encoding, 'cache-control': 'no-cache' });
+      while (!text.includes('data: one\n\n: keep-alive\n\n')) await once(plain, 'data');
+      gate.open();
+      await once(plain, 'end');
+      expect(text.replaceAll(': keep-alive\n\n', '')).toBe(`data: one\n\ndata: two\n\n${END}`);
+    },
+  );
+
+  it('keeps backpressure with compress: true, and runs finally when the client leaves', async () => {
+    const done = new Gate();
+    let pulled = 0;
+    const server = await serve(
+      route(async function* () {
+        try {
+          for (;;) {
+            pulled++;
+            yield randomBytes(20_000).toString('hex');
+          }
+        } finally {
+          done.open();
+        }
+      }),
+      { outermost: [compression()], foreignListeners: 1, compress: true },
+    );
+    const client = await server.open('/', { headers: { 'Accept-Encoding': 'gzip' } });
+    client.stall();
+    await server.full();
+    for (let before = -1; before !== pulled; await sleep(20)) before = pulled;
+
+    client.leave();
+    await done.promise;
+    expect(pulled).toBeLessThan(1_000);
+  });
+});
+
+describe('a response that breaks', () => {
+  it('tells next of a write that throws, and runs finally', async () => {
+    const done = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* (_req, res) {
+          try {
+            yield* oneTwo();
+            await aborted(res.sse.signal);
+          } finally {
+            done.open();
+          }
+        });
+      },
+      {
+        outermost: [
+          wrappedWrite((text) => {
+            if (text.includes('two')) throw new Error('broken middleware');
+          }),
+        ],
+      },
+    );
+
+    const client = await server.open('/');
+
+    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'broken middleware' })]);
+    await done.promise;
+    await client.gone();
+  });
+});
