@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { MAX_ID_BYTES } from '../event-stream/event';
 import type { Settings } from '../options';
 import type { ServerReply, ServerRequest } from './http';
@@ -29,8 +30,9 @@ export function lastEventIdOf(req: ServerRequest): string {
   const header = req.headers['last-event-id'];
   const bytes = Array.isArray(header) ? header[0] : header;
   if (bytes === undefined) return '';
-  // Browsers send it as UTF-8 (spec 9.2.3); Node reads header bytes as latin1.
-  return Buffer.from(bytes.slice(0, MAX_ID_BYTES), 'latin1').toString('utf8');
+  // Node reads header bytes as latin1. Browsers send UTF-8 (spec 9.2.3); Node's fetch, and so npm eventsource, latin1.
+  const id = Buffer.from(bytes.slice(0, MAX_ID_BYTES), 'latin1');
+  return id.toString(isUtf8(id) ? 'utf8' : 'latin1');
 }
 
 /** Sets the head of an event stream on the response and fixes it; Node sends it with the first bytes of the body. */
