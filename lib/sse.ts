@@ -83,7 +83,11 @@ export interface Sse {
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`
    * @default `{ spreadMs: 1_000, graceMs: 5_000 }`
    * @example
-   * process.once('SIGTERM', async () => { server.close(); await sse.close(); });
+   * process.once('SIGTERM', async () => {
+   *   server.close();
+   *   await sse.close();
+   *   server.closeAllConnections(); // those on which no request was ever sent
+   * });
    */
   close(options?: CloseOptions): Promise<void>;
 

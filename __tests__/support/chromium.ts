@@ -1,0 +1,105 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
+
+const MISSING =
+  `These tests need a real Chromium, and there is neither ${COMMANDS.join(', ')} on PATH nor CHROMIUM_PATH. ` +
+  'Install one (apt install chromium, brew install --cask chromium), or set CHROMIUM_PATH to one.';
+
+/** Quiet, so that the requests a server sees are the page's own. */
+const ARGS = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export interface OpenOptions {
+  /** Of the window, in CSS pixels. */
+  readonly width?: number;
+  /** Runs in the page before its own scripts. */
+  readonly script?: string;
+}
+
+/** Opens tabs; each is a browser profile of its own. */
+export class Tabs {
+  /** What the tabs' consoles had to complain about. */
+  readonly errors: string[] = [];
+  #browser: Browser | undefined;
+
+  async launch(executablePath: string): Promise<void> {
+    this.#browser = await chromium.launch({
+      executablePath,
+      // Chromium refuses to be root in its sandbox.
+      chromiumSandbox: process.getuid?.() !== 0,
+      args: ARGS,
+    });
+  }
+
+  async open(url: string, { width = 1280, script = '' }: OpenOptions = {}): Promise<Page> {
+    if (this.#browser === undefined) throw new Error('Cannot open a tab: Chromium has not been launched.');
+    const page = await this.#browser.newPage({ viewport: { width, height: 800 } });
+    page.on('pageerror', ({ message }) => this.errors.push(message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.errors.push(message.text());
+    });
+    await page.addInitScript(script);
+    await page.goto(url);
+    return page;
+  }
+
+  /** Closes every tab and its connections. */
+  async closeAll(): Promise<void> {
+    for (const context of this.#browser?.contexts() ?? []) await context.close();
+    this.errors.length = 0;
+  }
+
+  async quit(): Promise<void> {
+    await this.#browser?.close();
+  }
+}
+
+/**
+ * A `describe` whose tests run in a real Chromium. Without one they are skipped, loudly; under `CI` they fail.
+ * The tabs are closed before any `afterEach` of the tests, so that a server can show that nobody is left.
+ */
+export function describeInChromium(name: string, tests: (tabs: Tabs) => void): void {
+  const executablePath = findChromium();
+  const skipped = executablePath === undefined && !isCi();
+  if (skipped) console.warn(`SKIPPED: ${name}. ${MISSING}`);
+  (skipped ? describe.skip : describe)(name, () => {
+    const tabs = new Tabs();
+    beforeAll(async () => {
+      if (executablePath === undefined) throw new Error(MISSING);
+      await tabs.launch(executablePath);
+    }, 30_000);
+    afterEach(() => tabs.closeAll());
+    tests(tabs);
+    afterAll(() => tabs.quit());
+  });
+}
+
+function findChromium(): string | undefined {
+  const given = process.env.CHROMIUM_PATH;
+  if (given !== undefined && given !== '') return given;
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return COMMANDS.flatMap((command) => folders.map((folder) => join(folder, command))).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function isCi(): boolean {
+  const { CI = '' } = process.env;
+  return CI !== '' && CI !== 'false' && CI !== '0';
+}
