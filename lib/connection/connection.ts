@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
-import { http2StreamOf, isGone, type ServerReply } from './http';
+import { http2StreamOf, type ServerReply } from './http';
 import { KeepAlive, type Kept } from './keep-alive';
-import { chooseWriter, type Writer } from './writer';
+import { chooseWriter, type Writer, writeThrough } from './writer';
 
 /** Who holds a connection and hears of its end. */
 export interface ConnectionOwner {
@@ -161,7 +161,6 @@ export class Connection implements Kept {
   }
 
   #send(frames: string): void {
-    if (isGone(this.#res)) return;
     if (this.#keepAlive !== undefined) this.writtenAt = this.#keepAlive.tick;
     try {
       if (!this.#hand(frames)) this.#waitForDrain();
@@ -175,9 +174,7 @@ export class Connection implements Kept {
     if (this.#writer !== undefined) return this.#writer.write(frames);
     const { compress } = this.#settings;
     this.#writer = chooseWriter(this.#res, compress);
-    const accepted = this.#res.write(frames);
-    if (compress) this.#res.flush?.();
-    return accepted;
+    return writeThrough(this.#res, compress, frames);
   }
 
   #waitForDrain(): void {

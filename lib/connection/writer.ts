@@ -1,6 +1,6 @@
 import { OutgoingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { ServerReply } from './http';
+import { isGone, type ServerReply } from './http';
 
 /** The way a connection's bytes take, chosen once per connection. */
 export interface Writer {
@@ -21,9 +21,7 @@ class ResponseWriter implements Writer {
   }
 
   write(frames: string): boolean {
-    const accepted = this.#res.write(frames);
-    if (this.#compress) this.#res.flush?.();
-    return accepted;
+    return writeThrough(this.#res, this.#compress, frames);
   }
 
   onDrain(listener: () => void): void {
@@ -41,15 +39,17 @@ class ResponseWriter implements Writer {
  * event per timer tick, 1.6 times for a keep-alive).
  */
 class ChunkWriter implements Writer {
+  readonly #res: ServerResponse;
   readonly #socket: Socket;
 
-  constructor(socket: Socket) {
+  constructor(res: ServerResponse, socket: Socket) {
+    this.#res = res;
     this.#socket = socket;
   }
 
   write(frames: string): boolean {
-    // A socket whose other side is gone says so with `close`; writing to it meanwhile would be an error event.
-    if (!this.#socket.writable) return true;
+    // As `isGone`, in two looks: all of it costs a tenth of an event per timer tick (measured).
+    if (this.#res.writableEnded || !this.#socket.writable) return true;
     const bytes = Buffer.byteLength(frames);
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
     // As many bytes as characters means ASCII, which Node writes as latin1 without transcoding.
@@ -69,15 +69,20 @@ const NATIVE_WRITE = OutgoingMessage.prototype.write;
 
 /** Chooses the way for a response whose head is fixed, before its first bytes. */
 export function chooseWriter(res: ServerReply, compress: boolean): Writer {
-  const socket = chunkSocketOf(res);
-  return socket === undefined ? new ResponseWriter(res, compress) : new ChunkWriter(socket);
+  // Written to the socket directly, chunks are the same as through `res.write` only if nobody has wrapped that, as
+  // compression() does, nor corked the response; HTTP/1.0 has no chunks, HTTP/2 no socket of its own, and a
+  // pipelined response none before the one in front of it is through.
+  const native = res instanceof ServerResponse && res.write === NATIVE_WRITE;
+  if (!native || !res.chunkedEncoding || res.writableCorked > 0 || res.socket === null) {
+    return new ResponseWriter(res, compress);
+  }
+  return new ChunkWriter(res, res.socket);
 }
 
-/** The socket, if chunks written to it directly are the same as `res.write`. */
-function chunkSocketOf(res: ServerReply): Socket | undefined {
-  if (!(res instanceof ServerResponse)) return undefined;
-  // Compression and other middleware wrap `write`; HTTP/1.0 has no chunks; a response that somebody corked holds bytes back.
-  if (res.write !== NATIVE_WRITE || !res.chunkedEncoding || res.writableCorked > 0) return undefined;
-  // A pipelined response has no socket before the one in front of it is through.
-  return res.socket ?? undefined;
+/** Through the response's own `write`, unless nobody would receive it: `close` will tell. */
+export function writeThrough(res: ServerReply, compress: boolean, frames: string): boolean {
+  if (isGone(res)) return true;
+  const accepted = res.write(frames);
+  if (compress) res.flush?.();
+  return accepted;
 }

@@ -103,7 +103,8 @@ function serialized(data: unknown, serialize: Serialize): string {
 /** What JSON would turn into nonsense without a word. */
 function refuse(data: unknown): void {
   if (data === undefined) throw invalidData(data, "Yield '' for an event without data, or null.");
-  if (typeof data !== 'object') return;
+  // Most data is a plain object, which the native checks below need not see.
+  if (typeof data !== 'object' || data === null || Object.getPrototypeOf(data) === Object.prototype) return;
   if (ArrayBuffer.isView(data) || types.isAnyArrayBuffer(data)) {
     throw invalidData(
       data,

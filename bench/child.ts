@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+/** The core of the servers and that of the client, so that neither takes the other's time. */
+export const CORES = { server: 0, client: 1 } as const;
+
+/** Whether processes can be bound to cores here. */
+export const PINNED = canPin();
+
+/** A process of this benchmark, which answers one question after the other. */
+export class Child {
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess) {
+    this.#process = process;
+  }
+
+  /** @returns the child and the first thing that it says */
+  static async start<Greeting>(
+    script: string,
+    core: number,
+    args: readonly string[] = [],
+    nodeArgs: readonly string[] = [],
+  ) {
+    // The parent's own arguments carry the TypeScript loader.
+    const node = [process.execPath, ...process.execArgv, ...nodeArgs, join(__dirname, script), ...args];
+    const [command = '', ...rest] = PINNED ? ['taskset', '-c', String(core), ...node] : node;
+    const child = new Child(spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    return { child, greeting: await child.#hear<Greeting>() };
+  }
+
+  ask<Answer>(question: unknown): Promise<Answer> {
+    this.#process.send(question as object);
+    return this.#hear<Answer>();
+  }
+
+  /** Resolves when the process is gone. */
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.disconnect();
+    await gone;
+  }
+
+  #hear<Answer>(): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const onExit = (code: number | null) =>
+        reject(new Error(`A process ended unasked, with code ${code}.`));
+      this.#process.once('exit', onExit);
+      this.#process.once('message', (message) => {
+        this.#process.off('exit', onExit);
+        resolve(message as Answer);
+      });
+    });
+  }
+}
+
+function canPin(): boolean {
+  const cores = `${CORES.server},${CORES.client}`;
+  return process.platform === 'linux' && spawnSync('taskset', ['-c', cores, 'true']).status === 0;
+}

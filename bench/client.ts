@@ -1,0 +1,66 @@
+import { performance } from 'node:perf_hooks';
+import { readStream } from './read-stream';
+import { ROWS, type Row } from './rows';
+
+/** What the parent asks for: one run of a row. */
+export interface ClientQuestion {
+  readonly port: number;
+  readonly row: string;
+  readonly streams: number;
+  readonly events: number;
+}
+
+/** What the client saw, once it has checked that every event came once and in order. */
+export interface Seen {
+  readonly events: number;
+  readonly wallMs: number;
+  /** Sorted, in nanoseconds; empty where the events carry no time. */
+  readonly latencies: readonly number[];
+}
+
+export type ClientAnswer = Seen | { readonly error: string };
+
+async function run(question: ClientQuestion): Promise<Seen> {
+  const row = rowOf(question);
+  const latencies: number[] = [];
+  const startedAt = performance.now();
+  const counts = row.reads === 'all' ? await readAll(question, latencies) : await visitEach(question);
+  const wallMs = performance.now() - startedAt;
+  const events = counts.reduce((sum, count) => sum + count, 0);
+  return { events, wallMs, latencies: latencies.sort((a, b) => a - b) };
+}
+
+function readAll(question: ClientQuestion, latencies: number[]): Promise<number[]> {
+  const { port, streams, events } = question;
+  const { route } = rowOf(question);
+  const each = { port, path: route.path, events, gzip: route.compression === 'used', leavesEarly: false };
+  return Promise.all(Array.from({ length: streams }, () => readStream({ ...each, latencies })));
+}
+
+async function visitEach(question: ClientQuestion): Promise<number[]> {
+  const { port, streams, events } = question;
+  const { path } = rowOf(question).route;
+  const counts: number[] = [];
+  while (counts.length < streams) {
+    counts.push(await readStream({ port, path, events, gzip: false, leavesEarly: true, latencies: [] }));
+  }
+  return counts;
+}
+
+function rowOf({ row: name }: ClientQuestion): Row {
+  const row = ROWS.find((known) => known.name === name);
+  if (row === undefined) throw new RangeError(`Expected the name of a row, got '${name}'.`);
+  return row;
+}
+
+async function answer(question: ClientQuestion): Promise<ClientAnswer> {
+  try {
+    return await run(question);
+  } catch (error) {
+    return { error: String(error) };
+  }
+}
+
+process.on('message', async (question: ClientQuestion) => process.send?.(await answer(question)));
+process.on('disconnect', () => process.exit());
+process.send?.('ready');

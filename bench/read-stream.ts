@@ -1,0 +1,102 @@
+import { connect, type Socket } from 'node:net';
+import { constants, createGunzip } from 'node:zlib';
+import { EventCounter } from './count-events';
+import { Dechunker } from './dechunk';
+
+export interface Reading {
+  readonly port: number;
+  readonly path: string;
+  /** How many events are asked for, and expected. */
+  readonly events: number;
+  readonly gzip: boolean;
+  /** Leave after the last event, without the end of the stream. */
+  readonly leavesEarly: boolean;
+  readonly latencies: number[];
+}
+
+/** Longer than any pause of a source; a stream that stays silent for so long has failed. */
+const SILENCE_MS = 20_000;
+
+/**
+ * Reads one stream over a connection of its own.
+ *
+ * @returns the number of events, after the connection is closed
+ * @throws if an event is missing, doubled or out of order, or the stream does not end as it should
+ */
+export function readStream(reading: Reading): Promise<number> {
+  const socket = connect(reading.port, '127.0.0.1');
+  const counter = new EventCounter(reading.latencies);
+  return new Promise((resolve, reject) => {
+    const body = reading.gzip
+      ? gunzipTo(counter, socket)
+      : (bytes: Buffer) => counter.take(bytes.toString('latin1'));
+    socket.on('connect', () => socket.write(requestOf(reading)));
+    socket.on('data', bodyOf(socket, reading, counter, body));
+    socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('Expected an event, got silence.')));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      if (isComplete(reading, counter)) return resolve(counter.events);
+      reject(new Error(`Expected ${reading.events} events and the end, got ${counter.events}.`));
+    });
+  });
+}
+
+function requestOf({ path, events, gzip }: Reading): string {
+  const encoding = gzip ? 'Accept-Encoding: gzip\r\n' : '';
+  return `GET ${path}?events=${events} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n${encoding}\r\n`;
+}
+
+type Take = (bytes: Buffer) => void;
+
+/** Passes the head by, then gives on the body; ends the connection when all has come, or when anything is wrong. */
+function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: Take): Take {
+  const dechunker = new Dechunker();
+  let head: string | undefined = '';
+  return (received) => {
+    try {
+      let bytes = received;
+      if (head !== undefined) {
+        head += received.toString('latin1');
+        const end = head.indexOf('\r\n\r\n');
+        if (end === -1) return;
+        checkHead(head.slice(0, end), reading);
+        bytes = Buffer.from(head.slice(end + 4), 'latin1');
+        head = undefined;
+      }
+      const content = dechunker.take(bytes);
+      if (content.length > 0) body(content);
+      if (isComplete(reading, counter) && (dechunker.ended || reading.leavesEarly)) socket.destroy();
+    } catch (error) {
+      socket.destroy(error as Error);
+    }
+  };
+}
+
+function checkHead(head: string, { gzip }: Reading): void {
+  const fields = head.toLowerCase();
+  const good =
+    fields.startsWith('http/1.1 200 ') &&
+    fields.includes('\r\ncontent-type: text/event-stream') &&
+    fields.includes('\r\ntransfer-encoding: chunked') &&
+    fields.includes('\r\ncontent-encoding: gzip') === gzip;
+  if (!good) throw new Error(`Expected the head of a chunked event stream, got:\n${head}`);
+}
+
+/** Gunzips on the way; the rest of a chunk comes later than the chunk, so it is this that ends the connection. */
+function gunzipTo(counter: EventCounter, socket: Socket): Take {
+  const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
+  gunzip.on('data', (bytes: Buffer) => {
+    try {
+      counter.take(bytes.toString('latin1'));
+      if (counter.ended) socket.destroy();
+    } catch (error) {
+      socket.destroy(error as Error);
+    }
+  });
+  gunzip.on('error', (error) => socket.destroy(error));
+  return (bytes) => gunzip.write(Buffer.from(bytes));
+}
+
+function isComplete({ events, leavesEarly }: Reading, counter: EventCounter): boolean {
+  return counter.events === events && (leavesEarly || counter.ended);
+}

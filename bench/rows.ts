@@ -1,0 +1,122 @@
+import type { Route } from './adapter';
+import { beats, flood, lone, ticks, visit } from './sources';
+
+/** What one sample of a row yields. */
+export type Measure = 'CPU µs/event' | 'CPU µs/visit' | 'latency p50 µs' | 'latency p99 µs';
+
+/** One line of the plan: what the client asks for, and what is measured meanwhile. */
+export interface Row {
+  readonly name: string;
+  readonly about: string;
+  readonly route: Route;
+  /** Connections: all at the same time, or visits one after the other. */
+  readonly streams: number;
+  /** Events for each connection. */
+  readonly events: number;
+  /** The same for the unmeasured run before. */
+  readonly warmUp: { readonly streams: number; readonly events: number };
+  /** Whether the client reads each stream to its end, or leaves after the first event. */
+  readonly reads: 'all' | 'first';
+  readonly measures: readonly Measure[];
+  /** The most that this measure may be, as a multiple of by-hand's. */
+  readonly targets: Readonly<Partial<Record<Measure, number>>>;
+}
+
+const STREAM = { reads: 'all', measures: ['CPU µs/event'], targets: {} } as const;
+const FLOOD = { path: '/flood', source: flood, compression: 'absent' } as const;
+
+export const ROWS: readonly Row[] = [
+  {
+    ...STREAM,
+    name: 'flood',
+    about: 'one connection, a generator that yields as fast as it is read',
+    route: FLOOD,
+    streams: 1,
+    events: 400_000,
+    warmUp: { streams: 1, events: 100_000 },
+    targets: { 'CPU µs/event': 0.5 },
+  },
+  {
+    ...STREAM,
+    name: 'flood-50',
+    about: 'the same on 50 connections at a time',
+    route: FLOOD,
+    streams: 50,
+    events: 8_000,
+    warmUp: { streams: 50, events: 2_000 },
+    targets: { 'CPU µs/event': 0.5 },
+  },
+  {
+    ...STREAM,
+    name: 'ticks',
+    about: '200 connections, an event each 10 ms, each from an interval of its own',
+    route: { path: '/ticks', source: ticks, compression: 'absent' },
+    streams: 200,
+    events: 200,
+    warmUp: { streams: 200, events: 50 },
+    targets: { 'CPU µs/event': 1.1 },
+  },
+  {
+    ...STREAM,
+    name: 'ticks-shared',
+    about: 'the same from one timer that all connections share',
+    route: { path: '/ticks-shared', source: beats, compression: 'absent' },
+    streams: 200,
+    events: 200,
+    warmUp: { streams: 200, events: 50 },
+    targets: { 'CPU µs/event': 1.1 },
+  },
+  {
+    ...STREAM,
+    name: 'lone',
+    about: 'one connection, single events 5 ms apart; from yield to the client',
+    route: { path: '/lone', source: lone, compression: 'absent' },
+    streams: 1,
+    events: 300,
+    warmUp: { streams: 1, events: 100 },
+    measures: ['latency p50 µs', 'latency p99 µs', 'CPU µs/event'],
+    targets: { 'latency p50 µs': 1.1 },
+  },
+  {
+    ...STREAM,
+    name: 'compression-idle',
+    about: 'flood through a res.write that compression() has wrapped, uncompressed (no-transform)',
+    route: { path: '/compression-idle', source: flood, compression: 'idle' },
+    streams: 1,
+    events: 400_000,
+    warmUp: { streams: 1, events: 100_000 },
+  },
+  {
+    ...STREAM,
+    name: 'compression-used',
+    about: 'flood compressed by compression(), flushed so that nothing is held back',
+    route: { path: '/compression-used', source: flood, compression: 'used' },
+    streams: 1,
+    events: 20_000,
+    warmUp: { streams: 1, events: 5_000 },
+  },
+  {
+    name: 'visits',
+    about: 'connect, read the first event, leave; one after the other',
+    route: { path: '/visits', source: visit, compression: 'absent' },
+    streams: 1_000,
+    events: 1,
+    warmUp: { streams: 400, events: 1 },
+    reads: 'first',
+    measures: ['CPU µs/visit'],
+    targets: {},
+  },
+];
+
+/** Every path that an adapter serves. */
+export const ROUTES: readonly Route[] = [...new Map(ROWS.map(({ route }) => [route.path, route])).values()];
+
+/** The rows whose names begin with one of these words; all of them, if there are none. */
+export function rowsNamed(words: readonly string[]): readonly Row[] {
+  const unknown = words.find((word) => !ROWS.some(({ name }) => name.startsWith(word)));
+  if (unknown !== undefined) {
+    const known = ROWS.map(({ name }) => name).join(', ');
+    throw new RangeError(`Expected a row's name or how it begins, got '${unknown}'. Rows: ${known}.`);
+  }
+  return ROWS.filter(({ name }) => words.length === 0 || words.some((word) => name.startsWith(word)));
+}

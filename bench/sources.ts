@@ -1,0 +1,77 @@
+import { setInterval, setTimeout } from 'node:timers/promises';
+import { now } from './clock';
+
+/** Who is served. */
+export interface Viewer {
+  /** How many events are wanted. */
+  readonly events: number;
+  /** Aborts when the client has left; to be made only when asked for. */
+  readonly signal: AbortSignal;
+}
+
+/** About 100 bytes of JSON. */
+export interface Quote {
+  /** Counts from 0, so that the client sees whether one is missing, doubled or out of order. */
+  readonly seq: number;
+  /** When it was yielded, by {@link now}; 0 where nobody asks. */
+  readonly at: number;
+  readonly symbol: string;
+  readonly price: number;
+  readonly size: number;
+  readonly side: string;
+  readonly venue: string;
+}
+
+export type Source = (viewer: Viewer) => AsyncGenerator<Quote, void, undefined>;
+
+export const TICK_MS = 10;
+export const PAUSE_MS = 5;
+
+/** As fast as it is read; never waits for anything. */
+export async function* flood({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  for (let seq = 0; seq < events; seq++) yield quote(seq);
+}
+
+/** One event for each tick of an interval of its own. */
+export async function* ticks(viewer: Viewer): AsyncGenerator<Quote, void, undefined> {
+  let seq = 0;
+  for await (const _ of setInterval(TICK_MS, null, { signal: viewer.signal })) {
+    yield quote(seq++);
+    if (seq === viewer.events) return;
+  }
+}
+
+/** One event for each beat of one timer that all streams share. */
+export async function* beats({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  for (let seq = 0; seq < events; seq++) {
+    await nextBeat();
+    yield quote(seq);
+  }
+}
+
+/** Single events, each with the moment at which it was yielded. */
+export async function* lone({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  for (let seq = 0; seq < events; seq++) {
+    await setTimeout(PAUSE_MS);
+    yield quote(seq, now());
+  }
+}
+
+/** Its events at once, then nothing until the client leaves. */
+export async function* visit(viewer: Viewer): AsyncGenerator<Quote, void, undefined> {
+  yield* flood(viewer);
+  await setTimeout(60_000, null, { signal: viewer.signal });
+}
+
+let beat: Promise<void> | undefined;
+
+function nextBeat(): Promise<void> {
+  beat ??= setTimeout(TICK_MS).then(() => {
+    beat = undefined;
+  });
+  return beat;
+}
+
+function quote(seq: number, at = 0): Quote {
+  return { seq, at, symbol: 'ACME', price: 10_150 + (seq % 100), size: 300, side: 'buy', venue: 'XNAS' };
+}
