@@ -46,7 +46,9 @@ const measure = async () => (await ask('measure')) as Remains;
 async function request(url: string): Promise<Socket> {
   for (;;) {
     const socket = connect(path);
-    const connected = await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
+    const connected = await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(
+      () => undefined,
+    );
     if (connected?.length === 0) {
       socket.on('error', () => undefined);
       socket.write(`GET ${url} HTTP/1.1\r\nHost: test\r\n\r\n`);

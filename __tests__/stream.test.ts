@@ -145,6 +145,25 @@ describe('before the head', () => {
     expect(client.headers).toMatchObject({ 'x-trace': 'a, b', 'cache-control': 'no-store' });
   });
 
+  it('adds to Set-Cookie and Vary what the headers option has', async () => {
+    const headers = { 'Set-Cookie': 'b=2', Vary: 'Cookie' };
+    const server = await serve(
+      (app) => {
+        app.use((_req, res, next) => {
+          res.setHeader('Set-Cookie', 'a=1');
+          res.vary('Origin');
+          next();
+        });
+        app.get('/', async function* () {});
+      },
+      { headers },
+    );
+
+    const client = await server.open('/');
+
+    expect(client.headers).toMatchObject({ 'set-cookie': ['a=1', 'b=2'], vary: 'Origin, Cookie' });
+  });
+
   it("keeps a client's Connection: close", async () => {
     const server = await serve((app) => app.get('/', async function* () {}));
 
@@ -447,6 +466,21 @@ describe('the generator returns', () => {
     expect(await client.ended).toBe('event: done\nid: ~end\ndata: {"rows":2}\n\n');
   });
 
+  it.each([null, 0, false, ''])('sends %p as it is', async (value) => {
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: the return value is what is tested
+      app.get('/', async function* () {
+        return value;
+      });
+    });
+
+    const client = await server.open('/');
+
+    expect(await client.ended).toBe(
+      `event: end\nid: ~end\ndata: ${value === '' ? '' : JSON.stringify(value)}\n\n`,
+    );
+  });
+
   it("sends no last frame, and no 204, with end: 'reconnect'", async () => {
     const server = await serve(
       (app) => {
@@ -596,6 +630,7 @@ describe('a value cannot be encoded', () => {
     ['a function', () => 1],
     ['a BigInt', 1n],
     ['bytes', new Uint8Array(1)],
+    ['a generator that yield* would pass on', (async function* () {})()],
   ];
 
   it.each(bad)('before the head: %s becomes a status', async (_what, value) => {

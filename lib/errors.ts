@@ -63,6 +63,16 @@ export function outOfRange(code: MistakeCode, message: string): RangeError {
 /** How error messages show a value: `0 (number)`, `'soon' (string)`, `null`; bounded in length. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  const shown = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+  // One line: an error would bring its stack.
+  const [shown = ''] = inspected(value).split('\n', 1);
   return `${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown} (${typeof value})`;
+}
+
+function inspected(value: unknown): string {
+  try {
+    return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+  } catch {
+    // Its own inspect function has thrown.
+    return Object.prototype.toString.call(value);
+  }
 }

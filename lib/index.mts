@@ -1,5 +1,6 @@
 // The CommonJS build is the package: `import` and `require` in one process share streams, limits and `sse.close()`.
 export type {
+  AnyHandler,
   CloseOptions,
   EventFields,
   Next,

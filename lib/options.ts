@@ -28,7 +28,8 @@ export interface SseOptions {
    */
   readonly end?: 'stop' | 'reconnect';
   /**
-   * Extra response headers, which win over the package's own; not those that frame the body.
+   * Extra response headers, which win over the package's own; `Set-Cookie` and `Vary` are added to those set before.
+   * Not those that frame the body.
    * @default none
    */
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
@@ -215,9 +216,9 @@ function delay(least: number, off: 'off' | 'on'): Check {
 
 function checkLimit(name: string, value: unknown): void {
   if (value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && Number(value) > 0)) return;
-  const message = `Expected ${name} to be a positive integer or Infinity, got ${describe(value)}.`;
+  const message = `Expected ${name} to be a positive integer or Infinity, got ${describe(value)}. Use Infinity to turn it off.`;
   if (typeof value === 'number') throw outOfRange('ERR_SSE_INVALID_OPTION', message);
-  throw wrongType('ERR_SSE_INVALID_OPTION', `${message} Use Infinity to turn it off.`);
+  throw wrongType('ERR_SSE_INVALID_OPTION', message);
 }
 
 function oneOf(...choices: readonly string[]): Check {
@@ -236,10 +237,11 @@ function ofType(type: 'boolean' | 'function', expected: string): Check {
 }
 
 function checkHeaders(option: string, value: unknown): void {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+  // Of a Map or of Headers the entries would be missed without a word.
+  if (value === null || typeof value !== 'object' || Symbol.iterator in value) {
     throw wrongType(
       'ERR_SSE_INVALID_OPTION',
-      `Expected ${option} to be an object of header names and values, got ${describe(value)}.`,
+      `Expected ${option} to be a plain object of header names and values, got ${describe(value)}.`,
     );
   }
   for (const [name, content] of Object.entries(value)) checkHeader(name, content);
@@ -254,11 +256,18 @@ function checkHeader(name: string, content: unknown): void {
   }
   try {
     validateHeaderName(name);
-    for (const part of Array.isArray(content) ? content : [content]) validateHeaderValue(name, part);
+    for (const part of Array.isArray(content) ? content : [content]) checkHeaderValue(name, part);
   } catch (cause) {
     const message = `Expected headers to be valid in HTTP, got '${name}': ${describe(content)}.`;
     throw Object.assign(wrongType('ERR_SSE_INVALID_OPTION', message), { cause });
   }
+}
+
+/** Node would send whatever it is as text, such as `null`. */
+function checkHeaderValue(name: string, value: unknown): void {
+  const sendable = typeof value === 'string' || Number.isFinite(value);
+  if (!sendable) throw new TypeError('Neither a string nor a finite number.');
+  validateHeaderValue(name, String(value));
 }
 
 function unknownOption(name: string, known: readonly string[]): TypeError {

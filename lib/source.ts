@@ -62,10 +62,16 @@ async function* fromSync(iterable: Iterable<unknown>): AsyncGenerator<unknown, u
 /** Cancels at once, also while a read is pending, for which the stream's own iterator would wait. */
 function readWebStream(stream: ReadableStream<unknown>): OpenSource {
   const reader = stream.getReader();
+  let failed = false;
   return {
-    next: () => reader.read() as Promise<IteratorResult<unknown, unknown>>,
+    next: () =>
+      (reader.read() as Promise<IteratorResult<unknown, unknown>>).catch((error: unknown) => {
+        failed = true;
+        throw error;
+      }),
     return: async () => {
-      await reader.cancel();
+      // A stream that has failed would fail again with the same error, which is told already.
+      if (!failed) await reader.cancel();
       return { done: true, value: undefined };
     },
   };

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RequestContext, type SseContext } from './connection/context';
-import type { ServerReply, ServerRequest, ServerResponseLike } from './connection/http';
+import type { ServerReply, ServerRequest } from './connection/http';
 import { Registry } from './connection/registry';
 import { describe, SseError, wrongType } from './errors';
 import {
@@ -22,14 +22,34 @@ declare global {
   }
 }
 
+/** Any request handler, whatever its server hands to it. */
+export type AnyHandler = (req: never, res: never, next: never) => unknown;
+
+interface WithSse {
+  readonly sse: SseContext;
+}
+
+type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
+
 /**
  * A handler whose returned async generator, iterable or stream, or a promise of one, is streamed. It returns
  * `undefined` if it has answered by itself or called `next`.
+ *
+ * `Expected` is the kind of handler that the place asks for, so that a route's own `Request` and `Response`, with
+ * its parameters, are known in it; by itself it is one for `node:http`.
  */
-export type SseHandler<Req, Res> = (req: Req, res: Res & { readonly sse: SseContext }, next: Next) => unknown;
+export type SseHandler<Expected> = Expected extends (req: infer Req, res: infer Res, next: infer N) => unknown
+  ? (req: Or<Req, IncomingMessage>, res: Or<Res, ServerResponse> & WithSse, next: Or<N, Next>) => unknown
+  : Expected;
 
 /** What `sse(handler)` returns: a request handler for Express, connect, `node:http` and `node:http2`. */
-export type StreamingHandler<Req, Res> = (req: Req, res: Res, next?: Next) => void;
+export type StreamingHandler<Expected> = Expected extends (
+  req: infer Req,
+  res: infer Res & WithSse,
+  next: never,
+) => unknown
+  ? (req: Req, res: Res, next?: Next) => void
+  : Expected;
 
 /** What `sse()` returns: a middleware for `app.use` and `router.use`. */
 export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
@@ -52,10 +72,10 @@ export interface Sse {
    *   return 'done'; // the data of the closing `end` event
    * }));
    */
-  <Req extends ServerRequest = IncomingMessage, Res extends ServerResponseLike = ServerResponse>(
-    handler: SseHandler<Req, Res>,
+  <Expected extends AnyHandler | undefined>(
+    handler: SseHandler<Expected>,
     options?: SseOptions,
-  ): StreamingHandler<Req, Res>;
+  ): StreamingHandler<Expected>;
 
   /**
    * A middleware: what later handlers of an Express app or router return is streamed if it is an async generator.

@@ -6,6 +6,9 @@ import type { ServerReply, ServerRequest } from './http';
 // From the widest to the narrowest; RFC 9110 12.5.1: the most specific range that matches decides.
 const MATCHING_RANGES = ['*/*', 'text/*', 'text/event-stream'];
 
+/** Lists, to which a middleware in front may have added its own part. */
+const ADDED = new Set(['set-cookie', 'vary']);
+
 /** Whether the client takes an event stream, by its `Accept` header (RFC 9110 12.5.1). */
 export function accepts(req: ServerRequest): boolean {
   const header = req.headers.accept;
@@ -40,7 +43,10 @@ export function writeHead(res: ServerReply, settings: Settings): void {
   res.setHeader('Content-Type', 'text/event-stream');
   res.setHeader('Cache-Control', settings.compress ? 'no-cache' : 'no-cache, no-transform');
   res.setHeader('X-Accel-Buffering', 'no');
-  for (const [name, value] of settings.headers) res.setHeader(name, value);
+  for (const [name, value] of settings.headers) {
+    if (ADDED.has(name.toLowerCase())) res.appendHeader(name, value);
+    else res.setHeader(name, value);
+  }
   // A length that an earlier middleware has set would cut the stream off.
   res.removeHeader('Content-Length');
   // An EventSource takes nothing but 200 (spec 9.2.3).

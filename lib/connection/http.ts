@@ -1,12 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 
 /** A request as any of Node's servers, Express or connect hand it over. */
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
-
-/** The response to it. */
-export type ServerResponseLike = ServerResponse | Http2ServerResponse;
 
 /**
  * What the two kinds of response have in common here. Their own types cannot be called through a union, because
@@ -20,6 +17,7 @@ export interface ServerReply {
   readonly closed?: boolean;
   readonly socket: Socket | null;
   setHeader(name: string, value: number | string | readonly string[]): unknown;
+  appendHeader(name: string, value: number | string | readonly string[]): unknown;
   removeHeader(name: string): void;
   writeHead(statusCode: number): unknown;
   write(text: string): boolean;

@@ -37,12 +37,12 @@ export class KeepAlive {
   add(connection: Kept): void {
     connection.writtenAt = this.tick;
     this.#kept.add(connection);
-    this.#timer ??= setInterval(() => this.#onTick(), this.#idleMs / TICKS).unref();
+    this.#timer ??= setInterval(() => this.#onTick(), Math.ceil(this.#idleMs / TICKS)).unref();
   }
 
   delete(connection: Kept): void {
-    this.#kept.delete(connection);
-    if (this.#kept.size > 0) return;
+    // Deleted before, it may be in the hands of a successor.
+    if (!this.#kept.delete(connection) || this.#kept.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     KeepAlive.#byIdleMs.delete(this.#idleMs);

@@ -8,7 +8,8 @@ export interface Retirable {
 
 /** The open streams of one instance. */
 export class Registry {
-  readonly #open = new Set<Retirable>();
+  /** Each with the timer that is to tell it that the instance closes. */
+  readonly #open = new Map<Retirable, NodeJS.Timeout | undefined>();
   #closing: Promise<void> | undefined;
   #allGone: (() => void) | undefined;
 
@@ -22,10 +23,11 @@ export class Registry {
   }
 
   add(stream: Retirable): void {
-    this.#open.add(stream);
+    this.#open.set(stream, undefined);
   }
 
   delete(stream: Retirable): void {
+    clearTimeout(this.#open.get(stream));
     this.#open.delete(stream);
     if (this.#open.size === 0) this.#allGone?.();
   }
@@ -39,9 +41,10 @@ export class Registry {
     this.#closing ??= new Promise((resolve) => {
       this.#allGone = resolve;
       if (this.#open.size === 0) resolve();
-      for (const stream of this.#open) {
-        // A stream that is gone by then ignores it. The open sockets keep the process alive, so the timer need not.
-        setTimeout(() => stream.retire(graceMs), Math.random() * spreadMs).unref();
+      for (const stream of this.#open.keys()) {
+        // The open sockets keep the process alive, so the timer need not.
+        const timer = setTimeout(() => stream.retire(graceMs), Math.random() * spreadMs).unref();
+        this.#open.set(stream, timer);
       }
     });
     return this.#closing;

@@ -38,7 +38,8 @@ export function encode(value: unknown, serialize: Serialize = JSON.stringify): s
  * @throws `TypeError` as {@link encode} does, and `ERR_SSE_INVALID_EVENT` for an event with an id of its own
  */
 export function encodeEnd(value: unknown, serialize: Serialize): string {
-  const last = value instanceof ServerSentEvent ? value : new ServerSentEvent('end', value ?? '');
+  const last =
+    value instanceof ServerSentEvent ? value : new ServerSentEvent('end', value === undefined ? '' : value);
   if (last.id !== undefined) {
     throw wrongType(
       'ERR_SSE_INVALID_EVENT',
@@ -46,7 +47,7 @@ export function encodeEnd(value: unknown, serialize: Serialize): string {
     );
   }
   // A returned comment has no type and no data, and npm eventsource ignores an id without data (measured).
-  const data = last.type === undefined ? '' : last.data;
+  const data = last.type === undefined && last.data === undefined ? '' : last.data;
   return `${commentLines(last)}event: ${last.type ?? 'end'}\nid: ${END_ID}\n${retryLine(last)}${dataLines(data, serialize)}\n`;
 }
 
@@ -112,6 +113,7 @@ function refuse(data: unknown): void {
     );
   }
   if (types.isPromise(data)) throw invalidData(data, 'Await it first.');
+  if (Symbol.asyncIterator in data) throw invalidData(data, 'Pass on what it yields with yield*.');
 }
 
 function serializeOrThrow(data: unknown, serialize: Serialize): string | undefined {
