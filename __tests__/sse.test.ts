@@ -1,9 +1,13 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import http, { type RequestListener } from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import connect from 'connect';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import express4 from 'express4';
@@ -59,6 +63,28 @@ describe('sse(handler) runs on', () => {
     await client.ended;
     await server.close();
     logged.mockRestore();
+  });
+
+  it('node:https', async () => {
+    // A key and a certificate of its own, for nothing but this test.
+    const pem = readFileSync(join(__dirname, 'support', 'localhost.pem'));
+    const own = createSse();
+    const generator = async function* () {
+      for (let i = 0; i < 3; i++) {
+        yield `über ${i}`;
+        await sleep(1);
+      }
+    };
+    const server = https.createServer({ key: pem, cert: pem }, own(generator)).listen(0);
+    const { port } = server.address() as AddressInfo;
+
+    const pending = https.get({ port, rejectUnauthorized: false, agent: false });
+    const [response] = await once(pending, 'response');
+
+    expect(await text(response)).toBe(`data: über 0\n\ndata: über 1\n\ndata: über 2\n\n${END}`);
+    server.close();
+    await once(server, 'close');
+    expect(own.size).toBe(0);
   });
 
   it('node:http2', async () => {
@@ -409,6 +435,15 @@ it('is an SseError that Express answers with its status, by default', async () =
 
   expect(response.status).toBe(406);
   expect(new SseError('ERR_SSE_FULL', 'x')).toBeInstanceOf(Error);
+});
+
+it.each(['//', '/?a=%', '/%E0%A4%A'])('streams whatever the URL: %s', async (path) => {
+  const server = await HandlerServer.start(sse(count));
+
+  const client = await server.open(path, { headers: { Host: 'no host:at all' } });
+
+  expect(await client.ended).toContain('data: 2');
+  await server.close();
 });
 
 it('writes nothing to a response on which somebody else called writeHead', async () => {

@@ -32,8 +32,8 @@ export const ROWS: readonly Row[] = [
     about: 'one connection, a generator that yields as fast as it is read',
     route: FLOOD,
     streams: 1,
-    events: 400_000,
-    warmUp: { streams: 1, events: 100_000 },
+    events: 2_000_000,
+    warmUp: { streams: 1, events: 500_000 },
     targets: { 'CPU µs/event': 0.5 },
   },
   {
@@ -42,8 +42,8 @@ export const ROWS: readonly Row[] = [
     about: 'the same on 50 connections at a time',
     route: FLOOD,
     streams: 50,
-    events: 8_000,
-    warmUp: { streams: 50, events: 2_000 },
+    events: 40_000,
+    warmUp: { streams: 50, events: 10_000 },
     targets: { 'CPU µs/event': 0.5 },
   },
   {

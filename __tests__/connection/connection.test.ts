@@ -317,6 +317,14 @@ describe('compression()', () => {
     },
   );
 
+  it('needs no compression() for compress: true', async () => {
+    const server = await serve(route(oneTwo), { compress: true });
+
+    const client = await server.open('/', { headers: { 'Accept-Encoding': 'gzip' } });
+
+    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+  });
+
   it('keeps backpressure with compress: true, and runs finally when the client leaves', async () => {
     const done = new Gate();
     let pulled = 0;

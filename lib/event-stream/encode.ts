@@ -26,9 +26,9 @@ const EACH_LINE_END = /\r\n|\r|\n/g;
  * encode(event('tick', { n: 1 }, { id: 7 })); // 'event: tick\nid: 7\ndata: {"n":1}\n\n'
  */
 export function encode(value: unknown, serialize: Serialize = JSON.stringify): string {
-  if (typeof value === 'string') return `${linesOf('data', value)}\n`;
+  if (typeof value === 'string') return `${linesOf('data', value)}\n\n`;
   if (value instanceof ServerSentEvent) return encodeEvent(value, serialize);
-  return `${dataLines(value, serialize)}\n`;
+  return `${dataLines(value, serialize)}\n\n`;
 }
 
 /**
@@ -48,12 +48,12 @@ export function encodeEnd(value: unknown, serialize: Serialize): string {
   }
   // A returned comment has no type and no data, and npm eventsource ignores an id without data (measured).
   const data = last.type === undefined && last.data === undefined ? '' : last.data;
-  return `${commentLines(last)}event: ${last.type ?? 'end'}\nid: ${END_ID}\n${retryLine(last)}${dataLines(data, serialize)}\n`;
+  return `${commentLines(last)}event: ${last.type ?? 'end'}\nid: ${END_ID}\n${retryLine(last)}${dataLines(data, serialize)}\n\n`;
 }
 
 function encodeEvent(event: ServerSentEvent, serialize: Serialize): string {
   if (event.type === undefined && event.data === undefined) return `${fieldLines(event)}\n`;
-  return `${fieldLines(event)}${dataLines(event.data, serialize)}\n`;
+  return `${fieldLines(event)}${dataLines(event.data, serialize)}\n\n`;
 }
 
 function fieldLines(event: ServerSentEvent): string {
@@ -63,7 +63,7 @@ function fieldLines(event: ServerSentEvent): string {
 }
 
 function commentLines({ comment }: ServerSentEvent): string {
-  return comment === undefined ? '' : linesOf('', comment);
+  return comment === undefined ? '' : `${linesOf('', comment)}\n`;
 }
 
 function retryLine({ retry }: ServerSentEvent): string {
@@ -74,15 +74,15 @@ function dataLines(data: unknown, serialize: Serialize): string {
   if (typeof data === 'string') return linesOf('data', data);
   const text = serialized(data, serialize);
   // JSON escapes every control character and lone surrogate (ECMA-262 QuoteJSONString), so there is nothing to split.
-  return serialize === JSON.stringify ? `data: ${text}\n` : linesOf('data', text);
+  return serialize === JSON.stringify ? `data: ${text}` : linesOf('data', text);
 }
 
-/** One line `<field>: …` for each line of `text`, each with its line end. */
+/** One line `<field>: …` for each line of `text`; the last has no line end yet. */
 function linesOf(field: 'data' | '', text: string): string {
   const whole = text.isWellFormed() ? text : text.toWellFormed();
   // Two searches for one character are 2.5 times faster than one regular expression (measured, 100 bytes).
-  if (!whole.includes('\n') && !whole.includes('\r')) return `${field}: ${whole}\n`;
-  return `${field}: ${whole.replace(EACH_LINE_END, `\n${field}: `)}\n`;
+  if (!whole.includes('\n') && !whole.includes('\r')) return `${field}: ${whole}`;
+  return `${field}: ${whole.replace(EACH_LINE_END, `\n${field}: `)}`;
 }
 
 function serialized(data: unknown, serialize: Serialize): string {
