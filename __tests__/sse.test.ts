@@ -84,7 +84,8 @@ describe('sse(handler) runs on', () => {
     expect(await text(response)).toBe(`data: über 0\n\ndata: über 1\n\ndata: über 2\n\n${END}`);
     server.close();
     await once(server, 'close');
-    expect(own.size).toBe(0);
+    // Over TLS the client has the end before Node knows that it was sent.
+    while (own.size > 0) await sleep(1);
   });
 
   it('node:http2', async () => {
