@@ -20,15 +20,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   index: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'sse'],
 };
 
-/** Types alone may cross these walls: an option's type belongs to what the option is for. */
-const MAY_IMPORT_TYPES: Readonly<Record<string, readonly string[]>> = { options: ['event-stream'] };
-
 interface Import {
   readonly from: string;
   readonly specifier: string;
   /** The file of lib that it means; `undefined` for what is not a file of lib. */
   readonly to: string | undefined;
-  readonly typeOnly: boolean;
 }
 
 const files = readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter((file) => /\.m?ts$/.test(file));
@@ -46,9 +42,7 @@ describe('the walls of lib', () => {
   });
 
   it('let imports run one way', () => {
-    const wrong = imports.filter(
-      ({ from, to, typeOnly }) => to !== undefined && !mayImport(from, to, typeOnly),
-    );
+    const wrong = imports.filter(({ from, to }) => to !== undefined && !mayImport(from, to));
 
     expect(wrong.map(shown)).toEqual([]);
   });
@@ -143,10 +137,9 @@ function roomOf(file: string): string {
   return (file.split(/[\\/]/)[0] ?? '').replace(/\.m?ts$/, '');
 }
 
-function mayImport(from: string, to: string, typeOnly: boolean): boolean {
+function mayImport(from: string, to: string): boolean {
   const [room, other] = [roomOf(from), roomOf(to)];
-  if (room === other || MAY_IMPORT[room]?.includes(other)) return true;
-  return typeOnly && MAY_IMPORT_TYPES[room]?.includes(other) === true;
+  return room === other || MAY_IMPORT[room]?.includes(other) === true;
 }
 
 /** Every way in which a file names another module: import, export from, import(), require() and import types. */
@@ -155,7 +148,7 @@ function importsOf(file: string): Import[] {
   visit(sources.get(file), (node) => {
     const specifier = specifierOf(node);
     if (specifier === undefined) return;
-    found.push({ from: file, specifier, to: targetOf(file, specifier), typeOnly: isTypeOnly(node) });
+    found.push({ from: file, specifier, to: targetOf(file, specifier) });
   });
   return found;
 }
@@ -175,12 +168,6 @@ function isLoading(callee: ts.Node): boolean {
   return (
     callee.kind === ts.SyntaxKind.ImportKeyword || (ts.isIdentifier(callee) && callee.text === 'require')
   );
-}
-
-function isTypeOnly(node: ts.Node): boolean {
-  if (ts.isImportTypeNode(node)) return true;
-  if (ts.isExportDeclaration(node)) return node.isTypeOnly;
-  return ts.isImportDeclaration(node) && node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
 }
 
 function targetOf(file: string, specifier: string): string | undefined {

@@ -1,8 +1,8 @@
 export type { SseContext } from './connection/context';
 export { SseError, type SseErrorCode } from './errors';
-export { encode, type Serialize } from './event-stream/encode';
+export { encode } from './event-stream/encode';
 export { comment, type EventFields, event, ServerSentEvent } from './event-stream/event';
-export type { CloseOptions, SseOptions } from './options';
+export type { CloseOptions, Serialize, SseOptions } from './options';
 export {
   type AnyHandler,
   createSse,

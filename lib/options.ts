@@ -1,6 +1,8 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import { describe, outOfRange, wrongType } from './errors';
-import type { Serialize } from './event-stream/encode';
+
+/** Turns data that is not a string into text; `JSON.stringify` by default. */
+export type Serialize = (data: unknown) => string | undefined;
 
 /** How streams behave. Every option may be left out; `undefined` counts as left out; off is `false`. */
 export interface SseOptions {

@@ -6,8 +6,9 @@ import {
 } from '@microsoft/fetch-event-source/lib/cjs/parse';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
-import { encode, encodeEnd, type Serialize } from '../../lib/event-stream/encode';
+import { encode, encodeEnd } from '../../lib/event-stream/encode';
 import { comment, event, ServerSentEvent } from '../../lib/event-stream/event';
+import type { Serialize } from '../../lib/options';
 
 describe('encode()', () => {
   describe('a string is the data as it is', () => {

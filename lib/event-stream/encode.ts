@@ -1,9 +1,7 @@
 import { types } from 'node:util';
 import { describe, wrongType } from '../errors';
+import type { Serialize } from '../options';
 import { END_ID, ServerSentEvent } from './event';
-
-/** Turns data that is not a string into text; `JSON.stringify` by default. */
-export type Serialize = (data: unknown) => string | undefined;
 
 const EACH_LINE_END = /\r\n|\r|\n/g;
 
