@@ -126,6 +126,28 @@ describe('app.use(sse()) leaves alone', () => {
     expect(await client.ended).toBe('answered');
   });
 
+  it('objects that throw when they are looked at', async () => {
+    const strict = new Proxy({}, {
+      get: (_target, name) => {
+        if (name === 'then') return undefined;
+        throw new Error('strict');
+      },
+      has: () => {
+        throw new Error('strict');
+      },
+    }); // biome-ignore format: short
+    const server = await serve((app) => {
+      app.get('/', (_req, res) => {
+        setImmediate(() => res.send('answered'));
+        return strict;
+      });
+    });
+
+    const client = await server.open('/');
+
+    expect(await client.ended).toBe('answered');
+  });
+
   it('apps without it', async () => {
     await serve(() => undefined);
     const app = express().get('/', (_req, res) => {
@@ -160,6 +182,34 @@ describe('the nearest sse() wins', () => {
 
     expect(await inner.ended).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
     expect(await outer.ended).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
+  });
+
+  it('for a route in a router without one: not that of a router beside it', async () => {
+    const server = await serve(
+      (app) => {
+        const beside = express.Router().use(sse({ retryMs: 2 }));
+        const own = express.Router().get('/x', () => one(1));
+        app.use(beside, express.Router().use(own));
+      },
+      { retryMs: 1 },
+    );
+
+    const client = await server.open('/x');
+
+    expect(await client.ended).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
+  });
+
+  it('for a router whose sse() is the only one, also after it was left', async () => {
+    const app = express();
+    app.use(express.Router().use(sse({ retryMs: 2 })));
+    app.get('/x', () => one(1));
+    const server = app.listen(0);
+
+    const client = await Client.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/x`);
+
+    expect(await client.ended).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    server.close();
+    server.closeAllConnections();
   });
 
   it('for two in a row: the later', async () => {

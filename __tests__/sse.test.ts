@@ -218,6 +218,7 @@ describe('sse(handler) takes', () => {
     ['an object', { data: 1 }],
     ['null', null],
     ['bytes', new Uint8Array(2)],
+    ['an iterable without an iterator', { [Symbol.asyncIterator]: () => undefined }],
   ])('no %s, and says so through next', async (_what, value) => {
     const server = await serve((app) =>
       app.get(
@@ -246,6 +247,7 @@ describe('sse(handler) without a next', () => {
     ['rejects', () => Promise.reject(new Error('secret')), 500],
     ['returns a number', () => 7, 500],
     ['throws with a status', () => { throw Object.assign(new Error('secret'), { status: 404 }); }, 404],
+    ['throws with a symbol as its status', () => { throw { status: Symbol('x') }; }, 500],
     ['throws with a nonsense status', () => { throw Object.assign(new Error('secret'), { status: 99 }); }, 500],
     ['throws in the generator', async function* () { yield await Promise.reject(new Error('secret')); }, 500],
   ])('makes its status of a handler that %s, without its text, and warns', async (_what, handler, status) => {
@@ -272,6 +274,18 @@ describe('sse(handler) without a next', () => {
     expect(await client.ended).toBe('data: 1\n\n');
     expect(onError).toHaveBeenCalledTimes(1);
     expect(emitWarning).not.toHaveBeenCalled();
+    await server.close();
+  });
+
+  it('survives an onError whose promise is rejected', async () => {
+    const onError = () => Promise.reject(new Error('again'));
+    const server = await HandlerServer.start(sse(() => 7, { onError }));
+
+    const client = await server.open();
+    await client.ended;
+    await sleep(1);
+
+    expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining('again'), expect.anything());
     await server.close();
   });
 

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { Agent, get } from 'node:http';
+import { Agent, get as httpGet } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import compression from 'compression';
-import express from 'express';
+import express, { type Express, type Response } from 'express';
 import { comment, event } from '../lib';
 import { aborted, Gate } from './support/gate';
 import { releaseAll, serve } from './support/serve';
+import { get, Wire } from './support/wire';
 
 afterEach(releaseAll);
 
@@ -504,7 +505,7 @@ describe('the generator returns', () => {
 
     const sockets = new Set();
     for (let i = 0; i < 3; i++) {
-      const request = get(server.url('/'), { agent });
+      const request = httpGet(server.url('/'), { agent });
       const [response] = await once(request, 'response');
       sockets.add(response.socket);
       await once(response.resume(), 'end');
@@ -590,6 +591,7 @@ describe('the generator throws', () => {
   it.each([
     ['throws', () => { throw new Error('in onError'); }], // biome-ignore format: one line a row
     ['gives what cannot be encoded', () => new Uint8Array(1)],
+    ['gives a promise', async () => 'too late'],
   ])('survives an onError that %s', async (_what, onError) => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
     const server = await serve(
@@ -673,6 +675,166 @@ describe('a value cannot be encoded', () => {
   });
 });
 
+describe('a generator that answers by itself', () => {
+  it.each([
+    ['ends the response', 'data: 1\n\n', (res: Response) => res.end()],
+    ['destroys it', undefined, (res: Response) => res.destroy()],
+  ])('after its first value %s, and nothing breaks', async (_what, body, act) => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        try {
+          yield 1;
+          await sleep(5);
+          act(res);
+          yield 2;
+          await sleep(5);
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.open('/');
+    await done.promise;
+
+    if (body !== undefined) expect(await client.ended).toBe(body);
+    expect(server.errors).toEqual([]);
+  });
+
+  it.each([
+    ['at once', () => undefined],
+    ['after an await', () => sleep(1)],
+  ])('with a large answer gets it through, %s', async (_when, check) => {
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: that it does not is what is tested
+      app.get('/', async function* (_req, res) {
+        await check();
+        res.status(403).send('x'.repeat(8_000_000));
+      });
+    });
+
+    const client = await server.open('/');
+
+    expect(client.status).toBe(403);
+    expect(await client.ended).toHaveLength(8_000_000);
+    expect(server.errors).toEqual([]);
+  });
+
+  it('and then yields is stopped, and its answer stands', async () => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        try {
+          res.redirect('/elsewhere');
+          yield 1;
+          yield 2;
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.open('/');
+    await done.promise;
+
+    expect(client.status).toBe(302);
+    expect(await client.ended).not.toContain('data:');
+  });
+});
+
+describe('next', () => {
+  const failing = (step: () => unknown) => ({
+    [Symbol.asyncIterator]: () => ({
+      next: step,
+      return: () => {
+        throw new Error('in return');
+      },
+    }),
+  });
+
+  it.each([
+    ['a value that cannot be sent', async () => ({ done: false, value: 1n })],
+    ['an error', () => Promise.reject(new Error('in next'))],
+    ['an error thrown in place of a promise', () => { throw new Error('in next'); }], // biome-ignore format: one line
+    ['no object', () => 7],
+  ])('hears once of a source with %s whose return() throws too', async (_what, step) => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
+    const server = await serve((app, sse) =>
+      app.get(
+        '/',
+        sse(() => failing(step as () => unknown)),
+      ),
+    );
+
+    const client = await server.open('/');
+    await client.ended;
+    await sleep(5);
+
+    expect(client.status).toBe(500);
+    expect(server.errors).toHaveLength(1);
+    expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining('in return'), expect.anything());
+    emitWarning.mockRestore();
+  });
+
+  it('hears of an exotic error after the signal has aborted', async () => {
+    const exotic = { name: Object.create(null) };
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield 1;
+        await aborted(res.sse.signal);
+        throw exotic;
+      });
+    });
+    const client = await server.open('/');
+    await client.until('data: 1');
+
+    client.leave();
+
+    expect(await server.heard(1)).toEqual([exotic]);
+  });
+});
+
+describe('a pipelined response', () => {
+  const queued = (done: Gate) => (app: Express) => {
+    let running = 0;
+    app.get('/slow', () => undefined);
+    app.get('/stream', async function* (_req, res) {
+      running++;
+      try {
+        yield 'open';
+        await aborted(res.sse.signal);
+      } finally {
+        if (--running === 0) done.open();
+      }
+    });
+  };
+
+  it('is released when the connection closes before its turn', async () => {
+    const done = new Gate();
+    const server = await serve(queued(done));
+    const wire = await Wire.open(server.port, get('/slow', '') + get('/stream', '').repeat(20));
+    while (server.sse.size < 20) await sleep(1);
+
+    wire.socket.destroy();
+    await done.promise;
+
+    while (server.sse.size > 0) await sleep(1);
+  });
+
+  it('is released by sse.close() before its turn', async () => {
+    const done = new Gate();
+    const server = await serve(queued(done));
+    const wire = await Wire.open(server.port, get('/slow', '') + get('/stream', '').repeat(3));
+    while (server.sse.size < 3) await sleep(1);
+
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    await done.promise;
+    wire.socket.destroy();
+  });
+});
+
 describe('sse.close()', () => {
   it('tells each stream, lets it say farewell, and ends response and socket without ~end', async () => {
     const server = await serve((app) => {
@@ -736,6 +898,47 @@ describe('sse.close()', () => {
 
     await done.promise;
     expect(server.responses[0]?.destroyed).toBe(true);
+  });
+
+  it('destroys a stream that is finishing and is not read', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield 1;
+        return 'x'.repeat(30_000_000);
+      });
+    });
+    const client = await server.open('/');
+    client.stall();
+    await server.full();
+
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    expect(server.responses[0]?.destroyed).toBe(true);
+  });
+
+  it('ends a stream sooner that maxDurationMs has told already', async () => {
+    const told = new Gate();
+    const stuck = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* (_req, res) {
+          yield 1;
+          await aborted(res.sse.signal);
+          told.open();
+          await stuck.promise;
+        });
+      },
+      { maxDurationMs: 5, cleanupWarnMs: false },
+    );
+    await server.open('/');
+    await told.promise;
+
+    const begun = performance.now();
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    // Not after the 5,000 ms of grace that maxDurationMs gives.
+    expect(performance.now() - begun).toBeLessThan(4_000);
+    stuck.open();
   });
 
   it('gives new streams 200 and an end, and closes their sockets', async () => {

@@ -46,8 +46,8 @@ export interface SseOptions {
    */
   readonly compress?: boolean;
   /**
-   * Hears of an error after the head; what it returns is the client's last value. Nothing of the error itself
-   * reaches the client.
+   * Hears of an error after the head; what it returns, not as a promise, is the client's last value. Nothing of the
+   * error itself reaches the client.
    * @default none
    */
   readonly onError?: (error: unknown, req: IncomingMessage) => unknown;

@@ -27,7 +27,12 @@ interface Mark {
 }
 
 const marks = new WeakMap<object, Mark>();
-const seen = new WeakSet<object>();
+
+/** The router that last called a handler of each request, by its `next`. */
+const routers = new WeakMap<object, Next | undefined>();
+
+/** The router around each router, by their `next`. */
+const around = new WeakMap<Next, Next | undefined>();
 
 // Node holds a channel weakly, so whoever subscribes must hold it.
 const calls = tracingChannel<string, object>('express.router.request');
@@ -44,7 +49,7 @@ export function listen(): void {
 
 /** Whether this request comes through an Express that publishes. */
 export function isHeard(req: ServerRequest): boolean {
-  return seen.has(req);
+  return routers.has(req);
 }
 
 /** Has what later handlers of this request return streamed. */
@@ -54,15 +59,20 @@ export function mark(exchange: Mark['exchange']): void {
 }
 
 function onStart(message: unknown): void {
-  seen.add((message as Call).req);
+  const { req } = message as Call;
+  const last = routers.get(req);
+  if (last === req.next && last !== undefined) return;
+  // A router that was not seen before stands in the one that called last.
+  if (req.next !== undefined && !around.has(req.next)) around.set(req.next, last);
+  routers.set(req, req.next);
 }
 
 /** A subscriber must never throw: Node makes that an `uncaughtException`. */
 function onResult(message: unknown): void {
   const { req, res, handler, result, param } = message as Call;
-  if (result === undefined || param !== undefined || !isAsyncGenerator(result) || res.headersSent) return;
+  if (result === undefined || param !== undefined || res.headersSent) return;
   const mark = markOf(req, res);
-  if (mark === undefined) return;
+  if (mark === undefined || !isStreamed(result)) return;
   const exchange = { ...mark.exchange, handler, next: req.next };
   try {
     stream(result, exchange);
@@ -71,11 +81,23 @@ function onResult(message: unknown): void {
   }
 }
 
-/** The nearest `sse()` above the route: the one of the route's own router, or else the last that was passed. */
+function isStreamed(result: unknown): boolean {
+  try {
+    return isAsyncGenerator(result);
+  } catch {
+    // A proxy that throws when it is looked at is somebody else's.
+    return false;
+  }
+}
+
+/** The nearest `sse()` above the route, from its own router outwards; else the last that was passed. */
 function markOf(req: RoutedRequest, res: ServerReply): Mark | undefined {
   const last = marks.get(res);
-  for (let mark = last; mark !== undefined; mark = mark.outer) {
-    if (mark.router === req.next) return mark;
+  if (last?.outer === undefined) return last;
+  for (let router = req.next; router !== undefined; router = around.get(router)) {
+    for (let mark: Mark | undefined = last; mark !== undefined; mark = mark.outer) {
+      if (mark.router === router) return mark;
+    }
   }
   return last;
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { answerClosing, answerFailure, answerFinished, answerHead, answerLater } from './connection/answer';
 import { Connection, type ConnectionOwner } from './connection/connection';
 import type { RequestContext } from './connection/context';
@@ -40,7 +40,8 @@ export function stream(value: unknown, exchange: Exchange): void {
   } catch (error) {
     report(error, exchange);
   }
-  if (source !== undefined) discard(source, exchange, (error) => report(error, exchange));
+  // Whatever the request was told, this is another matter.
+  if (source !== undefined) discard(source, exchange, warn);
 }
 
 /** Requests that get another answer than a stream; their generators never start. */
@@ -106,8 +107,12 @@ class Stream implements ConnectionOwner, Retirable {
   #commitTimer: NodeJS.Timeout | undefined;
   /** Counts down to the next step of an end in order: told, ended, destroyed. */
   #retireTimer: NodeJS.Timeout | undefined;
+  /** When the source is stopped, on the clock of `performance.now()`. */
+  #stopAt = Number.POSITIVE_INFINITY;
   /** What the app's error handlers are to hear once the response is over. */
   #failure: { readonly error: unknown } | undefined;
+  /** Whether they have heard of one: a second `next()` would cut their answer off. */
+  #reported = false;
 
   constructor(source: OpenSource, exchange: Exchange) {
     this.#source = source;
@@ -169,8 +174,9 @@ class Stream implements ConnectionOwner, Retirable {
   #onThrow(error: unknown): void {
     const aborted = this.#exchange.context.isAbort(error);
     if (this.#state !== State.RUNNING) return aborted ? undefined : this.#tell(error);
-    if (aborted) this.#end('');
-    else this.#fail(error);
+    if (!aborted) return this.#fail(error);
+    this.#discard();
+    this.#end('');
   }
 
   /** The source threw, or yielded what cannot be sent. */
@@ -179,7 +185,7 @@ class Stream implements ConnectionOwner, Retirable {
     if (!this.#connection.opened) {
       this.#leave();
       this.#connection.release();
-      return report(error, this.#exchange);
+      return this.#report(error);
     }
     this.#failure = { error };
     this.#end(lastWords(error, this.#exchange));
@@ -190,25 +196,34 @@ class Stream implements ConnectionOwner, Retirable {
     this.#state = State.ENDING;
     this.#stopTimers();
     if (this.#exchange.context.aborted) {
-      this.#connection.endSocket();
-      this.#retireTimer = after(LINGER_MS, () => this.#connection.destroy());
+      this.#linger(LINGER_MS);
     }
     this.#connection.end(frame);
   }
 
-  /** Tells the source by its signal to end; it may go on for `graceMs`. */
+  /** Tells the source by its signal to end; it may go on for `graceMs`. Told again, the sooner end counts. */
   retire(graceMs: number): void {
-    const { context } = this.#exchange;
-    if (this.#state !== State.RUNNING || context.aborted) return;
+    if (this.#state === State.OVER) return;
+    if (this.#state === State.ENDING) return this.#linger(graceMs + LINGER_MS);
+    const stopAt = performance.now() + graceMs;
+    if (stopAt >= this.#stopAt) return;
+    this.#stopAt = stopAt;
     clearTimeout(this.#retireTimer);
     this.#retireTimer = after(graceMs, () => this.#stop());
-    context.abort();
+    this.#exchange.context.abort();
   }
 
   #stop(): void {
     if (this.#state !== State.RUNNING) return;
     this.#discard();
     this.#end('');
+  }
+
+  /** The last bytes have so much time; then the socket ends with the response, or is destroyed. */
+  #linger(ms: number): void {
+    clearTimeout(this.#retireTimer);
+    this.#connection.endSocket(this.#exchange.registry.closed);
+    this.#retireTimer = after(ms, () => this.#connection.destroy());
   }
 
   onWriteError(error: unknown): void {
@@ -223,7 +238,7 @@ class Stream implements ConnectionOwner, Retirable {
       this.#exchange.context.abort();
       this.#discard();
     }
-    if (this.#failure !== undefined) report(this.#failure.error, this.#exchange, true);
+    if (this.#failure !== undefined) this.#report(this.#failure.error, true);
   }
 
   #leave(): void {
@@ -238,8 +253,14 @@ class Stream implements ConnectionOwner, Retirable {
 
   /** To the error handlers, but not before the response is over: Express's own destroys the socket. */
   #tell(error: unknown): void {
-    if (this.#state === State.OVER) report(error, this.#exchange);
+    if (this.#state === State.OVER) this.#report(error);
     else this.#failure ??= { error };
+  }
+
+  #report(error: unknown, onErrorKnows = false): void {
+    if (this.#reported) return warn(error);
+    this.#reported = true;
+    report(error, this.#exchange, onErrorKnows);
   }
 
   #stopCommitTimer(): void {
@@ -267,6 +288,8 @@ function lastWords(error: unknown, { req, settings }: Exchange): string {
   if (settings.onError === undefined) return '';
   try {
     const value = settings.onError(error, req as IncomingMessage);
+    // There is no time to wait for it; `encode` refuses it.
+    if (types.isPromise(value)) value.catch(warn);
     return value === undefined ? '' : encode(value, settings.serialize);
   } catch (thrown) {
     warn(thrown);
@@ -282,15 +305,16 @@ export function report(error: unknown, exchange: Exchange, onErrorKnows = false)
     if (next !== undefined) return next(error || new Error(`The handler threw ${inspect(error)}.`));
     if (!res.headersSent && !isGone(res)) answerFailure(res, statusOf(error));
     if (settings.onError === undefined) warn(error);
-    else if (!onErrorKnows) settings.onError(error, req as IncomingMessage);
+    else if (!onErrorKnows) Promise.resolve(settings.onError(error, req as IncomingMessage)).catch(warn);
   } catch (thrown) {
     warn(thrown);
   }
 }
 
 function statusOf(error: unknown): number {
-  const status = error instanceof Object && 'status' in error ? Number(error.status) : 500;
-  return status >= 400 && status < 600 ? status : 500;
+  if (typeof error !== 'object' || error === null || !('status' in error)) return 500;
+  const { status } = error;
+  return typeof status === 'number' && status >= 400 && status < 600 ? status : 500;
 }
 
 const warnedOf = new WeakSet<object>();

@@ -96,6 +96,32 @@ describe('bytes on the wire', () => {
     expect(texts).toEqual(['data: one\n\n', 'data: two\n\n']);
   });
 
+  it('do not wait for a wrapped write that answers nothing', async () => {
+    const forgetful: RequestHandler = (_req, res, next) => {
+      const { write } = res;
+      res.write = ((text: string) =>
+        void write.call(res, text, 'utf8')) as unknown as ServerResponse['write'];
+      next();
+    };
+    const server = await serve(route(oneTwo), { outermost: [forgetful] });
+
+    const client = await server.open('/');
+
+    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+  });
+
+  it('are the same if somebody has set res.stream', async () => {
+    const misleading: RequestHandler = (_req, res, next) => {
+      Object.assign(res, { stream: () => 1 });
+      next();
+    };
+    const server = await serve(route(oneTwo), { outermost: [misleading] });
+
+    const client = await server.open('/');
+
+    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+  });
+
   it.each([
     ['straight to the socket', []],
     ['through a wrapped write', [wrappedWrite(() => undefined)]],

@@ -53,6 +53,10 @@ export class TestServer {
     this.#base = `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
   url(path: string): string {
     return this.#base + path;
   }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
-import { http2StreamOf, type ServerReply } from './http';
+import { http2StreamOf, isGone, onClosed, queueOf, type ServerReply } from './http';
 import { KeepAlive, type Kept } from './keep-alive';
 import { chooseWriter, type Writer, writeThrough } from './writer';
 
@@ -41,7 +41,7 @@ export class Connection implements Kept {
   readonly #res: ServerReply;
   readonly #settings: Settings;
   readonly #owner: ConnectionOwner;
-  readonly #onClose = () => this.#close();
+  readonly #stopListening: () => void;
   #state = State.WAITING;
   #writer: Writer | undefined;
   #keepAlive: KeepAlive | undefined;
@@ -61,7 +61,7 @@ export class Connection implements Kept {
     this.#settings = settings;
     this.#owner = owner;
     // The response's, never the request's, which fires early once a POST body is read.
-    res.on('close', this.#onClose);
+    this.#stopListening = onClosed(res, () => this.#close());
   }
 
   /** Whether the head has been sent, so that errors can no longer become a status. */
@@ -72,6 +72,8 @@ export class Connection implements Kept {
   /** Fixes the head, which leaves with the first bytes. Advances state to OPEN. */
   open(): void {
     if (this.#state !== State.WAITING) return;
+    // The generator has answered by itself, as with `res.redirect()`: its response is none of ours.
+    if (this.#res.headersSent) return this.#close();
     writeHead(this.#res, this.#settings);
     this.#state = State.OPEN;
     const { keepAliveMs, retryMs } = this.#settings;
@@ -89,6 +91,7 @@ export class Connection implements Kept {
    */
   write(frame: string): boolean {
     this.open();
+    if (this.#state !== State.OPEN) return true;
     if (this.#pending === '') process.nextTick(flush, this);
     this.#pending += frame;
     if (this.#pending.length >= CHUNK_LENGTH) this.flush();
@@ -128,36 +131,48 @@ export class Connection implements Kept {
     if (this.#state >= State.ENDING) return;
     try {
       this.open();
-      this.#state = State.ENDING;
-      this.#keepAlive?.delete(this);
-      const rest = this.#pending + frame;
-      this.#pending = '';
-      // Its last bytes have the stall time-out, too, and no drain is told after the end.
-      if (!this.#full) this.#watchStall();
-      this.#res.end(rest === '' ? undefined : rest);
+      if (this.#state === State.OPEN) this.#end(frame);
     } catch (error) {
       this.#fail(error);
     }
     this.#resume();
   }
 
-  /** Has the socket end after the response, so that a closing server need not wait for it. */
-  endSocket(): void {
+  #end(frame: string): void {
+    this.#state = State.ENDING;
+    this.#keepAlive?.delete(this);
+    const rest = this.#pending + frame;
+    this.#pending = '';
+    // Its last bytes have the stall time-out, too, and no drain is told after the end.
+    if (!this.#full) this.#watchStall();
+    // Ended by somebody else, it would make an uncaughtException of more.
+    if (!isGone(this.#res)) this.#res.end(rest === '' ? undefined : rest);
+  }
+
+  /**
+   * Has the socket end after the response, so that a closing server need not wait for it.
+   *
+   * @param all whether the server closes: an HTTP/2 session carries other streams, too
+   */
+  endSocket(all: boolean): void {
     const http2 = http2StreamOf(this.#res);
-    if (http2 !== undefined) return http2.session?.close();
+    if (http2 !== undefined) return all ? http2.session?.close() : undefined;
     // Before the head Node does it by itself, and tells the client.
-    if (this.#state === State.WAITING) this.#res.setHeader('Connection', 'close');
+    if (!this.#res.headersSent) this.#res.setHeader('Connection', 'close');
     else this.#lastOf = this.#res.socket ?? undefined;
   }
 
   destroy(): void {
-    if (this.#state !== State.CLOSED) this.#res.destroy();
+    if (this.#state === State.CLOSED) return;
+    this.#res.destroy();
+    // In the queue of a pipeline it hears of nothing.
+    if (queueOf(this.#res) !== undefined) this.#close();
   }
 
   /** Gives the response back untouched, for the error handler. Advances state to CLOSED. */
   release(): void {
     this.#state = State.CLOSED;
-    this.#res.off('close', this.#onClose);
+    this.#stopListening();
   }
 
   #send(frames: string): void {
@@ -211,11 +226,12 @@ export class Connection implements Kept {
   }
 
   #close(): void {
+    if (this.#state === State.CLOSED) return;
     this.#state = State.CLOSED;
     this.#pending = '';
     this.#keepAlive?.delete(this);
     clearTimeout(this.#stallTimer);
-    this.#res.off('close', this.#onClose);
+    this.#stopListening();
     if (this.#onDrain !== undefined) this.#writer?.offDrain(this.#onDrain);
     this.#lastOf?.destroySoon();
     this.#resume();

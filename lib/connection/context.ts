@@ -1,5 +1,5 @@
 import { lastEventIdOf } from './headers';
-import { isGone, type ServerReply, type ServerRequest } from './http';
+import { isGone, onClosed, type ServerReply, type ServerRequest } from './http';
 
 /** What a handler finds at `res.sse`. */
 export interface SseContext {
@@ -18,6 +18,7 @@ export class RequestContext implements SseContext {
   readonly #res: ServerReply;
   #controller: AbortController | undefined;
   #aborted = false;
+  #stopListening: (() => void) | undefined;
   #lastEventId: string | undefined;
 
   constructor(req: ServerRequest, res: ServerReply) {
@@ -43,16 +44,17 @@ export class RequestContext implements SseContext {
   /** Whether `error` is the signal's doing: an `AbortError`, by whichever name libraries give it. */
   isAbort(error: unknown): boolean {
     if (this.#controller === undefined || !this.#aborted) return false;
-    const { reason } = this.#controller.signal;
-    // A chain of causes may run in a circle; nobody nests an abort deeper than this.
-    for (let cause = error, depth = 0; isObject(cause) && depth < 8; cause = cause.cause, depth++) {
-      if (cause === reason || isNamedAbort(cause)) return true;
+    try {
+      return isCausedBy(error, this.#controller.signal.reason);
+    } catch {
+      // Whatever was thrown, it throws when it is looked at.
+      return false;
     }
-    return false;
   }
 
   abort(): void {
     this.#aborted = true;
+    this.#stopListening?.();
     this.#controller?.abort();
   }
 
@@ -63,14 +65,21 @@ export class RequestContext implements SseContext {
       controller.abort();
       return controller;
     }
-    const onClose = (): void => {
-      this.#res.off('close', onClose);
+    this.#stopListening = onClosed(this.#res, () => {
+      this.#stopListening?.();
       // A response that was ended is over, but nobody left.
       if (!this.#res.writableEnded) this.abort();
-    };
-    this.#res.on('close', onClose);
+    });
     return controller;
   }
+}
+
+function isCausedBy(error: unknown, reason: unknown): boolean {
+  // A chain of causes may run in a circle; nobody nests an abort deeper than this.
+  for (let cause = error, depth = 0; isObject(cause) && depth < 8; cause = cause.cause, depth++) {
+    if (cause === reason || isNamedAbort(cause)) return true;
+  }
+  return false;
 }
 
 // AbortError (DOM, Node, AWS), CanceledError (axios), CancelError (got), APIUserAbortError (OpenAI, Anthropic).

@@ -12,15 +12,21 @@ const ADDED = new Set(['set-cookie', 'vary']);
 /** Whether the client takes an event stream, by its `Accept` header (RFC 9110 12.5.1). */
 export function accepts(req: ServerRequest): boolean {
   const header = req.headers.accept;
-  if (header === undefined || header.trim() === '') return true;
+  const ranges =
+    header
+      ?.toLowerCase()
+      .split(',')
+      .filter((range) => range.trim() !== '') ?? [];
   let narrowest = -1;
-  let wanted = false;
-  for (const range of header.toLowerCase().split(',')) {
+  let wanted = ranges.length === 0;
+  for (const range of ranges) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
     const width = MATCHING_RANGES.indexOf(type);
-    if (width <= narrowest) continue;
+    if (width === -1 || width < narrowest) continue;
+    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
+    // Of two as narrow, which then differ in their parameters, one that allows it is enough.
+    wanted = !refused || (wanted && width === narrowest);
     narrowest = width;
-    wanted = !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
   }
   return wanted;
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 
@@ -31,11 +31,73 @@ export interface ServerReply {
 
 /** The HTTP/2 stream of a response, or `undefined` on HTTP/1. */
 export function http2StreamOf(res: ServerReply): Http2ServerResponse['stream'] | undefined {
-  return 'stream' in res ? (res as Http2ServerResponse).stream : undefined;
+  if (res instanceof ServerResponse || !('stream' in res)) return undefined;
+  return (res as Http2ServerResponse).stream;
 }
 
 /** Whether nobody will receive what is written: the client has left, or the response was ended by somebody else. */
 export function isGone(res: ServerReply): boolean {
   if (res.writableEnded || res.destroyed === true || res.closed === true) return true;
+  if (res instanceof ServerResponse) return queueOf(res)?.destroyed === true;
   return 'stream' in res && http2StreamOf(res)?.destroyed !== false;
+}
+
+/** The connection on which a pipelined response waits for its turn; it has no socket before that. */
+export function queueOf(res: ServerReply): Socket | undefined {
+  if (!(res instanceof ServerResponse) || res.socket !== null || res.writableFinished) return undefined;
+  return res.req?.socket;
+}
+
+/** The responses in the queue of one connection, which hear through one listener of its end. */
+class Queue {
+  static readonly #of = new WeakMap<Socket, Queue>();
+
+  static of(socket: Socket): Queue {
+    const known = Queue.#of.get(socket);
+    if (known !== undefined) return known;
+    const made = new Queue(socket);
+    Queue.#of.set(socket, made);
+    return made;
+  }
+
+  readonly #socket: Socket;
+  readonly #listeners = new Set<() => void>();
+  readonly #onClose = () => {
+    for (const listener of this.#listeners) listener();
+  };
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  add(listener: () => void): void {
+    if (this.#listeners.size === 0) this.#socket.on('close', this.#onClose);
+    this.#listeners.add(listener);
+  }
+
+  delete(listener: () => void): void {
+    this.#listeners.delete(listener);
+    if (this.#listeners.size === 0) this.#socket.off('close', this.#onClose);
+  }
+}
+
+/**
+ * Calls `listener` once the response is over, also if it never had its turn: to a pipelined response that is still
+ * without a socket Node tells nothing when the connection closes (measured).
+ *
+ * @returns takes the listener back
+ */
+export function onClosed(res: ServerReply, listener: () => void): () => void {
+  res.on('close', listener);
+  const socket = queueOf(res);
+  if (socket === undefined) return () => res.off('close', listener);
+  const queue = Queue.of(socket);
+  const whileQueued = () => {
+    if (queueOf(res) !== undefined) listener();
+  };
+  queue.add(whileQueued);
+  return () => {
+    res.off('close', listener);
+    queue.delete(whileQueued);
+  };
 }

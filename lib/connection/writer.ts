@@ -82,7 +82,8 @@ export function chooseWriter(res: ServerReply, compress: boolean): Writer {
 /** Through the response's own `write`, unless nobody would receive it: `close` will tell. */
 export function writeThrough(res: ServerReply, compress: boolean, frames: string): boolean {
   if (isGone(res)) return true;
-  const accepted = res.write(frames);
+  const accepted: boolean | undefined = res.write(frames);
   if (compress) res.flush?.();
-  return accepted;
+  // A wrapper that forgets to pass the answer on has not said that anything is full.
+  return accepted !== false;
 }

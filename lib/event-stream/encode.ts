@@ -110,7 +110,11 @@ function refuse(data: unknown): void {
       "An event stream is text: decode it, as with .setEncoding('utf8') or new TextDecoder(), or send it as base64.",
     );
   }
-  if (types.isPromise(data)) throw invalidData(data, 'Await it first.');
+  if (types.isPromise(data)) {
+    // What becomes of it no longer matters, and must not end the process.
+    data.catch(() => undefined);
+    throw invalidData(data, 'Await it first.');
+  }
   if (Symbol.asyncIterator in data) throw invalidData(data, 'Pass on what it yields with yield*.');
 }
 
