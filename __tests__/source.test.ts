@@ -371,3 +371,20 @@ describe('closing a web ReadableStream', () => {
     expect(cancel).toHaveBeenCalledTimes(1);
   });
 });
+
+it('closes a sync iterator one of whose promises is rejected', async () => {
+  const done = jest.fn();
+  const source = openSource(
+    (function* () {
+      try {
+        yield Promise.reject(new Error('one of them'));
+      } finally {
+        done();
+      }
+    })(),
+  );
+
+  await expect(source.next()).rejects.toThrow('one of them');
+
+  expect(done).toHaveBeenCalledTimes(1);
+});
