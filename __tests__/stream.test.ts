@@ -856,6 +856,17 @@ describe('sse.close()', () => {
     expect(server.sse.size).toBe(0);
   });
 
+  it('ends the socket of a client that would keep it', async () => {
+    const server = await serve((app) => app.get('/', waiting(new Gate(), 'open')));
+    server.server.keepAliveTimeout = 60_000;
+    const wire = await Wire.open(server.port, get('/', ''));
+    await wire.until('data: open');
+
+    await server.sse.close({ spreadMs: 0 });
+
+    expect(await wire.ended()).toMatch(/0\r\n\r\n$/);
+  });
+
   it('ends a generator that does not listen after graceMs', async () => {
     const done = new Gate();
     const server = await serve((app) => {
@@ -1048,6 +1059,24 @@ describe('stallTimeoutMs', () => {
     await done.promise;
 
     expect(server.sse.size).toBe(0);
+  });
+
+  it('destroys a client that does not read a last value that is too large for it', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+          return 'x'.repeat(30_000_000);
+        });
+      },
+      { stallTimeoutMs: 30 },
+    );
+    const client = await server.open('/');
+    client.stall();
+
+    while (server.sse.size > 0) await sleep(1);
+
+    expect(server.responses[0]?.destroyed).toBe(true);
   });
 
   it('destroys a client that does not read the end', async () => {
