@@ -133,6 +133,32 @@ describe('sse(handler) runs on', () => {
     await once(server, 'close');
   });
 
+  it('node:http2, where maxDurationMs ends one stream and not the session of others', async () => {
+    const own = createSse();
+    const server = http2
+      .createServer(
+        own(
+          async function* (_req, res) {
+            yield 'open';
+            await aborted(res.sse.signal);
+          },
+          { maxDurationMs: 20 },
+        ),
+      )
+      .listen(0);
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+    for (let i = 0; i < 2; i++) {
+      const stream = session.request({ ':path': '/' });
+      expect(await text(stream)).toBe('data: open\n\n');
+    }
+
+    expect(session.closed).toBe(false);
+    session.close();
+    server.close();
+    await once(server, 'close');
+  });
+
   it('node:http2, where sse.close() ends session and server', async () => {
     const own = createSse();
     const server = http2

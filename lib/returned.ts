@@ -1,7 +1,7 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { ServerReply, ServerRequest } from './connection/http';
 import { isAsyncGenerator } from './source';
-import { type Exchange, type Next, report, stream } from './stream';
+import { type Exchange, type Next, stream } from './stream';
 
 /** What router 2.3 publishes of each handler it calls (its README, "Tracing"). */
 interface Call {
@@ -67,18 +67,13 @@ function onStart(message: unknown): void {
   routers.set(req, req.next);
 }
 
-/** A subscriber must never throw: Node makes that an `uncaughtException`. */
+/** A subscriber must never throw, as Node makes that an `uncaughtException`; `stream` does not. */
 function onResult(message: unknown): void {
   const { req, res, handler, result, param } = message as Call;
   if (result === undefined || param !== undefined || res.headersSent) return;
   const mark = markOf(req, res);
   if (mark === undefined || !isStreamed(result)) return;
-  const exchange = { ...mark.exchange, handler, next: req.next };
-  try {
-    stream(result, exchange);
-  } catch (error) {
-    report(error, exchange);
-  }
+  stream(result, { ...mark.exchange, handler, next: req.next });
 }
 
 function isStreamed(result: unknown): boolean {

@@ -24,7 +24,7 @@ export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknow
 }
 
 /**
- * Begins to read what a handler returned: any async or sync iterable, a Node Readable, a web ReadableStream.
+ * Begins to read what a handler returned: an async or sync iterable, a Node Readable, a web ReadableStream.
  *
  * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` that names the value and the remedy
  */

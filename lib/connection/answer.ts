@@ -1,3 +1,4 @@
+import { encodeRetry } from '../event-stream/encode';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
 import { http2StreamOf, type ServerReply } from './http';
@@ -19,7 +20,7 @@ export function answerHead(res: ServerReply, settings: Settings): void {
 /** A stream that ends at once, so that an `EventSource` comes again; after `retryMs`, if that is given. */
 export function answerLater(res: ServerReply, settings: Settings, retryMs?: number): void {
   writeHead(res, settings);
-  res.end(retryMs === undefined ? undefined : `retry: ${retryMs}\n\n`);
+  res.end(retryMs === undefined ? undefined : encodeRetry(retryMs));
 }
 
 /** The same from a server that closes: the socket, too, is to end, or `server.close()` would wait for it. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { encodeRetry } from '../event-stream/encode';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
 import { http2StreamOf, isGone, onClosed, queueOf, type ServerReply } from './http';
@@ -81,7 +82,7 @@ export class Connection implements Kept {
       this.#keepAlive = KeepAlive.after(keepAliveMs);
       this.#keepAlive.add(this);
     }
-    if (retryMs !== false) this.write(`retry: ${retryMs}\n\n`);
+    if (retryMs !== false) this.write(encodeRetry(retryMs));
   }
 
   /**

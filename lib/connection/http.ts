@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 
-/** A request as any of Node's servers, Express or connect hand it over. */
+/** A request, as Node's servers, Express and connect hand it over. */
 export type ServerRequest = IncomingMessage | Http2ServerRequest;
 
 /**

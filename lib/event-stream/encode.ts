@@ -49,6 +49,11 @@ export function encodeEnd(value: unknown, serialize: Serialize): string {
   return `${commentLines(last)}event: ${last.type ?? 'end'}\nid: ${END_ID}\n${retryLine(last)}${dataLines(data, serialize)}\n\n`;
 }
 
+/** A frame that sets the client's reconnection time and dispatches nothing. */
+export function encodeRetry(retryMs: number): string {
+  return `retry: ${retryMs}\n\n`;
+}
+
 function encodeEvent(event: ServerSentEvent, serialize: Serialize): string {
   if (event.type === undefined && event.data === undefined) return `${fieldLines(event)}\n`;
   return `${fieldLines(event)}${dataLines(event.data, serialize)}\n\n`;

@@ -61,7 +61,7 @@ export class ServerSentEvent<Data = unknown> {
  * @param type the event type, one line
  * @param data a string as it is, anything else through `serialize`; for an event without data pass `''`
  * @param fields `id`: a string, number or bigint on one line without NUL, at most 4,096 bytes, not beginning
- *   with `~` · `retry`: whole milliseconds · `comment`: any text
+ *   with `~` · `retry`: whole milliseconds · `comment`: text of one line or several
  * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if a field could not be sent as it is; nothing is repaired silently
  * @throws `TypeError` `ERR_SSE_INVALID_DATA` if `data` is `undefined`
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation (9.2.6)
