@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -344,4 +344,25 @@ it('never throws from its subscriber', async () => {
   server.send('/');
 
   await done.promise;
+});
+
+it('never throws from its subscriber, also where no generator is started', async () => {
+  const heard = new Gate<Error>();
+  const server = await serve((app) => {
+    app.get('/', (_req, res) => {
+      res.setHeader = () => {
+        throw new Error('broken by a middleware');
+      };
+      return one(1);
+    });
+    app.use((error: Error, _req: Request, res: Response, _next: NextFunction) => {
+      heard.open(error);
+      res.destroy();
+    });
+  });
+
+  const request = httpGet(server.url('/'), { agent: false, headers: { 'Last-Event-ID': '~end' } });
+  request.on('error', () => undefined);
+
+  expect(await heard.promise).toMatchObject({ message: 'broken by a middleware' });
 });
