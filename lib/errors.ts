@@ -1,7 +1,14 @@
 import { inspect } from 'node:util';
 
 /** Every `code` an {@link SseError} can carry. */
-export type SseErrorCode = 'ERR_SSE_EXPRESS_VERSION' | 'ERR_SSE_FULL' | 'ERR_SSE_NOT_ACCEPTABLE';
+export type SseErrorCode =
+  | 'ERR_SSE_CHANNEL_CLOSED'
+  | 'ERR_SSE_CHANNEL_FAILED'
+  | 'ERR_SSE_EXPRESS_VERSION'
+  | 'ERR_SSE_FULL'
+  | 'ERR_SSE_LOG_UNAVAILABLE'
+  | 'ERR_SSE_NOT_ACCEPTABLE'
+  | 'ERR_SSE_OVERFLOW';
 
 /** Every `code` on the `TypeError`s and `RangeError`s that answer a caller's mistake. */
 export type MistakeCode =
@@ -9,19 +16,22 @@ export type MistakeCode =
   | 'ERR_SSE_INVALID_EVENT'
   | 'ERR_SSE_INVALID_HANDLER'
   | 'ERR_SSE_INVALID_OPTION'
+  | 'ERR_SSE_INVALID_FILTER'
   | 'ERR_SSE_INVALID_SOURCE';
 
-/** What Express's own error handler reads from an error to answer with it. */
-export interface HttpAnswer {
-  /** The response's status code, such as `503`. */
-  status: number;
+/** What an {@link SseError} carries besides its code and its message. */
+export interface SseErrorDetails {
+  /** The response's status code, such as `503`; Express's own error handler answers with it. */
+  readonly status?: number;
   /** Response headers to send with it. */
-  headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The error behind it. */
+  readonly cause?: unknown;
 }
 
 /**
  * Something went wrong at run time that is nobody's typing mistake: the server is full, the client wants
- * another format, this Express is too old. Mistakes in a call are `TypeError`s and `RangeError`s instead, with
+ * another format, this Express is too old, a channel is closed or its log out of reach. Mistakes in a call are `TypeError`s and `RangeError`s instead, with
  * a `code` of the same form.
  *
  * `status`, `statusCode` and `headers` are there when the error has a place in HTTP; Express's and connect's
@@ -40,13 +50,13 @@ export class SseError extends Error {
   readonly statusCode: number | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
 
-  constructor(code: SseErrorCode, message: string, answer?: HttpAnswer) {
-    super(message);
+  constructor(code: SseErrorCode, message: string, { cause, ...answer }: SseErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
     this.name = 'SseError';
     this.code = code;
-    this.status = answer?.status;
-    this.statusCode = answer?.status;
-    this.headers = answer?.headers;
+    this.status = answer.status;
+    this.statusCode = answer.status;
+    this.headers = answer.headers;
   }
 }
 

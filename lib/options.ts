@@ -117,8 +117,91 @@ export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000 } as const;
 /** The reconnection time that takes back the longer one of a full server. */
 const RETRY_MS_WITH_LIMIT = 3_000;
 
+// One object for all who ask for nothing else: a hundred thousand channels are a hundred thousand logs.
+const MEMORY_LOG_DEFAULTS = { maxEvents: 1_000, maxBytes: 16 * 2 ** 20, maxAgeMs: false } as const;
+
+const CHANNEL_DEFAULTS = { overflow: 'disconnect', serialize: JSON.stringify, parse: JSON.parse } as const;
+
 /** The longest delay that Node's timers keep; a longer one fires at once. */
 const MAX_DELAY_MS = 2_147_483_647;
+
+/** How much `memoryLog()` retains; whatever comes first counts. */
+export interface MemoryLogOptions {
+  /**
+   * How many events are retained.
+   * @default 1_000
+   */
+  readonly maxEvents?: number;
+  /**
+   * How many bytes of frames are retained; the newest event in any case.
+   * @default 16_777_216
+   */
+  readonly maxBytes?: number;
+  /**
+   * Milliseconds for which an event is retained. `false` for ever.
+   * @default false
+   */
+  readonly maxAgeMs?: number | false;
+}
+
+/** What a channel is made with, besides its log. */
+export interface ChannelSettings {
+  /**
+   * What becomes of a subscriber who is so slow that the log no longer holds what comes next for it: `'disconnect'` ends its
+   * stream, so that its client comes back with its last event ID and is told of the gap; `'skip'` sends it a `gap`
+   * and goes on from the oldest retained event.
+   * @default 'disconnect'
+   */
+  readonly overflow?: 'disconnect' | 'skip';
+  /**
+   * Turns data that is not a string into text, once for each event.
+   * @default JSON.stringify
+   */
+  readonly serialize?: Serialize;
+  /**
+   * The way back, for filters and iterators.
+   * @default JSON.parse
+   */
+  readonly parse?: (text: string) => unknown;
+}
+
+/** How `Channel.from()` runs its source, besides what the channel is made with. */
+export interface RunSettings extends ChannelSettings {
+  /**
+   * Milliseconds without a subscriber after which the source is cancelled; also if none has come yet. `false` never.
+   * @default 60_000
+   */
+  readonly ttlMs?: number | false;
+}
+
+/** How all logs of one Redis are kept. */
+export interface RedisLogsOptions {
+  /**
+   * Goes in front of each log's key in Redis.
+   * @default 'sse:'
+   */
+  readonly prefix?: string;
+}
+
+/** How much a log on Redis retains. */
+export interface RedisLogOptions {
+  /**
+   * How many events Redis retains, perhaps a hundred more.
+   * @default 1_000
+   */
+  readonly maxEvents?: number;
+  /**
+   * Milliseconds for which Redis retains an event, perhaps a little longer; a log that is not appended to for so long
+   * disappears. `false` for ever.
+   * @default false
+   */
+  readonly maxAgeMs?: number | false;
+  /**
+   * How many of the newest events each process holds in memory while it has subscribers.
+   * @default 1_000
+   */
+  readonly memoryEvents?: number;
+}
 
 type Check = (name: string, value: unknown) => void;
 
@@ -136,6 +219,31 @@ const CHECKS: Readonly<Record<keyof SseOptions, Check>> = {
   maxDurationMs: delay(1, 'off'),
   stallTimeoutMs: delay(1, 'off'),
   cleanupWarnMs: delay(1, 'off'),
+};
+
+const MEMORY_LOG_CHECKS: Readonly<Record<keyof MemoryLogOptions, Check>> = {
+  maxEvents: count,
+  maxBytes: count,
+  maxAgeMs: delay(1, 'off'),
+};
+
+const CHANNEL_CHECKS: Readonly<Record<keyof ChannelSettings | 'log', Check>> = {
+  log: checkLog,
+  overflow: oneOf('disconnect', 'skip'),
+  serialize: CHECKS.serialize,
+  parse: ofType('function', 'a function like JSON.parse'),
+};
+
+const RUN_CHECKS = { ...CHANNEL_CHECKS, ttlMs: delay(0, 'off') };
+
+const REDIS_LOGS_CHECKS: Readonly<Record<keyof RedisLogsOptions, Check>> = {
+  prefix: ofType('string', 'a string'),
+};
+
+const REDIS_LOG_CHECKS: Readonly<Record<keyof RedisLogOptions, Check>> = {
+  maxEvents: count,
+  maxAgeMs: delay(1, 'off'),
+  memoryEvents: count,
 };
 
 const CLOSE_CHECKS: Readonly<Record<keyof CloseOptions, Check>> = {
@@ -182,6 +290,39 @@ export function resolveCloseOptions(options: CloseOptions | undefined): Required
   return { ...CLOSE_DEFAULTS, ...checked(options, CLOSE_CHECKS) };
 }
 
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveMemoryLogOptions(options: MemoryLogOptions | undefined): Required<MemoryLogOptions> {
+  const defaults = MEMORY_LOG_DEFAULTS;
+  return options === undefined ? defaults : { ...defaults, ...checked(options, MEMORY_LOG_CHECKS) };
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveChannelOptions<Options extends ChannelSettings>(
+  options: Options | undefined,
+): Options & Required<ChannelSettings> {
+  const given = options === undefined ? CHANNEL_DEFAULTS : { ...CHANNEL_DEFAULTS, ...checked(options, CHANNEL_CHECKS) };
+  return given as Options & Required<ChannelSettings>;
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveRunOptions<Options extends RunSettings>(
+  options: Options | undefined,
+): Options & Required<RunSettings> {
+  const defaults = { ...CHANNEL_DEFAULTS, ttlMs: 60_000 };
+  return { ...defaults, ...checked(options, RUN_CHECKS) } as Options & Required<RunSettings>;
+}
+
+/** @throws `TypeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveRedisLogsOptions(options: RedisLogsOptions | undefined): Required<RedisLogsOptions> {
+  return { prefix: 'sse:', ...checked(options, REDIS_LOGS_CHECKS) };
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveRedisLogOptions(options: RedisLogOptions | undefined): Required<RedisLogOptions> {
+  const defaults = { maxEvents: 1_000, maxAgeMs: false, memoryEvents: 1_000 } as const;
+  return { ...defaults, ...checked(options, REDIS_LOG_CHECKS) };
+}
+
 /** The options that were given, without the `undefined` ones. */
 function checked<Options extends object>(
   options: Options | undefined,
@@ -223,6 +364,24 @@ function checkLimit(name: string, value: unknown): void {
   throw wrongType('ERR_SSE_INVALID_OPTION', message);
 }
 
+function count(name: string, value: unknown): void {
+  if (Number.isSafeInteger(value) && Number(value) > 0) return;
+  const message = `Expected ${name} to be a positive integer, got ${describe(value)}.`;
+  if (typeof value === 'number') throw outOfRange('ERR_SSE_INVALID_OPTION', message);
+  throw wrongType('ERR_SSE_INVALID_OPTION', message);
+}
+
+/** By its methods: logs come from several packages. */
+function checkLog(name: string, value: unknown): void {
+  const methods = ['append', 'read', 'tip', 'follow', 'compare'];
+  const log = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  if (methods.every((method) => typeof log[method] === 'function')) return;
+  throw wrongType(
+    'ERR_SSE_INVALID_OPTION',
+    `Expected ${name} to be an event log, got ${describe(value)}. Use memoryLog(), or redisLogs(client)(key).`,
+  );
+}
+
 function oneOf(...choices: readonly string[]): Check {
   const expected = choices.map((choice) => `'${choice}'`).join(' or ');
   return (name, value) => {
@@ -231,7 +390,7 @@ function oneOf(...choices: readonly string[]): Check {
   };
 }
 
-function ofType(type: 'boolean' | 'function', expected: string): Check {
+function ofType(type: 'boolean' | 'function' | 'string', expected: string): Check {
   return (name, value) => {
     if (typeof value === type) return;
     throw wrongType('ERR_SSE_INVALID_OPTION', `Expected ${name} to be ${expected}, got ${describe(value)}.`);

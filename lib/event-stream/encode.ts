@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import { describe, wrongType } from '../errors';
 import type { Serialize } from '../options';
-import { END_ID, ServerSentEvent } from './event';
+import { END_ID, PublishedEvent, ServerSentEvent } from './event';
 
 const EACH_LINE_END = /\r\n|\r|\n/g;
 
@@ -55,6 +55,7 @@ export function encodeRetry(retryMs: number): string {
 }
 
 function encodeEvent(event: ServerSentEvent, serialize: Serialize): string {
+  if (event instanceof PublishedEvent) return event.frame;
   if (event.type === undefined && event.data === undefined) return `${fieldLines(event)}\n`;
   return `${fieldLines(event)}${dataLines(event.data, serialize)}\n\n`;
 }
@@ -81,11 +82,17 @@ function dataLines(data: unknown, serialize: Serialize): string {
 }
 
 /** One line `<field>: …` for each line of `text`; the last has no line end yet. */
-function linesOf(field: 'data' | '', text: string): string {
+export function linesOf(field: 'data' | '', text: string): string {
   const whole = text.isWellFormed() ? text : text.toWellFormed();
   // Two searches for one character are 2.5 times faster than one regular expression (measured, 100 bytes).
   if (!whole.includes('\n') && !whole.includes('\r')) return `${field}: ${whole}`;
   return `${field}: ${whole.replace(EACH_LINE_END, `\n${field}: `)}`;
+}
+
+/** The text of data: a string as it is, anything else through `serialize`. @throws `TypeError` as {@link encode} does */
+export function textOf(data: unknown, serialize: Serialize): string {
+  if (typeof data === 'string') return data.isWellFormed() ? data : data.toWellFormed();
+  return serialized(data, serialize);
 }
 
 function serialized(data: unknown, serialize: Serialize): string {

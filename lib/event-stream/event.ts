@@ -48,6 +48,18 @@ export class ServerSentEvent<Data = unknown> {
     this.id = fields.id === undefined ? undefined : checkedId(fields.id);
     this.retry = fields.retry === undefined ? undefined : checkedRetry(fields.retry);
     this.comment = fields.comment === undefined ? undefined : checkedComment(fields.comment);
+    if (new.target === ServerSentEvent) Object.freeze(this);
+  }
+}
+
+/** An event that was encoded when it was published: wherever it is yielded, it leaves as that very frame. */
+export class PublishedEvent<Data = unknown> extends ServerSentEvent<Data> {
+  /** The frame, with the id that the log gave. */
+  readonly frame: string;
+
+  constructor(type: string | undefined, data: Data, fields: EventFields, frame: string) {
+    super(type, data, fields);
+    this.frame = frame;
     Object.freeze(this);
   }
 }

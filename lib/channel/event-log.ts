@@ -1,0 +1,100 @@
+import type { EventRecord } from '../event-stream/record';
+
+/** A value, or a promise of one. */
+export type Awaitable<Value> = Value | Promise<Value>;
+
+/** One record with the id that its log gave it. */
+export interface LogEntry {
+  readonly id: string;
+  readonly record: EventRecord;
+}
+
+/** What {@link EventLog.read} has found. */
+export interface LogPage {
+  /** Oldest first; empty if nothing follows. */
+  readonly entries: readonly LogEntry[];
+  /**
+   * Whether something is missing in front of them: the log no longer reaches back to the id, or has never given it.
+   * `entries` then begin with the oldest retained one.
+   */
+  readonly gap: boolean;
+}
+
+/** What {@link EventLog.tip} says. */
+export interface LogTip {
+  /** Whatever is appended after the call comes after this id. Of a log without entries: one that comes before all. */
+  readonly id: string;
+  /** Whether the last entry is an `'end'` or an `'error'`, so that none follows. */
+  readonly over: boolean;
+}
+
+/** Who hears what is appended. */
+export interface LogFollower {
+  /**
+   * Entries that follow those heard before, in order, each once.
+   *
+   * @param missed whether entries in front of these were lost to this follower, because they were trimmed while the
+   *   log was out of reach
+   * @returns a log that reads back much at once waits for this promise before the next call
+   */
+  onEntries(entries: readonly LogEntry[], missed: boolean): Awaitable<void>;
+}
+
+/** One follower's place with a log. */
+export interface Following {
+  /** The id behind which the follower hears every entry. Rejects only if the log is closed for good. */
+  readonly from: Awaitable<string>;
+  /** Ends it; nothing is heard afterwards. Can be called more than once. */
+  stop(): void;
+}
+
+/**
+ * What keeps a channel's events: in memory (`memoryLog()`), on Redis (`redisLogs()`), or wherever you write one for.
+ * A contract suite that tests any such log is exported from `express-yield/testing`.
+ *
+ * A log gives each entry an id, one line of visible ASCII of at most 128 characters that does not begin with `~`. Ids
+ * ascend in the order of the entries, over all processes, and are never given twice, also not after a restart that
+ * has lost entries.
+ *
+ * Ids that are passed in may come from a client: a log looks at their form before it uses them for anything.
+ */
+export interface EventLog {
+  /**
+   * Appends an entry.
+   *
+   * @returns its id, as soon as the entry is kept as safely as this log keeps anything. Appends of one process are
+   *   kept in the order of the calls.
+   * @throws (or rejects with) `SseError` `ERR_SSE_CHANNEL_CLOSED` if the last entry is an `'end'` or an `'error'`, and
+   *   `ERR_SSE_LOG_UNAVAILABLE` if the log is out of reach
+   */
+  append(record: EventRecord): Awaitable<string>;
+
+  /**
+   * The retained entries after an id.
+   *
+   * @param after an id of this log, or `''` for all from the oldest retained one; an unknown one is a `gap`
+   * @param limit how many at the most
+   * @returns may wait while the log is out of reach
+   */
+  read(after: string, limit: number): Awaitable<LogPage>;
+
+  /** Where the log ends now. May wait while the log is out of reach, and is right all the same. */
+  tip(): Awaitable<LogTip>;
+
+  /** Begins to tell `follower` of every entry that is appended, in whichever process. */
+  follow(follower: LogFollower): Following;
+
+  /**
+   * Orders two ids: negative if `a` comes first, positive if `b` does, 0 if they are the same. `NaN` if one of them
+   * cannot be an id of this log. Never throws, whatever a client has made up.
+   */
+  compare(a: string, b: string): number;
+
+  /**
+   * Whether anybody, in whichever process, follows at this moment. May be left out, which means: nobody elsewhere.
+   */
+  followed?(): Awaitable<boolean>;
+
+  /** How many of the newest entries each process holds in memory for its subscribers. @default 1_000 */
+  readonly memoryEvents?: number;
+}
