@@ -3,13 +3,40 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import * as frontDoor from '../lib';
 
-const VALUES = ['ServerSentEvent', 'SseError', 'comment', 'createSse', 'encode', 'event', 'sse'];
+const VALUES = [
+  'Channel',
+  'ServerSentEvent',
+  'SseError',
+  'comment',
+  'createSse',
+  'encode',
+  'event',
+  'memoryLog',
+  'sse',
+];
 
 const TYPES = [
   'AnyHandler',
+  'Awaitable',
+  'ChannelEvent',
+  'ChannelOptions',
   'CloseOptions',
   'EventFields',
+  'EventLog',
+  'EventRecord',
+  'Filter',
+  'Following',
+  'Gap',
+  'GapEvent',
+  'LogEntry',
+  'LogFollower',
+  'LogPage',
+  'LogTip',
+  'MemoryLogOptions',
   'Next',
+  'RunContext',
+  'RunOptions',
+  'RunSource',
   'Serialize',
   'Sse',
   'SseContext',
@@ -18,6 +45,9 @@ const TYPES = [
   'SseMiddleware',
   'SseOptions',
   'StreamingHandler',
+  'Subscribable',
+  'Subscriber',
+  'Subscription',
 ];
 
 describe('express-yield', () => {

@@ -1,8 +1,29 @@
+export {
+  Channel,
+  type ChannelOptions,
+  type Filter,
+  type RunOptions,
+  type Subscribable,
+} from './channel/channel';
+export type { Gap } from './channel/entry';
+export type {
+  Awaitable,
+  EventLog,
+  Following,
+  LogEntry,
+  LogFollower,
+  LogPage,
+  LogTip,
+} from './channel/event-log';
+export { memoryLog } from './channel/memory-log';
+export type { RunContext, RunSource } from './channel/run';
+export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { SseContext } from './connection/context';
 export { SseError, type SseErrorCode } from './errors';
 export { encode } from './event-stream/encode';
 export { comment, type EventFields, event, ServerSentEvent } from './event-stream/event';
-export type { CloseOptions, Serialize, SseOptions } from './options';
+export type { EventRecord } from './event-stream/record';
+export type { CloseOptions, MemoryLogOptions, Serialize, SseOptions } from './options';
 export {
   type AnyHandler,
   createSse,

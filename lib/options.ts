@@ -234,7 +234,7 @@ const CHANNEL_CHECKS: Readonly<Record<keyof ChannelSettings | 'log', Check>> = {
   parse: ofType('function', 'a function like JSON.parse'),
 };
 
-const RUN_CHECKS = { ...CHANNEL_CHECKS, ttlMs: delay(0, 'off') };
+const RUN_CHECKS = { ...CHANNEL_CHECKS, ttlMs: delay(1, 'off') };
 
 const REDIS_LOGS_CHECKS: Readonly<Record<keyof RedisLogsOptions, Check>> = {
   prefix: ofType('string', 'a string'),
@@ -300,7 +300,8 @@ export function resolveMemoryLogOptions(options: MemoryLogOptions | undefined): 
 export function resolveChannelOptions<Options extends ChannelSettings>(
   options: Options | undefined,
 ): Options & Required<ChannelSettings> {
-  const given = options === undefined ? CHANNEL_DEFAULTS : { ...CHANNEL_DEFAULTS, ...checked(options, CHANNEL_CHECKS) };
+  const given =
+    options === undefined ? CHANNEL_DEFAULTS : { ...CHANNEL_DEFAULTS, ...checked(options, CHANNEL_CHECKS) };
   return given as Options & Required<ChannelSettings>;
 }
 

@@ -1,7 +1,7 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { ServerReply, ServerRequest } from './connection/http';
 import { isAsyncGenerator } from './source';
-import { type Exchange, type Next, stream } from './stream';
+import { type Exchange, isChannel, type Next, stream } from './stream';
 
 /** What router 2.3 publishes of each handler it calls (its README, "Tracing"). */
 interface Call {
@@ -78,7 +78,7 @@ function onResult(message: unknown): void {
 
 function isStreamed(result: unknown): boolean {
   try {
-    return isAsyncGenerator(result);
+    return isAsyncGenerator(result) || isChannel(result);
   } catch {
     // A proxy that throws when it is looked at is somebody else's.
     return false;

@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { inspect, types } from 'node:util';
+import { Subscribable } from './channel/channel';
+import { type SinkReader, Subscription } from './channel/subscription';
 import { answerClosing, answerFailure, answerFinished, answerHead, answerLater } from './connection/answer';
 import { Connection, type ConnectionOwner } from './connection/connection';
 import type { RequestContext } from './connection/context';
 import { accepts } from './connection/headers';
 import { isGone, type ServerReply, type ServerRequest } from './connection/http';
 import type { Registry, Retirable } from './connection/registry';
-import { SseError } from './errors';
+import { SseError, type SseErrorCode } from './errors';
 import { encode, encodeEnd } from './event-stream/encode';
 import { END_ID } from './event-stream/event';
+import type { FrameSink, Frames } from './event-stream/frames';
 import { CLOSE_DEFAULTS, type Settings } from './options';
 import { closeSource, type OpenSource, openSource } from './source';
 
@@ -28,6 +31,12 @@ export interface Exchange {
   readonly handler: object;
 }
 
+const CHANNEL_ENDS: ReadonlySet<SseErrorCode> = new Set([
+  'ERR_SSE_CHANNEL_CLOSED',
+  'ERR_SSE_LOG_UNAVAILABLE',
+  'ERR_SSE_OVERFLOW',
+]);
+
 /** How long the last bytes of a retired stream may take before its socket is destroyed. */
 const LINGER_MS = 1_000;
 
@@ -35,13 +44,25 @@ const LINGER_MS = 1_000;
 export function stream(value: unknown, exchange: Exchange): void {
   let source: OpenSource | undefined;
   try {
-    source = openSource(value);
+    source = open(value, exchange);
     if (!isTurnedAway(exchange)) return new Stream(source, exchange).start();
   } catch (error) {
     report(error, exchange);
   }
   // Whatever the request was told, this is another matter.
   if (source !== undefined) discard(source, exchange, warn);
+}
+
+/** Whether `value` is a channel, a part of one, or a subscription to it. */
+export function isChannel(value: unknown): value is Subscribable<unknown> | Subscription {
+  return value instanceof Subscribable || value instanceof Subscription;
+}
+
+function open(value: unknown, { context }: Exchange): OpenSource {
+  if (value instanceof Subscription) return value;
+  // Not the whole context, whose signal is made only when asked for.
+  if (value instanceof Subscribable) return value.subscribe({ lastEventId: context.lastEventId });
+  return openSource(value);
 }
 
 /** Requests that get another answer than a stream; their generators never start. */
@@ -99,10 +120,12 @@ enum State {
 }
 
 /** One source on its way to one client. */
-class Stream implements ConnectionOwner, Retirable {
+class Stream implements ConnectionOwner, Retirable, FrameSink {
   readonly #source: OpenSource;
   readonly #exchange: Exchange;
   readonly #connection: Connection;
+  /** Set if the source is a channel's, whose frames come without an iterator between. */
+  #reader: SinkReader | undefined;
   #state = State.RUNNING;
   #commitTimer: NodeJS.Timeout | undefined;
   /** Counts down to the next step of an end in order: told, ended, destroyed. */
@@ -131,7 +154,41 @@ class Stream implements ConnectionOwner, Retirable {
     else if (settings.commitAfterMs !== false) {
       this.#commitTimer = after(settings.commitAfterMs, () => this.#commit());
     }
-    if (this.#state === State.RUNNING) void this.#run();
+    if (this.#state !== State.RUNNING) return;
+    if (this.#source instanceof Subscription) this.#subscribe(this.#source);
+    else void this.#run();
+  }
+
+  #subscribe(subscription: Subscription): void {
+    this.#reader = Subscription.deliver(subscription, this);
+    if (this.#reader === undefined) return void this.#run();
+    // A place that is found cannot fail any more, so there is nothing to wait for.
+    if (this.#reader.joined && this.#commitTimer !== undefined) this.#commit();
+  }
+
+  send(frames: Frames): boolean {
+    if (this.#commitTimer !== undefined) this.#stopCommitTimer();
+    if (this.#connection.send(frames)) return true;
+    void this.#connection.ready().then(() => this.#reader?.resume());
+    return false;
+  }
+
+  finish(frame: string): void {
+    const { context, settings } = this.#exchange;
+    if (this.#state === State.RUNNING) this.#end(settings.end === 'stop' && !context.aborted ? frame : '');
+  }
+
+  leave(): void {
+    if (this.#state === State.RUNNING) this.#end('', true);
+  }
+
+  fail(error: unknown): void {
+    if (this.#state === State.RUNNING) this.#onThrow(error);
+  }
+
+  idFrame(): string {
+    const id = this.#reader?.takeUntoldId();
+    return id === undefined ? '' : `id: ${id}\n`;
   }
 
   /** An `await` for each value and nothing else: a promise chain or `for await` would cost one more promise each. */
@@ -172,7 +229,7 @@ class Stream implements ConnectionOwner, Retirable {
   }
 
   #onThrow(error: unknown): void {
-    const aborted = this.#exchange.context.isAbort(error);
+    const aborted = this.#exchange.context.isAbort(error) || isEndOfChannel(error);
     if (this.#state !== State.RUNNING) return aborted ? undefined : this.#tell(error);
     if (!aborted) return this.#fail(error);
     this.#discard();
@@ -192,12 +249,10 @@ class Stream implements ConnectionOwner, Retirable {
   }
 
   /** Ends the response. Advances state to ENDING. */
-  #end(frame: string): void {
+  #end(frame: string, soon = this.#exchange.context.aborted): void {
     this.#state = State.ENDING;
     this.#stopTimers();
-    if (this.#exchange.context.aborted) {
-      this.#linger(LINGER_MS);
-    }
+    if (soon) this.#linger(LINGER_MS);
     this.#connection.end(frame);
   }
 
@@ -209,8 +264,10 @@ class Stream implements ConnectionOwner, Retirable {
     if (stopAt >= this.#stopAt) return;
     this.#stopAt = stopAt;
     clearTimeout(this.#retireTimer);
-    this.#retireTimer = after(graceMs, () => this.#stop());
     this.#exchange.context.abort();
+    // A channel has no farewell to say.
+    if (this.#reader !== undefined) return this.#stop();
+    this.#retireTimer = after(graceMs, () => this.#stop());
   }
 
   #stop(): void {
@@ -272,6 +329,11 @@ class Stream implements ConnectionOwner, Retirable {
     this.#stopCommitTimer();
     clearTimeout(this.#retireTimer);
   }
+}
+
+/** Whether a channel was closed, or has gone past its reader: the client is to come again, and nobody did wrong. */
+function isEndOfChannel(error: unknown): boolean {
+  return error instanceof SseError && CHANNEL_ENDS.has(error.code);
 }
 
 /** Ends a source that nobody reads any more, and warns if it does not let go. */

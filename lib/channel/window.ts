@@ -1,4 +1,4 @@
-import { Entry } from './entry';
+import type { Entry } from './entry';
 import type { EventLog } from './event-log';
 
 /** How much a window holds; whatever comes first counts. */
@@ -19,7 +19,7 @@ const SLACK = 64;
 export class Window {
   readonly #bounds: WindowBounds;
   readonly #compare: EventLog['compare'];
-  #entries: Entry[] = [];
+  #entries: Array<Entry | undefined> = [];
   /** When each was pushed, on the clock of `performance.now()`; only with `maxAgeMs`. */
   #pushedAt: number[] = [];
   /** How many at the front of the arrays have been trimmed. */
@@ -43,6 +43,10 @@ export class Window {
   /** The position behind the newest entry. */
   get head(): number {
     return this.#head;
+  }
+
+  get maxEvents(): number {
+    return this.#bounds.maxEvents;
   }
 
   get size(): number {
@@ -123,7 +127,7 @@ export class Window {
     this.#before = entry.kind === 'gap' ? '' : entry.id;
     this.#bytes -= entry.bytes;
     // The array must not keep it alive.
-    this.#entries[this.#trimmed] = PLACEHOLDER;
+    this.#entries[this.#trimmed] = undefined;
     this.#trimmed++;
     if (this.#trimmed < SLACK || this.#trimmed < this.#entries.length / 2) return;
     this.#entries = this.#entries.slice(this.#trimmed);
@@ -131,5 +135,3 @@ export class Window {
     this.#trimmed = 0;
   }
 }
-
-const PLACEHOLDER = Entry.gap({ lastEventId: '', oldest: null });

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { encodeRetry } from '../event-stream/encode';
+import type { Frames } from '../event-stream/frames';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
 import { http2StreamOf, isGone, onClosed, queueOf, type ServerReply } from './http';
@@ -12,6 +13,8 @@ export interface ConnectionOwner {
   onClose(): void;
   /** Writing failed; the response has been destroyed. */
   onWriteError(error: unknown): void;
+  /** The `id` line that a keep-alive is to carry; mostly `''`. */
+  idFrame(): string;
 }
 
 /** Each state only ever gives way to a later one. */
@@ -33,8 +36,6 @@ const CHUNK_LENGTH = 15_872;
 
 /** After so much, about 64 KiB, the event loop gets a turn: a generator that never really awaits must not starve the process. */
 const TURN_LENGTH = 4 * CHUNK_LENGTH;
-
-const KEEP_ALIVE = ': keep-alive\n\n';
 
 /** One client: frames go in, and leave in as few writes as their timing allows. */
 export class Connection implements Kept {
@@ -99,6 +100,19 @@ export class Connection implements Kept {
     return !this.#full && this.#sinceTurn < TURN_LENGTH;
   }
 
+  /**
+   * Takes frames that many connections get. They leave at once: who makes them has gathered them already.
+   *
+   * @returns whether more may follow at once; if not, wait for {@link Connection.ready}
+   */
+  send(frames: Frames): boolean {
+    this.open();
+    if (this.#state !== State.OPEN) return true;
+    if (this.#full) this.#pending += frames.text;
+    else this.#send(this.#pending === '' ? frames : this.#withPending(frames));
+    return !this.#full;
+  }
+
   /** Resolves when more may be written, or when the connection is closed. */
   ready(): Promise<void> {
     return new Promise((resolve) => {
@@ -117,8 +131,14 @@ export class Connection implements Kept {
     this.#send(frames);
   }
 
+  #withPending({ text }: Frames): string {
+    const frames = this.#pending + text;
+    this.#pending = '';
+    return frames;
+  }
+
   keepAlive(): void {
-    if (this.#pending === '' && !this.#full) this.#send(KEEP_ALIVE);
+    if (this.#pending === '' && !this.#full) this.#send(`: keep-alive\n${this.#owner.idFrame()}\n`);
   }
 
   /** Lets the event loop's turn begin. */
@@ -176,7 +196,7 @@ export class Connection implements Kept {
     this.#stopListening();
   }
 
-  #send(frames: string): void {
+  #send(frames: string | Frames): void {
     if (this.#keepAlive !== undefined) this.writtenAt = this.#keepAlive.tick;
     try {
       if (!this.#hand(frames)) this.#waitForDrain();
@@ -186,11 +206,13 @@ export class Connection implements Kept {
   }
 
   /** The first bytes take the head with them, so they are Node's to write. */
-  #hand(frames: string): boolean {
-    if (this.#writer !== undefined) return this.#writer.write(frames);
+  #hand(frames: string | Frames): boolean {
+    if (this.#writer !== undefined) {
+      return typeof frames === 'string' ? this.#writer.write(frames) : this.#writer.writeShared(frames);
+    }
     const { compress } = this.#settings;
     this.#writer = chooseWriter(this.#res, compress);
-    return writeThrough(this.#res, compress, frames);
+    return writeThrough(this.#res, compress, typeof frames === 'string' ? frames : frames.text);
   }
 
   #waitForDrain(): void {

@@ -1,11 +1,14 @@
 import { OutgoingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Frames } from '../event-stream/frames';
 import { isGone, type ServerReply } from './http';
 
 /** The way a connection's bytes take, chosen once per connection. */
 export interface Writer {
   /** Hands over whole frames; `false` asks to wait for {@link Writer.onDrain}. */
   write(frames: string): boolean;
+  /** The same with frames that other connections get, too. */
+  writeShared(frames: Frames): boolean;
   onDrain(listener: () => void): void;
   offDrain(listener: () => void): void;
 }
@@ -22,6 +25,10 @@ class ResponseWriter implements Writer {
 
   write(frames: string): boolean {
     return writeThrough(this.#res, this.#compress, frames);
+  }
+
+  writeShared({ text }: Frames): boolean {
+    return this.write(text);
   }
 
   onDrain(listener: () => void): void {
@@ -54,6 +61,12 @@ class ChunkWriter implements Writer {
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
     // As many bytes as characters means ASCII, which Node writes as latin1 without transcoding.
     return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8');
+  }
+
+  writeShared(frames: Frames): boolean {
+    if (this.#res.writableEnded || !this.#socket.writable) return true;
+    frames.chunk ??= Buffer.from(`${Buffer.byteLength(frames.text).toString(16)}\r\n${frames.text}\r\n`);
+    return this.#socket.write(frames.chunk);
   }
 
   onDrain(listener: () => void): void {

@@ -1,0 +1,310 @@
+import { inspect } from 'node:util';
+import { describe, SseError, wrongType } from '../errors';
+import type { ServerSentEvent } from '../event-stream/event';
+import { endRecordOf, recordOf } from '../event-stream/record';
+import { type ChannelSettings, type RunSettings, resolveChannelOptions, resolveRunOptions } from '../options';
+import type { Accepts } from './batch';
+import type { Entry } from './entry';
+import type { Awaitable, EventLog, LogTip } from './event-log';
+import { Hub } from './hub';
+import { memoryLog } from './memory-log';
+import { Run, type RunSource } from './run';
+import { type ChannelEvent, type SubscribedChannel, type Subscriber, Subscription } from './subscription';
+
+/** What a channel is made with. */
+export interface ChannelOptions extends ChannelSettings {
+  /**
+   * Keeps the events. One log, one channel in each process.
+   * @default memoryLog()
+   */
+  readonly log?: EventLog;
+}
+
+/** How `Channel.from()` runs its source. */
+export interface RunOptions extends RunSettings {
+  /**
+   * Keeps the events; it should hold all that the source yields, or who comes late is told of a gap.
+   * @default memoryLog()
+   */
+  readonly log?: EventLog;
+}
+
+/** Decides by its data, and by the event with its type and id, whether a subscriber gets an event. */
+export type Filter<Data> = (data: Data, event: ServerSentEvent<Data>) => boolean;
+
+/** What can be subscribed to: a channel, or a part of one. */
+export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<Data>, unknown> {
+  /**
+   * Takes a place in the channel, at this moment: behind the subscriber's last event ID, or at the end.
+   *
+   * Ask for it before you read a snapshot, and pass it on behind the snapshot; then nothing is missed between them.
+   *
+   * @param subscriber `res.sse`, or the `lastEventId` and `signal` of somebody else
+   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` for a `lastEventId` that is no string
+   * @example
+   * app.get('/mine', async function* (req, res) {
+   *   const live = prices.subscribe(res.sse);
+   *   yield await snapshot();
+   *   yield* live;
+   * });
+   */
+  abstract subscribe(subscriber?: Subscriber): Subscription<Data>;
+
+  /**
+   * The part of the channel that a function lets through. A gap and the end always come through.
+   *
+   * @param accepts gets the data as it was parsed from the log, once for all filters, and the event with its `type` and
+   *   `id`. If it throws, that subscriber's stream ends with the error, and nobody else's.
+   * @throws `TypeError` `ERR_SSE_INVALID_FILTER` if it is no function
+   * @example
+   * app.get('/prices/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
+   */
+  abstract filter(accepts: Filter<Data>): Subscribable<Data>;
+
+  /** {@link Subscribable.subscribe} without a subscriber: what comes from now on. */
+  [Symbol.asyncIterator](): Subscription<Data> {
+    return this.subscribe();
+  }
+}
+
+/**
+ * One publisher, many subscribers. Every event is kept in the channel's log, and every subscriber is a place in it:
+ * one that comes back with its last event ID gets what it has missed, then what comes live; none lost, none twice, in
+ * order. If the log no longer reaches back so far, an event `gap` with `{ lastEventId, oldest }` comes first.
+ *
+ * Return it from a route, pass it on with `yield*`, or read it with `for await`. Without subscribers it costs what its
+ * log retains, so there can be one for each room or user.
+ *
+ * @example
+ * const prices = new Channel<Price>({ log: memoryLog({ maxEvents: 10_000 }) });
+ * app.get('/prices', () => prices);
+ * await prices.publish({ symbol: 'ACME', price: 101.5 });
+ */
+export class Channel<Data = unknown> extends Subscribable<Data> {
+  readonly #log: EventLog;
+  readonly #settings: Required<ChannelSettings>;
+  #hub: Hub | undefined;
+  #subscribed: SubscribedChannel | undefined;
+  #closing: Promise<void> | undefined;
+  /** The run that fills it. */
+  #run: Run | undefined;
+
+  /**
+   * @param options `log`: keeps the events · `overflow`: `'disconnect'` or `'skip'` subscribers whom the log has passed ·
+   *   `serialize` and `parse`: data to text and back
+   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` at once
+   * @default `{ log: memoryLog(), overflow: 'disconnect', serialize: JSON.stringify, parse: JSON.parse }`
+   */
+  constructor(options?: ChannelOptions) {
+    super();
+    this.#settings = resolveChannelOptions(options);
+    this.#log = options?.log ?? memoryLog();
+  }
+
+  /**
+   * Runs a source once, whoever watches: its values are published, its return value ends the channel, its error ends it
+   * as an error. Subscribers who come later, or come back, get what they have missed.
+   *
+   * @param source a function that returns an async generator or any async iterable, and gets the `signal` that aborts
+   *   when the run is cancelled; or the iterable itself
+   * @param options those of a channel, and `ttlMs`: milliseconds without a subscriber, anywhere, after which the run is
+   *   cancelled: its signal aborts, its `return()` is called, and the channel closes
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`, `TypeError` `ERR_SSE_INVALID_SOURCE`
+   * @default `{ ttlMs: 60_000 }`
+   * @example
+   * const job = Channel.from(async function* ({ signal }) {
+   *   for (let percent = 0; percent < 100; percent++) yield { percent: await work({ signal }) };
+   *   return 'done';
+   * });
+   */
+  static from<Data>(source: RunSource<Data>, options?: RunOptions): Channel<Data> {
+    const { ttlMs, ...channelOptions } = resolveRunOptions(options);
+    const channel = new Channel<Data>(channelOptions);
+    channel.#run = new Run(source, ttlMs, {
+      publish: (value) => channel.publish(value as Data),
+      end: (value) => channel.end(value),
+      fail: (error) => channel.#fail(error),
+      close: () => channel.close(),
+      isWatched: () => channel.size > 0 || (channel.#log.followed?.() ?? false),
+    });
+    channel.#run.start();
+    return channel;
+  }
+
+  /** How many subscribers read it in this process. */
+  get size(): number {
+    return this.#hub?.size ?? 0;
+  }
+
+  /**
+   * Appends an event to the log; subscribers get it in the next turn of the event loop.
+   *
+   * A publisher that awaits is held back a little while subscribers who keep up have not got what was published before.
+   *
+   * @param value anything that a generator may yield, but no `comment()` and no event with an id: ids are the log's
+   * @returns the event's id, once the log has it
+   * @throws (rejects with) `TypeError` as `encode()` throws · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or
+   *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is out of reach
+   */
+  async publish(value: Data | ServerSentEvent<Data>): Promise<string> {
+    this.#checkOpen();
+    const appended = this.#log.append(recordOf(value, this.#settings.serialize));
+    const id = typeof appended === 'string' ? appended : await appended;
+    if (this.#hub?.crowded) await this.#hub.served();
+    return id;
+  }
+
+  /**
+   * Finishes the channel: its subscribers, and all who come later, get what is retained and then the closing event, on
+   * which an `EventSource` stops for good.
+   *
+   * @param value the data of the closing `end` event, or `event(type, data)` to name it
+   * @returns a promise that resolves when the log has it
+   * @throws (rejects) as {@link Channel.publish} does
+   */
+  async end(value?: unknown): Promise<void> {
+    this.#checkOpen();
+    await this.#log.append(endRecordOf(value, this.#settings.serialize));
+  }
+
+  /**
+   * Closes the channel in this process: its subscribers' streams end so that their clients come again, and so do those of
+   * all who come later. Nothing is appended to the log.
+   *
+   * @returns a promise, always the same, that resolves when no subscriber is left
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  override subscribe(subscriber?: Subscriber): Subscription<Data> {
+    return this.#subscribe(subscriber, undefined);
+  }
+
+  override filter(accepts: Filter<Data>): Subscribable<Data> {
+    return new Part((subscriber, all) => this.#subscribe(subscriber, all), [checkedFilter(accepts)]);
+  }
+
+  #subscribe(
+    subscriber: Subscriber = {},
+    filters: ReadonlyArray<Filter<Data>> | undefined,
+  ): Subscription<Data> {
+    checkSubscriber(subscriber);
+    const accepts = filters && this.#acceptsAll(filters);
+    this.#subscribed ??= this.#face();
+    return new Subscription<Data>({ channel: this.#subscribed, subscriber, accepts });
+  }
+
+  #acceptsAll(filters: ReadonlyArray<Filter<Data>>): Accepts {
+    const { parse } = this.#settings;
+    return (entry) => {
+      const event = entry.event(parse) as ServerSentEvent<Data>;
+      return filters.every((accepts) => accepts(event.data, event));
+    };
+  }
+
+  /** What its subscriptions see of it; made for the first of them, and given up with the last. */
+  #face(): SubscribedChannel {
+    const isClosed = () => this.#closing !== undefined;
+    return {
+      parse: this.#settings.parse,
+      overflow: this.#settings.overflow,
+      get closed() {
+        return isClosed();
+      },
+      hub: () => this.#openHub(),
+      tip: () => this.#tip(),
+      failureOf: (entry) => this.#failureOf(entry),
+    };
+  }
+
+  #openHub(): Hub {
+    this.#hub ??= new Hub(this.#log, () => this.#onEmpty());
+    return this.#hub;
+  }
+
+  #onEmpty(): void {
+    this.#hub = undefined;
+    this.#subscribed = undefined;
+    this.#run?.onUnwatched();
+  }
+
+  #tip(): Awaitable<LogTip> {
+    return this.#hub?.tip() ?? this.#log.tip();
+  }
+
+  async #close(): Promise<void> {
+    this.#run?.cancel();
+    this.#hub?.deleteAll((reader) => reader.close());
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    if (this.size === 0) warnOfFailure(error);
+    const data = error instanceof Error ? error.message : inspect(error);
+    await this.#log.append({ kind: 'error', data: data.toWellFormed(), serialized: false });
+  }
+
+  /** In the process of the run the error itself; elsewhere all that its log can say. */
+  #failureOf(entry: Entry): unknown {
+    if (this.#run?.failure !== undefined) return this.#run.failure.error;
+    return new SseError('ERR_SSE_CHANNEL_FAILED', `The run of this channel has failed: ${entry.data}`);
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === undefined) return;
+    throw new SseError(
+      'ERR_SSE_CHANNEL_CLOSED',
+      'Cannot publish: the channel is CLOSED. Make a new channel.',
+    );
+  }
+}
+
+type SubscribeWith<Data> = (
+  subscriber: Subscriber | undefined,
+  filters: ReadonlyArray<Filter<Data>>,
+) => Subscription<Data>;
+
+/** A channel seen through filters. */
+class Part<Data> extends Subscribable<Data> {
+  readonly #subscribe: SubscribeWith<Data>;
+  readonly #filters: ReadonlyArray<Filter<Data>>;
+
+  constructor(subscribe: SubscribeWith<Data>, filters: ReadonlyArray<Filter<Data>>) {
+    super();
+    this.#subscribe = subscribe;
+    this.#filters = filters;
+  }
+
+  override subscribe(subscriber?: Subscriber): Subscription<Data> {
+    return this.#subscribe(subscriber, this.#filters);
+  }
+
+  override filter(accepts: Filter<Data>): Subscribable<Data> {
+    return new Part(this.#subscribe, [...this.#filters, checkedFilter(accepts)]);
+  }
+}
+
+function checkedFilter<Data>(accepts: Filter<Data>): Filter<Data> {
+  if (typeof accepts === 'function') return accepts;
+  throw wrongType(
+    'ERR_SSE_INVALID_FILTER',
+    `Expected filter() to get a function (data, event) => boolean, got ${describe(accepts)}.`,
+  );
+}
+
+function checkSubscriber(subscriber: Subscriber): void {
+  const { lastEventId } = Object(subscriber) as Subscriber;
+  if (lastEventId === undefined || typeof lastEventId === 'string') return;
+  throw wrongType(
+    'ERR_SSE_INVALID_OPTION',
+    `Expected lastEventId to be a string, got ${describe(lastEventId)}. Pass res.sse, or { lastEventId, signal }.`,
+  );
+}
+
+function warnOfFailure(error: unknown): void {
+  process.emitWarning(`The run of a channel that nobody watches has failed: ${inspect(error)}`, {
+    type: 'SseWarning',
+    code: 'SSE_UNHANDLED_ERROR',
+  });
+}

@@ -1,0 +1,303 @@
+import { SseError } from '../errors';
+import type { ServerSentEvent } from '../event-stream/event';
+import type { FrameSink } from '../event-stream/frames';
+import type { Accepts } from './batch';
+import type { Entry, Gap, Parse } from './entry';
+import type { Awaitable, LogTip } from './event-log';
+import type { Hub } from './hub';
+import { Reader, type Start } from './reader';
+
+/** What a subscription yields when events are missing in front of the next one. It has no id. */
+export interface GapEvent extends ServerSentEvent<Gap> {
+  readonly type: 'gap';
+}
+
+/** What a subscription yields. */
+export type ChannelEvent<Data> = ServerSentEvent<Data> | GapEvent;
+
+/** Who subscribes; `res.sse` is one. */
+export interface Subscriber {
+  /** The id of the last event that it has seen; without one, or with `''`, it gets what comes from now on. */
+  readonly lastEventId?: string;
+  /** Ends the subscription when it aborts. Looked at when the first event is asked for. */
+  readonly signal?: AbortSignal;
+}
+
+/** What a subscription needs of its channel. */
+export interface SubscribedChannel {
+  readonly parse: Parse;
+  readonly overflow: Start['overflow'];
+  /** Whether `close()` was called. */
+  readonly closed: boolean;
+  /** Made when the first reader comes. */
+  hub(): Hub;
+  /** Where the log ends now. */
+  tip(): Awaitable<LogTip>;
+  /** Why the run of the channel has failed. */
+  failureOf(entry: Entry): unknown;
+}
+
+/** What a subscription is made with. */
+export interface SubscriptionStart {
+  readonly channel: SubscribedChannel;
+  readonly subscriber: Subscriber;
+  readonly accepts: Accepts | undefined;
+}
+
+/**
+ * One subscriber's events: those after its last event ID that are retained, then live ones, none lost, none twice, in
+ * order. Made by `channel.subscribe()`; its place is taken at that moment. It can be returned from a route, passed on
+ * with `yield*`, or read with `for await`.
+ *
+ * Until it is read it holds nothing, so one that is never read needs no clean-up.
+ *
+ * Reading it ends when the channel has finished; the channel's closing value is the iterator's return value. It throws
+ * `SseError` `ERR_SSE_CHANNEL_CLOSED` if the channel is closed, `ERR_SSE_OVERFLOW` if the log has gone past it, the
+ * error of a run that has failed, and the signal's reason once that has aborted.
+ */
+export class Subscription<Data = unknown> implements AsyncIterableIterator<ChannelEvent<Data>, unknown> {
+  readonly #channel: SubscribedChannel;
+  readonly #subscriber: Subscriber;
+  readonly #start: Start;
+  #reader: IteratorReader | SinkReader | undefined;
+  #returned = false;
+
+  constructor({ channel, subscriber, accepts }: SubscriptionStart) {
+    this.#channel = channel;
+    this.#subscriber = subscriber;
+    this.#start = { after: placeOf(channel, subscriber), accepts, overflow: channel.overflow };
+  }
+
+  /**
+   * Has frames go straight to a sink, without an iterator between; for the package's own streams.
+   *
+   * @returns `undefined` if it is read already, or was returned
+   */
+  static deliver(subscription: Subscription, sink: FrameSink): SinkReader | undefined {
+    if (subscription.#reader !== undefined || subscription.#returned) return undefined;
+    const channel = subscription.#channel;
+    const reader = new SinkReader(channel, subscription.#start, sink);
+    subscription.#reader = reader;
+    reader.open();
+    return reader;
+  }
+
+  next(): Promise<IteratorResult<ChannelEvent<Data>, unknown>> {
+    if (this.#returned || this.#reader instanceof SinkReader) return Promise.resolve(DONE);
+    return this.#iterator().take() as Promise<IteratorResult<ChannelEvent<Data>, unknown>>;
+  }
+
+  /** Ends the subscription at once, also while an event is awaited. Never rejects. */
+  return(value?: unknown): Promise<IteratorReturnResult<unknown>> {
+    this.#returned = true;
+    this.#reader?.stop();
+    return Promise.resolve({ done: true, value });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #iterator(): IteratorReader {
+    if (this.#reader instanceof IteratorReader) return this.#reader;
+    const reader = new IteratorReader(this.#channel, this.#start, this.#subscriber.signal);
+    this.#reader = reader;
+    reader.open();
+    return reader;
+  }
+}
+
+const DONE = { done: true, value: undefined } as const;
+
+/** The id behind which the subscriber's events begin. */
+function placeOf(channel: SubscribedChannel, { lastEventId = '' }: Subscriber): Awaitable<string> {
+  if (lastEventId !== '') return lastEventId;
+  const tip = channel.tip();
+  if (!(tip instanceof Promise)) return beginningOf(tip);
+  const place = tip.then(beginningOf);
+  // Whoever reads the subscription hears of it; whoever does not need not.
+  place.catch(() => undefined);
+  return place;
+}
+
+/** Of a channel that is over, everything: nothing more is to come, and the closing event alone would say little. */
+function beginningOf({ id, over }: LogTip): string {
+  return over ? '' : id;
+}
+
+/** Hands its frames to a sink, in turns. */
+export class SinkReader extends Reader {
+  readonly #channel: SubscribedChannel;
+  readonly #sink: FrameSink;
+  readonly #isFiltered: boolean;
+  /** The id that the client knows to be its last. */
+  #toldId = '';
+
+  constructor(channel: SubscribedChannel, start: Start, sink: FrameSink) {
+    super(channel.hub(), start);
+    this.#channel = channel;
+    this.#sink = sink;
+    this.#isFiltered = start.accepts !== undefined;
+  }
+
+  /** Finds its place, and sends at once what is there already. */
+  open(): void {
+    if (this.#channel.closed) return this.close();
+    this.begin();
+    if (!this.joined) return;
+    this.unlink();
+    this.serve();
+  }
+
+  /** The sink takes frames again. */
+  resume(): void {
+    if (!this.over) this.hub.wake(this);
+  }
+
+  /**
+   * The id that a keep-alive should carry, so that the client of a filter that seldom matches does not grow older than
+   * the log; `undefined` if it has it already.
+   */
+  takeUntoldId(): string | undefined {
+    if (!this.#isFiltered || !this.joined || this.lastId === this.#toldId) return undefined;
+    this.#toldId = this.lastId;
+    return this.lastId;
+  }
+
+  override serve(): void {
+    try {
+      this.#send();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #send(): void {
+    const batch = this.takeBatch();
+    if (batch === undefined) return this.queue();
+    const ready = batch.frames === undefined || this.#sink.send(batch.frames);
+    if (batch.over !== undefined) return this.#finish(batch.over);
+    if (ready) this.queue();
+    else if (!this.over) this.hub.stall(this);
+  }
+
+  #finish(entry: Entry): void {
+    this.stop();
+    if (entry.kind === 'end') this.#sink.finish(entry.frame);
+    else this.#sink.fail(this.#channel.failureOf(entry));
+  }
+
+  override close(): void {
+    this.stop();
+    this.#sink.leave();
+  }
+
+  protected override overflow(): void {
+    this.close();
+  }
+
+  override fail(error: unknown): void {
+    this.stop();
+    this.#sink.fail(error);
+  }
+}
+
+type Step = IteratorResult<ServerSentEvent, unknown>;
+
+interface Waiter {
+  readonly resolve: (step: Step) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Hands out its events one at a time, to whoever asks. */
+class IteratorReader extends Reader {
+  readonly #channel: SubscribedChannel;
+  readonly #signal: AbortSignal | undefined;
+  readonly #waiters: Waiter[] = [];
+  /** What ended it, for those who still ask; they are told once. */
+  #failure: { readonly error: unknown } | undefined;
+  readonly #onAbort = () => this.fail(this.#signal?.reason);
+
+  constructor(channel: SubscribedChannel, start: Start, signal: AbortSignal | undefined) {
+    super(channel.hub(), start);
+    this.#channel = channel;
+    this.#signal = signal;
+  }
+
+  open(): void {
+    if (this.#signal?.aborted) return this.#onAbort();
+    if (this.#channel.closed) return this.close();
+    this.#signal?.addEventListener('abort', this.#onAbort);
+    this.begin();
+  }
+
+  take(): Promise<Step> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.unlink();
+      this.serve();
+    });
+  }
+
+  override serve(): void {
+    try {
+      while (this.#waiters.length > 0 && this.#hand()) {}
+    } catch (error) {
+      this.fail(error);
+    }
+    if (this.#waiters.length > 0) this.queue();
+  }
+
+  /** @returns whether somebody got something */
+  #hand(): boolean {
+    if (this.over) return this.#handEnd();
+    const entry = this.takeEntry();
+    if (entry === undefined) return this.over && this.#handEnd();
+    if (entry.kind === 'error') throw this.#channel.failureOf(entry);
+    const event = entry.event(this.#channel.parse);
+    if (entry.kind === 'end') this.#end(event);
+    else this.#waiters.shift()?.resolve({ done: false, value: event });
+    return true;
+  }
+
+  #handEnd(): boolean {
+    const waiter = this.#waiters.shift();
+    if (this.#failure === undefined) waiter?.resolve(DONE);
+    else waiter?.reject(this.#failure.error);
+    this.#failure = undefined;
+    return true;
+  }
+
+  /** An event that names itself is returned as it is, so that `return yield* channel` passes it on. */
+  #end(event: ServerSentEvent): void {
+    const value = event.type === 'end' && event.comment === undefined ? event.data : event;
+    this.#waiters.shift()?.resolve({ done: true, value: value === '' ? undefined : value });
+    this.stop();
+  }
+
+  override stop(): void {
+    super.stop();
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    while (this.#waiters.length > 0) this.#handEnd();
+  }
+
+  override close(): void {
+    this.fail(
+      new SseError(
+        'ERR_SSE_CHANNEL_CLOSED',
+        'The channel was CLOSED while it was read. Subscribe to its successor.',
+      ),
+    );
+  }
+
+  protected override overflow(): void {
+    const message = `Expected the log to hold what follows '${this.lastId}', but it has gone past it. Read faster, retain more events, or use overflow: 'skip'.`;
+    this.fail(new SseError('ERR_SSE_OVERFLOW', message));
+  }
+
+  override fail(error: unknown): void {
+    if (this.over) return;
+    this.#failure = { error };
+    this.stop();
+  }
+}
