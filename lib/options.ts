@@ -120,7 +120,12 @@ const RETRY_MS_WITH_LIMIT = 3_000;
 // One object for all who ask for nothing else: a hundred thousand channels are a hundred thousand logs.
 const MEMORY_LOG_DEFAULTS = { maxEvents: 1_000, maxBytes: 16 * 2 ** 20, maxAgeMs: false } as const;
 
-const CHANNEL_DEFAULTS = { overflow: 'disconnect', serialize: JSON.stringify, parse: JSON.parse } as const;
+const CHANNEL_DEFAULTS = {
+  overflow: 'disconnect',
+  replay: false,
+  serialize: JSON.stringify,
+  parse: JSON.parse,
+} as const;
 
 /** The longest delay that Node's timers keep; a longer one fires at once. */
 const MAX_DELAY_MS = 2_147_483_647;
@@ -153,6 +158,12 @@ export interface ChannelSettings {
    * @default 'disconnect'
    */
   readonly overflow?: 'disconnect' | 'skip';
+  /**
+   * Whether a subscriber without a last event ID gets everything that is retained, as in a chat that shows its history,
+   * and not only what comes from now on.
+   * @default false; true for `Channel.from()`
+   */
+  readonly replay?: boolean;
   /**
    * Turns data that is not a string into text, once for each event.
    * @default JSON.stringify
@@ -230,6 +241,7 @@ const MEMORY_LOG_CHECKS: Readonly<Record<keyof MemoryLogOptions, Check>> = {
 const CHANNEL_CHECKS: Readonly<Record<keyof ChannelSettings | 'log', Check>> = {
   log: checkLog,
   overflow: oneOf('disconnect', 'skip'),
+  replay: ofType('boolean', 'true or false'),
   serialize: CHECKS.serialize,
   parse: ofType('function', 'a function like JSON.parse'),
 };
@@ -309,7 +321,7 @@ export function resolveChannelOptions<Options extends ChannelSettings>(
 export function resolveRunOptions<Options extends RunSettings>(
   options: Options | undefined,
 ): Options & Required<RunSettings> {
-  const defaults = { ...CHANNEL_DEFAULTS, ttlMs: 60_000 };
+  const defaults = { ...CHANNEL_DEFAULTS, replay: true, ttlMs: 60_000 };
   return { ...defaults, ...checked(options, RUN_CHECKS) } as Options & Required<RunSettings>;
 }
 

@@ -91,9 +91,9 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
 
   /**
    * @param options `log`: keeps the events · `overflow`: `'disconnect'` or `'skip'` subscribers whom the log has passed ·
-   *   `serialize` and `parse`: data to text and back
+   *   `replay`: whether newcomers get what is retained · `serialize` and `parse`: data to text and back
    * @throws `TypeError` `ERR_SSE_INVALID_OPTION` at once
-   * @default `{ log: memoryLog(), overflow: 'disconnect', serialize: JSON.stringify, parse: JSON.parse }`
+   * @default `{ log: memoryLog(), overflow: 'disconnect', replay: false, serialize: JSON.stringify, parse: JSON.parse }`
    */
   constructor(options?: ChannelOptions) {
     super();
@@ -103,14 +103,14 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
 
   /**
    * Runs a source once, whoever watches: its values are published, its return value ends the channel, its error ends it
-   * as an error. Subscribers who come later, or come back, get what they have missed.
+   * as an error. Subscribers who come later get it from its beginning, and those who come back what they have missed.
    *
    * @param source a function that returns an async generator or any async iterable, and gets the `signal` that aborts
    *   when the run is cancelled; or the iterable itself
    * @param options those of a channel, and `ttlMs`: milliseconds without a subscriber, anywhere, after which the run is
    *   cancelled: its signal aborts, its `return()` is called, and the channel closes
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`, `TypeError` `ERR_SSE_INVALID_SOURCE`
-   * @default `{ ttlMs: 60_000 }`
+   * @default `{ ttlMs: 60_000, replay: true }`
    * @example
    * const job = Channel.from(async function* ({ signal }) {
    *   for (let percent = 0; percent < 100; percent++) yield { percent: await work({ signal }) };
@@ -210,6 +210,7 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     return {
       parse: this.#settings.parse,
       overflow: this.#settings.overflow,
+      replay: this.#settings.replay,
       get closed() {
         return isClosed();
       },

@@ -17,7 +17,7 @@ export type ChannelEvent<Data> = ServerSentEvent<Data> | GapEvent;
 
 /** Who subscribes; `res.sse` is one. */
 export interface Subscriber {
-  /** The id of the last event that it has seen; without one, or with `''`, it gets what comes from now on. */
+  /** The id of the last event that it has seen; without one, or with `''`, it gets what the channel's `replay` says. */
   readonly lastEventId?: string;
   /** Ends the subscription when it aborts. Looked at when the first event is asked for. */
   readonly signal?: AbortSignal;
@@ -27,6 +27,8 @@ export interface Subscriber {
 export interface SubscribedChannel {
   readonly parse: Parse;
   readonly overflow: Start['overflow'];
+  /** Whether those without a last event ID get everything that is retained. */
+  readonly replay: boolean;
   /** Whether `close()` was called. */
   readonly closed: boolean;
   /** Made when the first reader comes. */
@@ -111,7 +113,7 @@ const DONE = { done: true, value: undefined } as const;
 
 /** The id behind which the subscriber's events begin. */
 function placeOf(channel: SubscribedChannel, { lastEventId = '' }: Subscriber): Awaitable<string> {
-  if (lastEventId !== '') return lastEventId;
+  if (lastEventId !== '' || channel.replay) return lastEventId;
   const tip = channel.tip();
   if (!(tip instanceof Promise)) return beginningOf(tip);
   const place = tip.then(beginningOf);

@@ -26,7 +26,7 @@ export class Window {
   #trimmed = 0;
   #head = 0;
   #bytes = 0;
-  #before: string;
+  #before: string | undefined;
 
   /** @param before the id behind which the window begins */
   constructor(bounds: WindowBounds, compare: EventLog['compare'], before: string) {
@@ -53,8 +53,8 @@ export class Window {
     return this.#entries.length - this.#trimmed;
   }
 
-  /** The id of the entry in front of the oldest one. */
-  get before(): string {
+  /** The id of the entry in front of the oldest one; `undefined` if that is not known. */
+  get before(): string | undefined {
     return this.#before;
   }
 
@@ -65,7 +65,7 @@ export class Window {
 
   /** The id of the newest entry, also if it was trimmed. */
   get lastId(): string {
-    return this.last?.id ?? this.#before;
+    return this.last?.id ?? this.#before ?? '';
   }
 
   /** The oldest entry with an id that the client will see; a gap has none. */
@@ -123,8 +123,8 @@ export class Window {
 
   #shift(): void {
     const entry = this.#entries[this.#trimmed] as Entry;
-    // Behind a gap that is trimmed it is no longer known; that nobody has this id sends everybody to the log.
-    this.#before = entry.kind === 'gap' ? '' : entry.id;
+    // What was lost in a gap cannot be told, so who comes from there asks the log.
+    this.#before = entry.kind === 'gap' ? undefined : entry.id;
     this.#bytes -= entry.bytes;
     // The array must not keep it alive.
     this.#entries[this.#trimmed] = undefined;
