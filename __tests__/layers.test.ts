@@ -16,7 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   stream: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection'],
   returned: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream'],
   sse: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'returned'],
-  testing: ['errors', 'options', 'event-stream'],
+  testing: ['errors', 'options', 'event-stream', 'channel'],
   index: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'sse'],
 };
 

@@ -1,0 +1,1 @@
+export { eventLogContract, type LogCase, type MakeLog } from './channel/log-contract';
