@@ -186,9 +186,8 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     if (this.#state === State.RUNNING) this.#onThrow(error);
   }
 
-  idFrame(): string {
-    const id = this.#reader?.takeUntoldId();
-    return id === undefined ? '' : `id: ${id}\n`;
+  idLine(): string {
+    return this.#reader?.takeIdLine() ?? '';
   }
 
   /** An `await` for each value and nothing else: a promise chain or `for await` would cost one more promise each. */

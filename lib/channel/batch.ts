@@ -12,6 +12,8 @@ export interface Batch {
   readonly length: number;
   /** The id of the last of them. */
   readonly lastId: string;
+  /** The last id among the frames; `''` if there is none. */
+  readonly sentId: string;
   /** The entry after which none follows; it is not among the frames. */
   readonly over: Entry | undefined;
 }
@@ -39,6 +41,7 @@ export function gather(
   let taken = 0;
   let lastTaken = 0;
   let lastId = '';
+  let sentId = '';
   let offset = 0;
   let over: Entry | undefined;
   for (let entry = at(0); entry !== undefined; entry = at(++offset)) {
@@ -54,9 +57,10 @@ export function gather(
     bytes += entry.bytes;
     taken++;
     lastTaken = offset;
+    if (entry.kind !== 'gap') sentId = entry.id;
   }
   const frames = taken === 1 && single !== undefined ? single(lastTaken) : new Frames(text);
-  return { frames: taken === 0 ? undefined : frames, length: offset, lastId, over };
+  return { frames: taken === 0 ? undefined : frames, length: offset, lastId, sentId, over };
 }
 
 /** Whether an entry is the last that its log will have. */

@@ -88,6 +88,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
   #closing: Promise<void> | undefined;
   /** The run that fills it. */
   #run: Run | undefined;
+  /** The id of the last event that was published here. */
+  #publishedId = '';
 
   /**
    * @param options `log`: keeps the events · `overflow`: `'disconnect'` or `'skip'` subscribers whom the log has passed ·
@@ -150,6 +152,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     this.#checkOpen();
     const appended = this.#log.append(recordOf(value, this.#settings.serialize));
     const id = typeof appended === 'string' ? appended : await appended;
+    // The answers of a log that takes its time may come in another order.
+    if (id === appended || !(this.#log.compare(id, this.#publishedId) < 0)) this.#publishedId = id;
     if (this.#hub?.crowded) await this.#hub.served();
     return id;
   }
@@ -232,7 +236,11 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
   }
 
   #tip(): Awaitable<LogTip> {
-    return this.#hub?.tip() ?? this.#log.tip();
+    const heard = this.#hub?.tip();
+    if (heard === undefined) return this.#log.tip();
+    // What was published here may not have been heard here yet, and is no news to who subscribes now.
+    const isAhead = this.#log.compare(this.#publishedId, heard.id) > 0;
+    return isAhead ? { ...heard, id: this.#publishedId } : heard;
   }
 
   async #close(): Promise<void> {

@@ -60,9 +60,8 @@ export const eventLogContract: readonly LogCase[] = [
 
   clause('answers an id that it has never given with a gap and the oldest entries', async (make) => {
     const log = await make('a', 100);
-    const other = await make('b', 100);
     await appendAll(log, 3);
-    for (const id of [...HOSTILE_IDS, ...(await appendAll(other, 2))]) {
+    for (const id of HOSTILE_IDS) {
       deepStrictEqual(
         await read(log, id, 2),
         { data: ['0', '1'], gap: true },

@@ -102,7 +102,8 @@ export abstract class Reader extends Link implements Member {
     const { window } = this.hub;
     if (this.#state !== State.SEEKING || window === undefined || this.#reading) return;
     window.trim();
-    const position = this.#lastId === '' && this.hub.complete ? window.first : window.after(this.#lastId);
+    if (this.#lastId === '' && this.hub.complete) this.#lastId = window.before ?? '';
+    const position = window.after(this.#lastId);
     if (position !== undefined) return this.#join(position);
     if (this.hub.complete) return this.#skip(window);
     this.#reading = true;
@@ -220,8 +221,9 @@ export abstract class Reader extends Link implements Member {
       const position = window.after(entry.id);
       if (position !== undefined) return this.#join(position);
     }
-    // At the end of a log of which the window has not heard all yet, it waits for the window to grow.
-    if (entries.length === 0) this.hub.idle(this);
-    else this.queue();
+    // At the end of a log of which the window has not heard all yet, it waits for the window to grow; unless that has
+    // happened while the page was on its way.
+    if (entries.length > 0 || this.hub.log.compare(window.lastId, this.#lastId) > 0) this.queue();
+    else this.hub.idle(this);
   }
 }

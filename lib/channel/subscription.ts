@@ -1,6 +1,6 @@
 import { SseError } from '../errors';
 import type { ServerSentEvent } from '../event-stream/event';
-import type { FrameSink } from '../event-stream/frames';
+import { type FrameSink, Frames } from '../event-stream/frames';
 import type { Accepts } from './batch';
 import type { Entry, Gap, Parse } from './entry';
 import type { Awaitable, LogTip } from './event-log';
@@ -84,6 +84,15 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
     return reader;
   }
 
+  /**
+   * The id behind which it stands: of the last event that it has handed out or its filter has passed over, or that of its
+   * place. Subscribing with it goes on from here. `''` while its log has not told the place.
+   */
+  get lastEventId(): string {
+    if (this.#reader !== undefined) return this.#reader.lastId;
+    return typeof this.#start.after === 'string' ? this.#start.after : '';
+  }
+
   next(): Promise<IteratorResult<ChannelEvent<Data>, unknown>> {
     if (this.#returned || this.#reader instanceof SinkReader) return Promise.resolve(DONE);
     return this.#iterator().take() as Promise<IteratorResult<ChannelEvent<Data>, unknown>>;
@@ -131,15 +140,14 @@ function beginningOf({ id, over }: LogTip): string {
 export class SinkReader extends Reader {
   readonly #channel: SubscribedChannel;
   readonly #sink: FrameSink;
-  readonly #isFiltered: boolean;
   /** The id that the client knows to be its last. */
-  #toldId = '';
+  #toldId: string;
 
   constructor(channel: SubscribedChannel, start: Start, sink: FrameSink) {
     super(channel.hub(), start);
     this.#channel = channel;
     this.#sink = sink;
-    this.#isFiltered = start.accepts !== undefined;
+    this.#toldId = typeof start.after === 'string' ? start.after : '';
   }
 
   /** Finds its place, and sends at once what is there already. */
@@ -157,13 +165,14 @@ export class SinkReader extends Reader {
   }
 
   /**
-   * The id that a keep-alive should carry, so that the client of a filter that seldom matches does not grow older than
-   * the log; `undefined` if it has it already.
+   * An `id` line for a keep-alive, so that the client of a filter that seldom matches does not grow older than the log;
+   * `''` if the client knows its last id already.
    */
-  takeUntoldId(): string | undefined {
-    if (!this.#isFiltered || !this.joined || this.lastId === this.#toldId) return undefined;
-    this.#toldId = this.lastId;
-    return this.lastId;
+  takeIdLine(): string {
+    const { lastId } = this;
+    if (lastId === this.#toldId || !this.joined) return '';
+    this.#toldId = lastId;
+    return `id: ${lastId}\n`;
   }
 
   override serve(): void {
@@ -176,11 +185,19 @@ export class SinkReader extends Reader {
 
   #send(): void {
     const batch = this.takeBatch();
-    if (batch === undefined) return this.queue();
+    if (batch === undefined) return this.#greet();
+    if (batch.sentId !== '') this.#toldId = batch.sentId;
     const ready = batch.frames === undefined || this.#sink.send(batch.frames);
     if (batch.over !== undefined) return this.#finish(batch.over);
     if (ready) this.queue();
     else if (!this.over) this.hub.stall(this);
+  }
+
+  /** A client that is lost before its first event comes back to the place that it had, so its id goes out at once. */
+  #greet(): void {
+    if (this.#toldId === '' && this.joined && !this.over)
+      this.#sink.send(new Frames(`${this.takeIdLine()}\n`));
+    this.queue();
   }
 
   #finish(entry: Entry): void {

@@ -14,7 +14,7 @@ export interface ConnectionOwner {
   /** Writing failed; the response has been destroyed. */
   onWriteError(error: unknown): void;
   /** The `id` line that a keep-alive is to carry; mostly `''`. */
-  idFrame(): string;
+  idLine(): string;
 }
 
 /** Each state only ever gives way to a later one. */
@@ -138,7 +138,7 @@ export class Connection implements Kept {
   }
 
   keepAlive(): void {
-    if (this.#pending === '' && !this.#full) this.#send(`: keep-alive\n${this.#owner.idFrame()}\n`);
+    if (this.#pending === '' && !this.#full) this.#send(`: keep-alive\n${this.#owner.idLine()}\n`);
   }
 
   /** Lets the event loop's turn begin. */

@@ -1,0 +1,267 @@
+import { setImmediate } from 'node:timers/promises';
+import fc from 'fast-check';
+import {
+  Channel,
+  type ChannelEvent,
+  type EventLog,
+  type Gap,
+  memoryLog,
+  SseError,
+  type Subscription,
+} from '../../lib';
+import { eventLogContract } from '../../lib/testing';
+import { pauses, Store, StoredLog } from '../support/stored-log';
+
+/** How many random schedules each kind of log goes through. */
+const SCHEDULES = Number(process.env.SCHEDULES ?? 5_000);
+
+/** Printed, so that a failure can be repeated: `SEED=… npx jest exactness`. */
+const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+
+/** Who has not got everything by then never will. */
+const SETTLE_MS = 2_000;
+
+jest.setTimeout(120_000);
+
+/** One thing that happens; `client` is the index of one of {@link CLIENTS}. */
+type Step =
+  | { readonly does: 'publish'; readonly count: number }
+  | { readonly does: 'connect' | 'disconnect'; readonly client: number }
+  | { readonly does: 'read'; readonly client: number; readonly count: number }
+  | { readonly does: 'turn' | 'restart' };
+
+const CLIENTS = 4;
+
+const client = fc.nat({ max: CLIENTS - 1 });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({ does: fc.constant('publish' as const), count: fc.integer({ min: 1, max: 5 }) }),
+  },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('connect' as const), client }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('disconnect' as const), client }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      does: fc.constant('read' as const),
+      client,
+      count: fc.integer({ min: 1, max: 8 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ does: fc.constant('turn' as const) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('restart' as const) }) },
+);
+
+const schedule = fc.record({
+  maxEvents: fc.integer({ min: 1, max: 12 }),
+  memoryEvents: fc.integer({ min: 1, max: 6 }),
+  overflow: fc.constantFrom('disconnect' as const, 'skip' as const),
+  seed: fc.nat(),
+  steps: fc.array(step, { maxLength: 60, size: 'max' }),
+});
+
+type Schedule = typeof schedule extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** What a process finds when it starts: with a log in memory nothing, with a store all that the store retains. */
+type Boot = () => EventLog;
+
+/** The numbers that were published, and who has which of them. */
+class World {
+  channel: Channel<number>;
+  published = 0;
+  readonly #boot: Boot;
+  readonly #overflow: Schedule['overflow'];
+  readonly #clients = Array.from({ length: CLIENTS }, () => new Client(this));
+
+  constructor(boot: Boot, { overflow }: Schedule) {
+    this.#boot = boot;
+    this.#overflow = overflow;
+    this.channel = this.#start();
+  }
+
+  async take(step: Step): Promise<void> {
+    if (step.does === 'publish') await this.#publish(step.count);
+    else if (step.does === 'connect') this.#client(step.client).connect();
+    else if (step.does === 'disconnect') await this.#client(step.client).disconnect();
+    else if (step.does === 'read') this.#client(step.client).read(step.count);
+    else if (step.does === 'restart') await this.#restart();
+    else await setImmediate();
+  }
+
+  /** Everybody comes back, and reads until it has the last number. */
+  async settle(): Promise<void> {
+    for (const one of this.#clients) one.connect();
+    await this.#publish(1);
+    const deadline = performance.now() + SETTLE_MS;
+    while (performance.now() < deadline && !this.#clients.every(({ hasAll }) => hasAll)) {
+      for (const one of this.#clients) {
+        // Who was too slow comes back, as a browser does.
+        one.connect();
+        one.read(20);
+      }
+      await setImmediate();
+    }
+    for (const one of this.#clients) one.checkAll();
+    for (const one of this.#clients) await one.disconnect();
+    if (this.channel.size !== 0) throw new Error(`${this.channel.size} subscribers are left.`);
+  }
+
+  #client(index: number): Client {
+    return this.#clients[index] as Client;
+  }
+
+  /** All in one turn: so a slow subscriber is passed by. */
+  async #publish(count: number): Promise<void> {
+    const numbers = Array.from({ length: count }, () => this.published++);
+    await Promise.all(numbers.map((number) => this.channel.publish(number)));
+  }
+
+  /** The process ends without a word, and another one takes its place. */
+  async #restart(): Promise<void> {
+    for (const one of this.#clients) await one.disconnect();
+    this.channel = this.#start();
+  }
+
+  #start(): Channel<number> {
+    return new Channel<number>({ log: this.#boot(), overflow: this.#overflow });
+  }
+}
+
+/** One browser: it keeps its last event ID over all of its connections, and knows what must come next. */
+class Client {
+  readonly #world: World;
+  #subscription: Subscription<number> | undefined;
+  #lastEventId = '';
+  /** The number that must come next. */
+  #next = 0;
+  /** What was said to be missing in front of it. */
+  #gap: Gap | undefined;
+  #wanted = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get hasAll(): boolean {
+    return this.#next === this.#world.published;
+  }
+
+  connect(): void {
+    if (this.#subscription !== undefined) return;
+    if (this.#lastEventId === '') this.#next = this.#world.published;
+    this.#subscription = this.#world.channel.subscribe({ lastEventId: this.#lastEventId });
+    // As the first bytes of a stream tell it, so that a client comes back to its place also if nothing came.
+    this.#lastEventId = this.#subscription.lastEventId;
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#subscription?.return();
+    this.#leave();
+  }
+
+  /** Reads so many more events, each as soon as it is there. */
+  read(count: number): void {
+    if (this.#subscription === undefined) return;
+    const reading = this.#wanted > 0;
+    this.#wanted = count;
+    if (!reading) void this.#pull(this.#subscription);
+  }
+
+  checkAll(): void {
+    if (!this.hasAll)
+      throw new Error(`Expected ${this.#world.published - 1} to be the last, got ${this.#next - 1}.`);
+  }
+
+  async #pull(subscription: Subscription<number>): Promise<void> {
+    while (this.#subscription === subscription && this.#wanted > 0) {
+      this.#wanted--;
+      const step = await subscription.next().catch((error: unknown) => this.#onError(error, subscription));
+      if (this.#subscription !== subscription || step === undefined) return;
+      if (step.done) throw new Error('Expected an event, got the end of a channel that has none.');
+      this.#take(step.value);
+    }
+  }
+
+  #onError(error: unknown, subscription: Subscription<number>): undefined {
+    if (!(error instanceof SseError) || error.code !== 'ERR_SSE_OVERFLOW') throw error;
+    if (this.#subscription === subscription) this.#leave();
+  }
+
+  #leave(): void {
+    this.#subscription = undefined;
+    this.#wanted = 0;
+    this.#gap = undefined;
+  }
+
+  #take(event: ChannelEvent<number>): void {
+    if (event.type === 'gap') return this.#onGap(event.data as Gap);
+    const number = event.data as number;
+    if (this.#gap === undefined && number !== this.#next)
+      throw new Error(`Expected ${this.#next}, got ${number}.`);
+    if (this.#gap !== undefined) this.#checkGap(this.#gap, number, event.id);
+    this.#gap = undefined;
+    this.#next = number + 1;
+    this.#lastEventId = event.id ?? '';
+  }
+
+  #onGap(gap: Gap): void {
+    if (this.#lastEventId !== '' && gap.lastEventId !== this.#lastEventId) {
+      throw new Error(`Expected a gap after '${this.#lastEventId}', got one after '${gap.lastEventId}'.`);
+    }
+    this.#gap = gap;
+  }
+
+  /** It is told only where something is missing, and names what comes next. */
+  #checkGap({ oldest }: Gap, number: number, id: string | undefined): void {
+    if (number < this.#next) throw new Error(`Expected ${this.#next} or later, got ${number} again.`);
+    if (oldest !== null && oldest !== id)
+      throw new Error(`Expected '${oldest}' behind the gap, got '${id}'.`);
+  }
+}
+
+/** Runs one schedule. @throws if somebody lost, doubled or misordered a number without being told */
+async function follow(plan: Schedule, boot: Boot): Promise<void> {
+  const world = new World(boot, plan);
+  for (const one of plan.steps) await world.take(one);
+  await world.settle();
+}
+
+/** What goes wrong in the reading of a client is nobody's promise. */
+const rejections: unknown[] = [];
+const onRejection = (error: unknown) => rejections.push(error);
+
+async function holds(property: (plan: Schedule) => Promise<void>): Promise<void> {
+  process.on('unhandledRejection', onRejection);
+  const check = fc.asyncProperty(schedule, async (plan) => {
+    await property(plan);
+    if (rejections.length > 0) throw rejections.splice(0)[0];
+  });
+  console.log(`${SCHEDULES} schedules, SEED=${SEED}`);
+  await fc.assert(check, { numRuns: SCHEDULES, seed: SEED });
+  process.off('unhandledRejection', onRejection);
+}
+
+describe('a channel under random schedules of publish, connect, read, disconnect, trim and restart', () => {
+  it('gives every subscriber each retained event once and in order, or tells it of a gap first: in memory', () =>
+    holds((plan) => follow(plan, () => memoryLog({ maxEvents: plan.maxEvents }))));
+
+  it('the same with a log that is elsewhere, takes its time, and is only partly in memory', () =>
+    holds((plan) => {
+      const store = new Store(plan.maxEvents);
+      return follow(plan, () => new StoredLog(store, plan.memoryEvents, pauses(plan.seed)));
+    }));
+});
+
+describe('the log of these tests', () => {
+  for (const { name, run } of eventLogContract) {
+    it(name, () => {
+      const stores = new Map<string, Store>();
+      return run((key, maxEvents) => {
+        const store = stores.get(key) ?? new Store(maxEvents);
+        stores.set(key, store);
+        return new StoredLog(store, 5);
+      });
+    });
+  }
+});

@@ -1,0 +1,117 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { EventLog, EventRecord, Following, LogEntry, LogFollower, LogPage, LogTip } from '../../lib';
+import { SseError } from '../../lib/errors';
+
+/** What all processes have in common: a table of entries, as a database would keep it. */
+export class Store {
+  readonly followers = new Set<(entries: LogEntry[]) => void>();
+  readonly maxEvents: number;
+  #entries: LogEntry[] = [];
+  #count = 0;
+
+  constructor(maxEvents: number) {
+    this.maxEvents = maxEvents;
+  }
+
+  get entries(): readonly LogEntry[] {
+    return this.#entries;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  insert(record: EventRecord): string {
+    if (this.over) throw new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the log has ENDED.');
+    const entry = { id: `n${++this.#count}`, record };
+    this.#entries = [...this.#entries, entry].slice(-this.maxEvents);
+    for (const hear of this.followers) hear([entry]);
+    return entry.id;
+  }
+
+  get over(): boolean {
+    const last = this.#entries.at(-1);
+    return last !== undefined && last.record.kind !== 'event';
+  }
+}
+
+/**
+ * A log as a user would write one for a database: everything takes a while, and each process holds less in memory than
+ * the store retains. `pause` says how long things take.
+ */
+export class StoredLog implements EventLog {
+  readonly memoryEvents: number;
+  readonly #store: Store;
+  readonly #pause: () => Promise<unknown>;
+
+  constructor(store: Store, memoryEvents: number, pause: () => Promise<unknown> = setImmediate) {
+    this.#store = store;
+    this.memoryEvents = memoryEvents;
+    this.#pause = pause;
+  }
+
+  async append(record: EventRecord): Promise<string> {
+    // Kept in the order of the calls, so the pause comes afterwards.
+    const id = this.#store.insert(record);
+    await this.#pause();
+    return id;
+  }
+
+  async read(after: string, limit: number): Promise<LogPage> {
+    await this.#pause();
+    const { entries, count } = this.#store;
+    const oldest = count - entries.length;
+    const seen = after === '' ? oldest : numberOf(after);
+    const known = seen >= oldest && seen <= count;
+    const page = entries.slice(known ? seen - oldest : 0).slice(0, limit);
+    await this.#pause();
+    return { entries: page, gap: !known };
+  }
+
+  async tip(): Promise<LogTip> {
+    const tip = { id: `n${this.#store.count}`, over: this.#store.over };
+    await this.#pause();
+    return tip;
+  }
+
+  follow(follower: LogFollower): Following {
+    const { followers } = this.#store;
+    let stopped = false;
+    let last = Promise.resolve();
+    const hear = (entries: LogEntry[]) => {
+      // In order, whatever the pauses.
+      last = last.then(async () => {
+        await this.#pause();
+        if (!stopped) void follower.onEntries(entries, false);
+      });
+    };
+    const from = this.#pause().then(() => {
+      if (!stopped) followers.add(hear);
+      return `n${this.#store.count}`;
+    });
+    const stop = () => {
+      stopped = true;
+      followers.delete(hear);
+    };
+    return { from, stop };
+  }
+
+  compare(a: string, b: string): number {
+    return numberOf(a) - numberOf(b);
+  }
+}
+
+function numberOf(id: string): number {
+  return /^n\d{1,15}$/.test(id) ? Number(id.slice(1)) : Number.NaN;
+}
+
+/** Pauses that are sometimes no time at all, sometimes a turn, seldom a timer; by a seed, so that a run can be repeated. */
+export function pauses(seed: number): () => Promise<unknown> {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const kind = (state >>> 16) % 16;
+    if (kind < 7) return Promise.resolve();
+    return kind < 15 ? setImmediate() : setTimeout(0);
+  };
+}
