@@ -26,22 +26,16 @@ export class Child {
     const node = [process.execPath, ...process.execArgv, ...nodeArgs, join(__dirname, script), ...args];
     const [command = '', ...rest] = PINNED ? ['taskset', '-c', String(core), ...node] : node;
     const child = new Child(spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
-    return { child, greeting: await child.#hear<Greeting>() };
+    return { child, greeting: await child.hear<Greeting>() };
   }
 
   ask<Answer>(question: unknown): Promise<Answer> {
     this.#process.send(question as object);
-    return this.#hear<Answer>();
+    return this.hear<Answer>();
   }
 
-  /** Resolves when the process is gone. */
-  async stop(): Promise<void> {
-    const gone = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.disconnect();
-    await gone;
-  }
-
-  #hear<Answer>(): Promise<Answer> {
+  /** @returns the next thing that it says; to be called before it can have said it */
+  hear<Answer>(): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null) =>
         reject(new Error(`A process ended unasked, with code ${code}.`));
@@ -51,6 +45,13 @@ export class Child {
         resolve(message as Answer);
       });
     });
+  }
+
+  /** Resolves when the process is gone. */
+  async stop(): Promise<void> {
+    const gone = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.disconnect();
+    await gone;
   }
 }
 

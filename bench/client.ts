@@ -1,8 +1,9 @@
-import { performance } from 'node:perf_hooks';
 import { readStream } from './read-stream';
+import { RECEIVED } from './received';
 import { ROWS, type Row } from './rows';
+import { subscribeAll } from './subscribe-all';
 
-/** What the parent asks for: one run of a row. */
+/** What the parent asks for: one run of a row. If that is shared, the first answer is `'received'`. */
 export interface ClientQuestion {
   readonly port: number;
   readonly row: string;
@@ -13,21 +14,26 @@ export interface ClientQuestion {
 /** What the client saw, once it has checked that every event came once and in order. */
 export interface Seen {
   readonly events: number;
-  readonly wallMs: number;
   /** Sorted, in nanoseconds; empty where the events carry no time. */
   readonly latencies: readonly number[];
 }
 
-export type ClientAnswer = Seen | { readonly error: string };
+export type ClientAnswer = Seen | typeof RECEIVED | { readonly error: string };
 
 async function run(question: ClientQuestion): Promise<Seen> {
-  const row = rowOf(question);
   const latencies: number[] = [];
-  const startedAt = performance.now();
-  const counts = row.reads === 'all' ? await readAll(question, latencies) : await visitEach(question);
-  const wallMs = performance.now() - startedAt;
+  const counts = await readEach(question, latencies);
   const events = counts.reduce((sum, count) => sum + count, 0);
-  return { events, wallMs, latencies: latencies.sort((a, b) => a - b) };
+  return { events, latencies: latencies.sort((a, b) => a - b) };
+}
+
+function readEach(question: ClientQuestion, latencies: number[]): Promise<number[]> {
+  const { route, reads, filtered } = rowOf(question);
+  if (reads === 'first') return visitEach(question);
+  if (route.run === 'own') return readAll(question, latencies);
+  const { port, streams, events } = question;
+  const each = { port, path: route.path, events, gzip: false, leavesEarly: false, latencies };
+  return subscribeAll({ each, streams, filtered, onReceived: () => process.send?.(RECEIVED) });
 }
 
 function readAll(question: ClientQuestion, latencies: number[]): Promise<number[]> {

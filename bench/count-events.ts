@@ -2,6 +2,7 @@ import { now } from './clock';
 import { END_FRAME } from './end';
 import type { Quote } from './sources';
 
+const ID_START = 'id: ';
 const EVENT_START = 'data: {"seq":';
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -12,11 +13,17 @@ export class EventCounter {
   /** Whether the closing event has come. */
   ended = false;
   readonly #latencies: number[];
+  /** What follows the number in an event that does not say when it was yielded. */
+  readonly #untimed: string;
   #rest = '';
 
-  /** @param latencies is given the time from yield to here of each event that says when it was yielded */
-  constructor(latencies: number[]) {
+  /**
+   * @param latencies is given the time from yield to here of each event that says when it was yielded
+   * @param symbol of which all events without a time must be
+   */
+  constructor(latencies: number[], symbol = 'ACME') {
     this.#latencies = latencies;
+    this.#untimed = `,"at":0,"symbol":"${symbol}",`;
   }
 
   take(text: string): void {
@@ -31,7 +38,8 @@ export class EventCounter {
 
   #onFrame(body: string, start: number, end: number): void {
     if (this.ended) throw new Error('Expected nothing behind the closing event.');
-    if (body.startsWith(EVENT_START, start)) return this.#onEvent(body, start + EVENT_START.length, end);
+    const data = body.startsWith(ID_START, start) ? body.indexOf('\n', start) + 1 : start;
+    if (body.startsWith(EVENT_START, data)) return this.#onEvent(body, data + EVENT_START.length, end);
     if (body.startsWith(':', start)) return;
     const frame = body.slice(start, end);
     if (frame !== END_FRAME) throw new Error(`Expected an event, a comment or the end, got '${frame}'.`);
@@ -42,8 +50,10 @@ export class EventCounter {
     const seq = numberAt(body, start);
     if (seq !== this.events) throw new Error(`Expected event ${this.events}, got ${seq}.`);
     this.events++;
-    if (body.startsWith(',"at":0,', start + String(seq).length)) return;
-    const { at } = JSON.parse(body.slice(start - EVENT_START.length + 'data: '.length, end)) as Quote;
+    if (body.startsWith(this.#untimed, start + String(seq).length)) return;
+    const frame = body.slice(start - EVENT_START.length, end);
+    const { at } = JSON.parse(frame.slice('data: '.length)) as Quote;
+    if (at === 0) throw new Error(`Expected an event with ${this.#untimed} got '${frame}'.`);
     this.#latencies.push(now() - at);
   }
 }

@@ -12,10 +12,24 @@ export interface Reading {
   /** Leave after the last event, without the end of the stream. */
   readonly leavesEarly: boolean;
   readonly latencies: number[];
+  /** For a shared run. */
+  readonly shared?: Sharing;
 }
 
-/** Longer than any pause of a source; a stream that stays silent for so long has failed. */
-const SILENCE_MS = 20_000;
+/** What a subscriber of a shared run says besides, and what it is to tell. */
+export interface Sharing {
+  /** How many subscribers there will be. */
+  readonly streams: number;
+  /** Asks for these events alone. */
+  readonly symbol: string | undefined;
+  /** The head has come. */
+  onOpen(): void;
+  /** All events have come, but not the end. */
+  onReceived(): void;
+}
+
+/** Longer than any pause, also with 10,000 clients on a busy machine; a stream that stays silent for so long has failed. */
+const SILENCE_MS = 60_000;
 
 /**
  * Reads one stream over a connection of its own.
@@ -25,7 +39,7 @@ const SILENCE_MS = 20_000;
  */
 export function readStream(reading: Reading): Promise<number> {
   const socket = connect(reading.port, '127.0.0.1');
-  const counter = new EventCounter(reading.latencies);
+  const counter = new EventCounter(reading.latencies, reading.shared?.symbol);
   return new Promise((resolve, reject) => {
     const body = reading.gzip
       ? gunzipTo(counter, socket)
@@ -41,9 +55,17 @@ export function readStream(reading: Reading): Promise<number> {
   });
 }
 
-function requestOf({ path, events, gzip }: Reading): string {
+function requestOf({ path, events, gzip, shared }: Reading): string {
   const encoding = gzip ? 'Accept-Encoding: gzip\r\n' : '';
-  return `GET ${path}?events=${events} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n${encoding}\r\n`;
+  return `GET ${path}?${queryOf(events, shared)} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n${encoding}\r\n`;
+}
+
+/** What is asked for; `shared` where a shared run is. */
+export function queryOf(events: number, shared?: Pick<Sharing, 'streams' | 'symbol'>): URLSearchParams {
+  const query = new URLSearchParams({ events: String(events) });
+  if (shared !== undefined) query.set('streams', String(shared.streams));
+  if (shared?.symbol !== undefined) query.set('symbol', shared.symbol);
+  return query;
 }
 
 type Take = (bytes: Buffer) => void;
@@ -51,6 +73,7 @@ type Take = (bytes: Buffer) => void;
 /** Passes the head by, then gives on the body; ends the connection when all has come, or when anything is wrong. */
 function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: Take): Take {
   const dechunker = new Dechunker();
+  const onReceived = once(() => reading.shared?.onReceived());
   let head: string | undefined = '';
   return (received) => {
     try {
@@ -62,13 +85,23 @@ function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: T
         checkHead(head.slice(0, end), reading);
         bytes = Buffer.from(head.slice(end + 4), 'latin1');
         head = undefined;
+        reading.shared?.onOpen();
       }
       const content = dechunker.take(bytes);
       if (content.length > 0) body(content);
+      if (counter.events === reading.events) onReceived();
       if (isComplete(reading, counter) && (dechunker.ended || reading.leavesEarly)) socket.destroy();
     } catch (error) {
       socket.destroy(error as Error);
     }
+  };
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) action();
+    done = true;
   };
 }
 

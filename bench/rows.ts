@@ -1,8 +1,13 @@
 import type { Route } from './adapter';
-import { beats, flood, lone, ticks, visit } from './sources';
+import { beats, flood, lone, market, paced, ticks, turns, visit } from './sources';
 
 /** What one sample of a row yields. */
-export type Measure = 'CPU µs/event' | 'CPU µs/visit' | 'latency p50 µs' | 'latency p99 µs';
+export type Measure =
+  | 'CPU µs/event'
+  | 'CPU µs/visit'
+  | 'CPU µs/delivery'
+  | 'latency p50 µs'
+  | 'latency p99 µs';
 
 /** One line of the plan: what the client asks for, and what is measured meanwhile. */
 export interface Row {
@@ -17,13 +22,21 @@ export interface Row {
   readonly warmUp: { readonly streams: number; readonly events: number };
   /** Whether the client reads each stream to its end, or leaves after the first event. */
   readonly reads: 'all' | 'first';
+  /** Whether each connection asks for one symbol alone. */
+  readonly filtered: boolean;
   readonly measures: readonly Measure[];
   /** The most that this measure may be, as a multiple of by-hand's. */
   readonly targets: Readonly<Partial<Record<Measure, number>>>;
+  /** The row whose first measure the package should not exceed here. */
+  readonly noMoreThan?: string;
 }
 
-const STREAM = { reads: 'all', measures: ['CPU µs/event'], targets: {} } as const;
-const FLOOD = { path: '/flood', source: flood, compression: 'absent' } as const;
+const STREAM = { reads: 'all', filtered: false, measures: ['CPU µs/event'], targets: {} } as const;
+const BROADCAST = { ...STREAM, measures: ['CPU µs/delivery'] } as const;
+const OWN = { run: 'own', compression: 'absent' } as const;
+const SHARED = { run: 'shared', compression: 'absent' } as const;
+const FLOOD = { ...OWN, path: '/flood', source: flood } as const;
+const TURNS = { ...SHARED, path: '/turns', source: turns } as const;
 
 export const ROWS: readonly Row[] = [
   {
@@ -50,7 +63,7 @@ export const ROWS: readonly Row[] = [
     ...STREAM,
     name: 'ticks',
     about: '200 connections, an event each 10 ms, each from an interval of its own',
-    route: { path: '/ticks', source: ticks, compression: 'absent' },
+    route: { ...OWN, path: '/ticks', source: ticks },
     streams: 200,
     events: 200,
     warmUp: { streams: 200, events: 50 },
@@ -60,7 +73,7 @@ export const ROWS: readonly Row[] = [
     ...STREAM,
     name: 'ticks-shared',
     about: 'the same from one timer that all connections share',
-    route: { path: '/ticks-shared', source: beats, compression: 'absent' },
+    route: { ...OWN, path: '/ticks-shared', source: beats },
     streams: 200,
     events: 200,
     warmUp: { streams: 200, events: 50 },
@@ -70,7 +83,7 @@ export const ROWS: readonly Row[] = [
     ...STREAM,
     name: 'lone',
     about: 'one connection, single events 5 ms apart; from yield to the client',
-    route: { path: '/lone', source: lone, compression: 'absent' },
+    route: { ...OWN, path: '/lone', source: lone },
     streams: 1,
     events: 300,
     warmUp: { streams: 1, events: 100 },
@@ -81,7 +94,7 @@ export const ROWS: readonly Row[] = [
     ...STREAM,
     name: 'compression-idle',
     about: 'flood through a res.write that compression() has wrapped, uncompressed (no-transform)',
-    route: { path: '/compression-idle', source: flood, compression: 'idle' },
+    route: { ...OWN, path: '/compression-idle', source: flood, compression: 'idle' },
     streams: 1,
     events: 400_000,
     warmUp: { streams: 1, events: 100_000 },
@@ -90,7 +103,7 @@ export const ROWS: readonly Row[] = [
     ...STREAM,
     name: 'compression-used',
     about: 'flood compressed by compression(), flushed so that nothing is held back',
-    route: { path: '/compression-used', source: flood, compression: 'used' },
+    route: { ...OWN, path: '/compression-used', source: flood, compression: 'used' },
     streams: 1,
     events: 20_000,
     warmUp: { streams: 1, events: 5_000 },
@@ -98,13 +111,64 @@ export const ROWS: readonly Row[] = [
   {
     name: 'visits',
     about: 'connect, read the first event, leave; one after the other',
-    route: { path: '/visits', source: visit, compression: 'absent' },
+    route: { ...OWN, path: '/visits', source: visit },
     streams: 1_000,
     events: 1,
     warmUp: { streams: 400, events: 1 },
     reads: 'first',
+    filtered: false,
     measures: ['CPU µs/visit'],
     targets: {},
+  },
+  {
+    ...BROADCAST,
+    name: 'broadcast',
+    about: 'one publisher, as fast as the event loop turns, to 1,000 subscribers',
+    route: TURNS,
+    streams: 1_000,
+    events: 400,
+    warmUp: { streams: 1_000, events: 100 },
+    targets: { 'CPU µs/delivery': 0.15 },
+  },
+  {
+    ...BROADCAST,
+    name: 'broadcast-10000',
+    about: 'the same to 10,000 subscribers',
+    route: TURNS,
+    streams: 10_000,
+    events: 100,
+    warmUp: { streams: 1_000, events: 100 },
+    noMoreThan: 'broadcast',
+  },
+  {
+    ...BROADCAST,
+    name: 'broadcast-paced',
+    about: 'one publisher, 50 events/s, to 1,000 subscribers',
+    route: { ...SHARED, path: '/paced', source: paced },
+    streams: 1_000,
+    events: 120,
+    warmUp: { streams: 1_000, events: 25 },
+    targets: { 'CPU µs/delivery': 0.65 },
+  },
+  {
+    ...BROADCAST,
+    name: 'broadcast-filter',
+    about: 'as broadcast, of 100 symbols in turn; each of 1,000 subscribers wants one of them',
+    route: { ...SHARED, path: '/market', source: market },
+    streams: 1_000,
+    events: 100,
+    warmUp: { streams: 1_000, events: 20 },
+    filtered: true,
+  },
+  {
+    ...BROADCAST,
+    name: 'broadcast-lone',
+    about: 'one publisher, single events 5 ms apart, to one subscriber; from publish to the client',
+    route: { ...SHARED, path: '/broadcast-lone', source: lone },
+    streams: 1,
+    events: 300,
+    warmUp: { streams: 1, events: 100 },
+    measures: ['latency p50 µs'],
   },
 ];
 

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import { ADAPTERS } from './adapters';
+import { ADAPTERS, adaptersFor } from './adapters';
 import { readArguments } from './arguments';
 import { Child, CORES } from './child';
+import { comparisonsOf } from './comparisons';
 import { figuresOf } from './figures';
 import { machine } from './machine';
 import { type Row, rowsNamed } from './rows';
@@ -19,7 +20,9 @@ async function main(): Promise<void> {
     '\nAll adapters send the same bodies. The client checks that each event comes once and in order.\n',
   );
   const samples = await takeSamples(rows, rounds, profile);
-  console.log(`${tableOf(rows.flatMap((row) => figuresOf(row, samples)))}\n`);
+  const figures = rows.flatMap((row) => figuresOf(row, samples));
+  console.log(`${tableOf(figures)}\n`);
+  for (const line of comparisonsOf(figures)) console.log(line);
   console.log(`Median and range of ${rounds} interleaved rounds. CPU is the server process's own.`);
   if (json !== undefined)
     writeFileSync(json, `${JSON.stringify({ machine: machine(), samples }, null, 2)}\n`);
@@ -31,7 +34,7 @@ async function takeSamples(rows: readonly Row[], rounds: number, profileDir?: st
   const samples: Sample[] = [];
   for (const row of rows) {
     for (let round = 1; round <= rounds; round++) {
-      for (const adapter of ADAPTERS) {
+      for (const adapter of adaptersFor(row.route)) {
         tell(`${row.name}, round ${round} of ${rounds}: ${adapter.name}`);
         samples.push(await takeSample(adapter, row, round, client, profileDir));
       }

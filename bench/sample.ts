@@ -1,6 +1,7 @@
 import type { Adapter } from './adapter';
 import { Child, CORES } from './child';
 import type { ClientAnswer, ClientQuestion, Seen } from './client';
+import { RECEIVED } from './received';
 import type { Measure, Row } from './rows';
 import type { ServerQuestion, Usage } from './server';
 
@@ -31,16 +32,20 @@ export async function takeSample(
     nodeArgs,
   );
   try {
-    await read(client, { port, row: row.name, ...row.warmUp });
-    await server.ask<Usage>('start' satisfies ServerQuestion);
-    const seen = await read(client, { port, row: row.name, streams: row.streams, events: row.events });
-    const usage = await server.ask<Usage>('stop' satisfies ServerQuestion);
-    const { events, wallMs } = seen;
+    await run(row, { client, server, port, ...row.warmUp });
+    const { seen, usage } = await run(row, {
+      client,
+      server,
+      port,
+      streams: row.streams,
+      events: row.events,
+    });
+    const { wallMs } = usage;
     return {
       row: row.name,
       adapter: adapter.name,
       round,
-      events,
+      events: seen.events,
       wallMs,
       usage,
       values: valuesOf(seen, usage),
@@ -50,10 +55,28 @@ export async function takeSample(
   }
 }
 
-async function read(client: Child, question: ClientQuestion): Promise<Seen> {
+interface RunOfRow {
+  readonly client: Child;
+  readonly server: Child;
+  readonly port: number;
+  readonly streams: number;
+  readonly events: number;
+}
+
+async function run(row: Row, { client, server, port, streams, events }: RunOfRow) {
+  const question: ClientQuestion = { port, row: row.name, streams, events };
+  await server.ask<Usage>('start' satisfies ServerQuestion);
   const answer = await client.ask<ClientAnswer>(question);
-  if ('error' in answer) throw new Error(`${question.row}: ${answer.error}`);
-  const expected = question.streams * question.events;
+  // A shared run ends its streams only when it is told to stop, so that closing them is not measured.
+  const end = answer === RECEIVED ? client.hear<ClientAnswer>() : answer;
+  const usage = server.ask<Usage>('stop' satisfies ServerQuestion);
+  return { seen: checked(await end, question), usage: await usage };
+}
+
+function checked(answer: ClientAnswer, { row, streams, events }: ClientQuestion): Seen {
+  if (answer === RECEIVED) throw new Error(`${row}: Expected the end, got '${RECEIVED}' twice.`);
+  if ('error' in answer) throw new Error(`${row}: ${answer.error}`);
+  const expected = streams * events;
   if (answer.events !== expected) throw new Error(`Expected ${expected} events, got ${answer.events}.`);
   return answer;
 }
@@ -63,6 +86,7 @@ function valuesOf({ events, latencies }: Seen, { userMs, systemMs }: Usage): Sam
   return {
     'CPU µs/event': cpu,
     'CPU µs/visit': cpu,
+    'CPU µs/delivery': cpu,
     'latency p50 µs': quantile(latencies, 0.5) / 1_000,
     'latency p99 µs': quantile(latencies, 0.99) / 1_000,
   };

@@ -1,17 +1,17 @@
-import { setInterval, setTimeout } from 'node:timers/promises';
+import { setImmediate, setInterval, setTimeout } from 'node:timers/promises';
 import { now } from './clock';
 
 /** Who is served. */
 export interface Viewer {
   /** How many events are wanted. */
   readonly events: number;
-  /** Aborts when the client has left; to be made only when asked for. */
+  /** Aborts when the client has left; to be made only when asked for. A shared run's never does. */
   readonly signal: AbortSignal;
 }
 
 /** About 100 bytes of JSON. */
 export interface Quote {
-  /** Counts from 0, so that the client sees whether one is missing, doubled or out of order. */
+  /** Counts from 0 for each symbol, so that the client sees whether one is missing, doubled or out of order. */
   readonly seq: number;
   /** When it was yielded, by {@link now}; 0 where nobody asks. */
   readonly at: number;
@@ -26,6 +26,8 @@ export type Source = (viewer: Viewer) => AsyncGenerator<Quote, void, undefined>;
 
 export const TICK_MS = 10;
 export const PAUSE_MS = 5;
+export const PACE_MS = 20;
+export const SYMBOLS = 100;
 
 /** As fast as it is read; never waits for anything. */
 export async function* flood({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
@@ -63,6 +65,38 @@ export async function* visit(viewer: Viewer): AsyncGenerator<Quote, void, undefi
   await setTimeout(60_000, null, { signal: viewer.signal });
 }
 
+/** One event for each turn of the event loop, for a shared run. */
+export async function* turns({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  for (let seq = 0; seq < events; seq++) {
+    yield quote(seq);
+    await setImmediate();
+  }
+}
+
+/** 50 events a second. */
+export async function* paced(viewer: Viewer): AsyncGenerator<Quote, void, undefined> {
+  let seq = 0;
+  for await (const _ of setInterval(PACE_MS, null, { signal: viewer.signal })) {
+    yield quote(seq++);
+    if (seq === viewer.events) return;
+  }
+}
+
+/** As {@link turns}, one symbol after the other; each has as many events as are wanted. */
+export async function* market({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  for (let seq = 0; seq < events; seq++) {
+    for (let index = 0; index < SYMBOLS; index++) {
+      yield quote(seq, 0, symbolAt(index));
+      await setImmediate();
+    }
+  }
+}
+
+/** Four characters, as all symbols here. */
+export function symbolAt(index: number): string {
+  return `S${String(index % SYMBOLS).padStart(3, '0')}`;
+}
+
 let beat: Promise<void> | undefined;
 
 function nextBeat(): Promise<void> {
@@ -72,6 +106,6 @@ function nextBeat(): Promise<void> {
   return beat;
 }
 
-function quote(seq: number, at = 0): Quote {
-  return { seq, at, symbol: 'ACME', price: 10_150 + (seq % 100), size: 300, side: 'buy', venue: 'XNAS' };
+function quote(seq: number, at = 0, symbol = 'ACME'): Quote {
+  return { seq, at, symbol, price: 10_150 + (seq % 100), size: 300, side: 'buy', venue: 'XNAS' };
 }

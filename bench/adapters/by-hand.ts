@@ -1,17 +1,20 @@
 import compression from 'compression';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import type { Adapter, Compression, Route } from '../adapter';
+import type { Broadcasts } from '../broadcast';
 import { END_FRAME } from '../end';
 import type { Viewer } from '../sources';
+import { ByHandAudience } from './by-hand-audience';
 
 /** What a careful engineer writes without a package: backpressure, leaving clients and flushing included. */
 export const byHand: Adapter = {
   name: 'by-hand',
-  listener(routes) {
+  listener(routes, broadcasts) {
     const app = express();
     for (const route of routes) {
       if (route.compression !== 'absent') app.use(route.path, compression());
-      app.get(route.path, handlerOf(route));
+      const shared = route.run === 'shared';
+      app.get(route.path, shared ? subscriberOf(route, broadcasts) : handlerOf(route));
     }
     return app;
   },
@@ -34,6 +37,17 @@ function handlerOf(route: Route): RequestHandler {
       throw error;
     }
     res.end(END_FRAME);
+  };
+}
+
+function subscriberOf(route: Route, broadcasts: Broadcasts): RequestHandler {
+  const broadcast = broadcasts.of(route.source, () => new ByHandAudience());
+  return (req, res) => {
+    sendHead(res, route.compression);
+    // Tells the client that the stream is open; the package does so where no event is ready.
+    res.write(': \n\n');
+    const { symbol: wanted } = req.query;
+    broadcast.audienceFor(req).add(res, wanted === undefined ? undefined : ({ symbol }) => symbol === wanted);
   };
 }
 

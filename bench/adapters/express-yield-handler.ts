@@ -1,18 +1,17 @@
 import compression from 'compression';
-import express, { type Request, type Response } from 'express';
+import express from 'express';
 import type { Adapter } from '../adapter';
 import { sse } from '../express-yield';
-import { viewerOf } from './express-yield-viewer';
+import { handlerOf } from './express-yield-route';
 
 /** `sse(handler)` on each route. */
 export const expressYieldHandler: Adapter = {
   name: 'express-yield-handler',
-  listener(routes) {
+  listener(routes, broadcasts) {
     const app = express();
     for (const route of routes) {
       if (route.compression !== 'absent') app.use(route.path, compression());
-      const handler = (req: Request, res: Response) => route.source(viewerOf(req, res));
-      app.get(route.path, sse(handler, { compress: route.compression === 'used' }));
+      app.get(route.path, sse(handlerOf(route, broadcasts), { compress: route.compression === 'used' }));
     }
     return app;
   },

@@ -1,0 +1,38 @@
+import type { Response } from 'express';
+import type { Audience } from '../broadcast';
+import { END_FRAME } from '../end';
+import type { Quote } from '../sources';
+
+/** As long as the ids of the package. */
+const EPOCH = 'by0hand0by0han';
+
+type Accepts = (quote: Quote) => boolean;
+
+/**
+ * Everybody's response in a map, and a loop. The frame is made once per event; what a client has not taken waits in
+ * Node's own buffer, as it does wherever this is written by hand.
+ */
+export class ByHandAudience implements Audience {
+  readonly #subscribers = new Map<Response, Accepts | undefined>();
+  #published = 0;
+
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  add(res: Response, accepts?: Accepts): void {
+    this.#subscribers.set(res, accepts);
+    res.on('close', () => this.#subscribers.delete(res));
+  }
+
+  publish(quote: Quote): void {
+    const frame = `id: ${EPOCH}-${++this.#published}\ndata: ${JSON.stringify(quote)}\n\n`;
+    for (const [res, accepts] of this.#subscribers) {
+      if (accepts === undefined || accepts(quote)) res.write(frame);
+    }
+  }
+
+  end(): void {
+    for (const res of this.#subscribers.keys()) res.end(END_FRAME);
+  }
+}

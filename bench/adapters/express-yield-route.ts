@@ -1,0 +1,21 @@
+import type { Request, Response } from 'express';
+import type { Route } from '../adapter';
+import type { Broadcasts } from '../broadcast';
+import { Channel, memoryLog } from '../express-yield';
+import type { Quote } from '../sources';
+import { viewerOf } from './express-yield-viewer';
+
+/** What a user writes: a function that returns a generator, a channel, or a part of a channel. */
+export function handlerOf({ source, run }: Route, broadcasts: Broadcasts) {
+  if (run === 'own') return (req: Request, res: Response) => source(viewerOf(req, res));
+  const broadcast = broadcasts.of(source, openChannel);
+  return (req: Request) => {
+    const channel = broadcast.audienceFor(req);
+    const { symbol: wanted } = req.query;
+    return wanted === undefined ? channel : channel.filter(({ symbol }) => symbol === wanted);
+  };
+}
+
+function openChannel() {
+  return new Channel<Quote>({ log: memoryLog({ maxEvents: 10_000 }) });
+}
