@@ -161,7 +161,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
 
   #subscribe(subscription: Subscription): void {
     this.#reader = Subscription.deliver(subscription, this);
-    if (this.#reader === undefined) return void this.#run();
+    if (this.#reader === undefined) return this.#state === State.RUNNING ? void this.#run() : undefined;
     // A place that is found cannot fail any more, so there is nothing to wait for.
     if (this.#reader.joined && this.#commitTimer !== undefined) this.#commit();
   }
@@ -304,6 +304,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   }
 
   #discard(): void {
+    if (this.#reader !== undefined) return this.#reader.stop();
     discard(this.#source, this.#exchange, (error) => this.#tell(error));
   }
 

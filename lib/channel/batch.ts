@@ -16,19 +16,20 @@ export interface Batch {
   readonly sentId: string;
   /** The entry after which none follows; it is not among the frames. */
   readonly over: Entry | undefined;
+  /** What the filter has thrown at the entry behind these. */
+  readonly failure: { readonly error: unknown } | undefined;
 }
 
 /** About how much is written to one subscriber before others have their turn. */
 const MAX_BYTES = 64 * 1024;
 
 /** How many entries a filter looks at before others have their turn. */
-const MAX_LOOKS = 1_000;
+export const MAX_LOOKS = 1_000;
 
 /**
  * Gathers entries up to the end, to what one write should carry, or to the last entry of the log.
  *
  * @param at the entries from the first on, `undefined` behind the last
- * @param accepts may throw; its error is the caller's
  * @param single the frames of one entry alone, which many subscribers with filters have in common
  */
 export function gather(
@@ -36,31 +37,77 @@ export function gather(
   accepts: Accepts | undefined,
   single?: (offset: number) => Frames,
 ): Batch {
-  let text = '';
-  let bytes = 0;
-  let taken = 0;
-  let lastTaken = 0;
-  let lastId = '';
-  let sentId = '';
-  let offset = 0;
-  let over: Entry | undefined;
-  for (let entry = at(0); entry !== undefined; entry = at(++offset)) {
-    if (bytes >= MAX_BYTES || (accepts !== undefined && offset >= MAX_LOOKS)) break;
-    lastId = entry.id;
-    if (isOver(entry)) {
-      over = entry;
-      offset++;
-      break;
-    }
-    if (entry.kind !== 'gap' && accepts?.(entry) === false) continue;
-    text += entry.frame;
-    bytes += entry.bytes;
-    taken++;
-    lastTaken = offset;
-    if (entry.kind !== 'gap') sentId = entry.id;
+  const gathering = new Gathering(accepts);
+  for (let entry = at(0); entry !== undefined && gathering.take(entry); entry = at(gathering.length));
+  return gathering.batch(single);
+}
+
+/** A batch in the making. */
+class Gathering {
+  readonly #accepts: Accepts | undefined;
+  #length = 0;
+  #text = '';
+  #bytes = 0;
+  #taken = 0;
+  /** Where the last taken entry stands. */
+  #takenAt = 0;
+  #lastId = '';
+  #sentId = '';
+  #over: Entry | undefined;
+  #failure: Batch['failure'];
+
+  constructor(accepts: Accepts | undefined) {
+    this.#accepts = accepts;
   }
-  const frames = taken === 1 && single !== undefined ? single(lastTaken) : new Frames(text);
-  return { frames: taken === 0 ? undefined : frames, length: offset, lastId, sentId, over };
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @returns whether the next entry may follow */
+  take(entry: Entry): boolean {
+    if (isOver(entry)) this.#over = entry;
+    else if (this.#isWanted(entry)) this.#append(entry);
+    if (this.#failure !== undefined) return false;
+    this.#lastId = entry.id;
+    this.#length++;
+    const isLooked = this.#accepts !== undefined && this.#length >= MAX_LOOKS;
+    return this.#over === undefined && this.#bytes < MAX_BYTES && !isLooked;
+  }
+
+  batch(single: ((offset: number) => Frames) | undefined): Batch {
+    return {
+      frames: this.#frames(single),
+      length: this.#length,
+      lastId: this.#lastId,
+      sentId: this.#sentId,
+      over: this.#over,
+      failure: this.#failure,
+    };
+  }
+
+  #isWanted(entry: Entry): boolean {
+    if (this.#accepts === undefined || entry.kind === 'gap') return true;
+    try {
+      return this.#accepts(entry);
+    } catch (error) {
+      this.#failure = { error };
+      return false;
+    }
+  }
+
+  #append(entry: Entry): void {
+    this.#text += entry.frame;
+    this.#bytes += entry.bytes;
+    this.#taken++;
+    this.#takenAt = this.#length;
+    if (entry.kind !== 'gap') this.#sentId = entry.id;
+  }
+
+  #frames(single: ((offset: number) => Frames) | undefined): Frames | undefined {
+    if (this.#taken === 0) return undefined;
+    return this.#taken === 1 && single !== undefined ? single(this.#takenAt) : new Frames(this.#text);
+  }
 }
 
 /** Whether an entry is the last that its log will have. */

@@ -109,8 +109,9 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    *
    * @param source a function that returns an async generator or any async iterable, and gets the `signal` that aborts
    *   when the run is cancelled; or the iterable itself
-   * @param options those of a channel, and `ttlMs`: milliseconds without a subscriber, anywhere, after which the run is
-   *   cancelled: its signal aborts, its `return()` is called, and the channel closes
+   * @param options those of a channel, and `ttlMs`: milliseconds without a subscriber, in any process, after which the run
+   *   is cancelled: its signal aborts, its `return()` is called, and the channel ends with the error
+   *   `ERR_SSE_CHANNEL_FAILED`
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`, `TypeError` `ERR_SSE_INVALID_SOURCE`
    * @default `{ ttlMs: 60_000, replay: true }`
    * @example
@@ -124,7 +125,7 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     const channel = new Channel<Data>(channelOptions);
     channel.#run = new Run(source, ttlMs, {
       publish: (value) => channel.publish(value as Data),
-      end: (value) => channel.end(value),
+      end: (value) => channel.#end(value),
       fail: (error) => channel.#fail(error),
       close: () => channel.close(),
       isWatched: () => channel.size > 0 || (channel.#log.followed?.() ?? false),
@@ -154,7 +155,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     const id = typeof appended === 'string' ? appended : await appended;
     // The answers of a log that takes its time may come in another order.
     if (id === appended || !(this.#log.compare(id, this.#publishedId) < 0)) this.#publishedId = id;
-    if (this.#hub?.crowded) await this.#hub.served();
+    const crowded = this.#hub?.crowded;
+    if (crowded !== undefined) await crowded;
     return id;
   }
 
@@ -163,12 +165,14 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    * which an `EventSource` stops for good.
    *
    * @param value the data of the closing `end` event, or `event(type, data)` to name it
+   * The source of a channel made by `Channel.from()` is cancelled.
+   *
    * @returns a promise that resolves when the log has it
    * @throws (rejects) as {@link Channel.publish} does
    */
   async end(value?: unknown): Promise<void> {
-    this.#checkOpen();
-    await this.#log.append(endRecordOf(value, this.#settings.serialize));
+    await this.#end(value);
+    this.#run?.cancel();
   }
 
   /**
@@ -248,8 +252,12 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     this.#hub?.deleteAll((reader) => reader.close());
   }
 
+  async #end(value: unknown): Promise<void> {
+    this.#checkOpen();
+    await this.#log.append(endRecordOf(value, this.#settings.serialize));
+  }
+
   async #fail(error: unknown): Promise<void> {
-    if (this.size === 0) warnOfFailure(error);
     const data = error instanceof Error ? error.message : inspect(error);
     await this.#log.append({ kind: 'error', data: data.toWellFormed(), serialized: false });
   }
@@ -309,11 +317,4 @@ function checkSubscriber(subscriber: Subscriber): void {
     'ERR_SSE_INVALID_OPTION',
     `Expected lastEventId to be a string, got ${describe(lastEventId)}. Pass res.sse, or { lastEventId, signal }.`,
   );
-}
-
-function warnOfFailure(error: unknown): void {
-  process.emitWarning(`The run of a channel that nobody watches has failed: ${inspect(error)}`, {
-    type: 'SseWarning',
-    code: 'SSE_UNHANDLED_ERROR',
-  });
 }

@@ -35,14 +35,17 @@ export interface LogFollower {
    *
    * @param missed whether entries in front of these were lost to this follower, because they were trimmed while the
    *   log was out of reach
-   * @returns a log that reads back much at once waits for this promise before the next call
+   * @returns a log that reads back much at once waits for this promise, if there is one, before the next call
    */
   onEntries(entries: readonly LogEntry[], missed: boolean): Awaitable<void>;
 }
 
 /** One follower's place with a log. */
 export interface Following {
-  /** The id behind which the follower hears every entry. Rejects only if the log is closed for good. */
+  /**
+   * The id behind which the follower hears every entry; it hears none before this is known. Rejects only if the log is
+   * closed for good.
+   */
   readonly from: Awaitable<string>;
   /** Ends it; nothing is heard afterwards. Can be called more than once. */
   stop(): void;

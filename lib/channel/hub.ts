@@ -3,25 +3,48 @@ import { type Batch, gather, isOver } from './batch';
 import { Entry } from './entry';
 import type { EventLog, Following, LogEntry, LogFollower, LogTip } from './event-log';
 import { MemoryLog } from './memory-log';
-import { type Link, Queue } from './queue';
+import { Link, Queue } from './queue';
 import { awaitTurn, type Served } from './turns';
 import { Window } from './window';
 
 /** The part in memory of a log that is kept elsewhere is bounded by its number of events; this is a last resort. */
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** So many events ahead of those who keep up, or a quarter of the log, a publisher that awaits waits for them. */
+/** After so many events, or a quarter of the log, a publisher that awaits waits for those who keep up. */
 const MAX_LEAD = 100;
+
+/** Stands in the queue of those behind; when its turn comes, all who were in front of it have been served. */
+class Mark extends Link {
+  readonly reached: Promise<void>;
+  #onReached!: () => void;
+
+  constructor() {
+    super();
+    this.reached = new Promise((resolve) => {
+      this.#onReached = resolve;
+    });
+  }
+
+  serve(): number {
+    this.#onReached();
+    return 0;
+  }
+}
 
 /** One reader, as its hub sees it. */
 export interface Member extends Link {
-  /** Called in a turn, when there may be something for it. It then joins one of the hub's queues, or none. */
-  serve(): void;
+  /**
+   * Called in a turn, when there may be something for it. It then joins one of the hub's queues, or none.
+   *
+   * @returns how much work that was: one for a write, and more for a filter that looked at much
+   */
+  serve(): number;
   /** The window has come into being. */
   seek(): void;
-  /** Whether the window no longer holds what comes next. */
-  isPassed(first: number): boolean;
-  onPassed(): void;
+  /** Whether the log has gone past it, so that it is to be disconnected. */
+  isTooSlow(first: number): boolean;
+  /** It has been too slow, and is to come again. */
+  overflow(): void;
   fail(error: unknown): void;
   close(): void;
 }
@@ -39,10 +62,10 @@ export class Hub implements LogFollower, Served {
   readonly #following: Following;
   readonly #readers = new Set<Member>();
   /** Those with something to read. */
-  readonly #behind = new Queue<Member>();
+  readonly #behind = new Queue<Member | Mark>();
   /** Those who have read everything. */
   readonly #idle = new Queue<Member>();
-  /** Those whose clients have not taken the last write yet; the first to be passed by the log first. */
+  /** Those whose clients have not taken the last write yet. */
   readonly #stalled = new Queue<Member>();
   /** The runs that subscribers at the same place share, by position; of one slice. */
   readonly #batches = new Map<number, Batch>();
@@ -50,9 +73,12 @@ export class Hub implements LogFollower, Served {
   /** Heard before the window had its beginning. */
   #heard: Array<{ readonly entries: readonly LogEntry[]; readonly missed: boolean }> = [];
   #window: Window | undefined;
+  #inTurn = false;
+  /** How many events have come since the last mark. */
   #lead = 0;
-  #served: Promise<void> | undefined;
-  #onServed: (() => void) | undefined;
+  #mark: Mark | undefined;
+  /** From which position of the window's beginning on the stalled ones are looked at again. */
+  #nextLook = 0;
 
   constructor(log: EventLog, onEmpty: () => void) {
     this.log = log;
@@ -80,18 +106,9 @@ export class Hub implements LogFollower, Served {
     return { id: lastId, over: last !== undefined && isOver(last) };
   }
 
-  /** Whether publishers are far ahead of readers who keep up. */
-  get crowded(): boolean {
-    const quarter = Math.ceil((this.#window?.maxEvents ?? 0) / 4);
-    return this.#lead >= Math.min(MAX_LEAD, quarter);
-  }
-
-  /** Resolves when all who keep up have what was published so far. */
-  served(): Promise<void> {
-    this.#served ??= new Promise((resolve) => {
-      this.#onServed = resolve;
-    });
-    return this.#served;
+  /** Resolves when all who keep up have what was published so far; `undefined` if publishers are not far ahead. */
+  get crowded(): Promise<void> | undefined {
+    return this.#mark?.reached;
   }
 
   add(reader: Member): void {
@@ -102,7 +119,7 @@ export class Hub implements LogFollower, Served {
     reader.unlink();
     if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
     this.#following.stop();
-    this.#rest();
+    this.#reachMark();
     this.#onEmpty();
   }
 
@@ -127,34 +144,33 @@ export class Hub implements LogFollower, Served {
     this.#stalled.push(reader);
   }
 
-  onEntries(entries: readonly LogEntry[], missed: boolean): void | Promise<void> {
+  onEntries(entries: readonly LogEntry[], missed: boolean): Promise<void> | undefined {
     const window = this.#window;
     if (window === undefined) {
       this.#heard.push({ entries, missed });
-      return;
+      return undefined;
     }
     if (!this.complete) append(window, entries, missed);
-    this.#lead += entries.length;
     this.#behind.pushAll(this.#idle);
-    if (this.#behind.first === undefined) return this.#rest();
-    awaitTurn(this);
-    if (this.crowded) return this.served();
+    const isBehind = this.#behind.first !== undefined;
+    if (isBehind || window.first >= this.#nextLook) awaitTurn(this);
+    if (isBehind) this.#count(entries.length, window);
+    return this.crowded;
   }
 
   serve(most: number): number {
+    this.#inTurn = true;
     this.#batches.clear();
     this.#singles.clear();
-    this.#dropPassed();
-    for (let served = 0; served < most; served++) {
-      const reader = this.#behind.first;
-      if (reader === undefined) {
-        this.#rest();
-        return served;
-      }
-      reader.unlink();
-      reader.serve();
+    this.#dropSlow();
+    let served = 0;
+    for (let next = this.#behind.first; next !== undefined && served < most; next = this.#behind.first) {
+      next.unlink();
+      if (next === this.#mark) this.#reachMark();
+      else served += next.serve();
     }
-    return most;
+    this.#inTurn = false;
+    return this.#behind.first === undefined ? Math.min(served, most) : most;
   }
 
   /** Everything from a position on, made once for all who stand there. */
@@ -162,7 +178,7 @@ export class Hub implements LogFollower, Served {
     const known = this.#batches.get(position);
     if (known !== undefined) return known;
     const made = gather((offset) => this.#entryAt(position + offset), undefined);
-    this.#batches.set(position, made);
+    if (this.#inTurn) this.#batches.set(position, made);
     return made;
   }
 
@@ -184,7 +200,7 @@ export class Hub implements LogFollower, Served {
     const known = this.#singles.get(position);
     if (known !== undefined) return known;
     const made = new Frames(this.#entryAt(position)?.frame ?? '');
-    this.#singles.set(position, made);
+    if (this.#inTurn) this.#singles.set(position, made);
     return made;
   }
 
@@ -201,22 +217,27 @@ export class Hub implements LogFollower, Served {
     }
   }
 
-  /** Nobody who keeps up is behind any more. */
-  #rest(): void {
-    this.#lead = 0;
-    this.#batches.clear();
-    this.#singles.clear();
-    this.#onServed?.();
-    this.#onServed = undefined;
-    this.#served = undefined;
+  #count(events: number, { maxEvents }: Window): void {
+    this.#lead += events;
+    if (this.#mark !== undefined || this.#lead < Math.min(MAX_LEAD, maxEvents / 4)) return;
+    this.#mark = new Mark();
+    this.#behind.push(this.#mark);
   }
 
-  /** Readers that take nothing hear nothing, so somebody must see that the log has passed them. */
-  #dropPassed(): void {
-    const first = this.#window?.first ?? 0;
-    for (let reader = this.#stalled.first; reader?.isPassed(first); reader = this.#stalled.first) {
-      reader.unlink();
-      reader.onPassed();
+  #reachMark(): void {
+    this.#lead = 0;
+    this.#mark?.unlink();
+    this.#mark?.serve();
+    this.#mark = undefined;
+  }
+
+  /** Readers that take nothing hear nothing, so somebody must see that the log has gone past them; now and then. */
+  #dropSlow(): void {
+    const window = this.#window;
+    if (window === undefined || window.first < this.#nextLook) return;
+    this.#nextLook = window.first + Math.max(1, Math.floor(window.maxEvents / 4));
+    for (const reader of this.#stalled.items()) {
+      if (reader.isTooSlow(window.first)) reader.overflow();
     }
   }
 }

@@ -100,7 +100,9 @@ export class MemoryLog implements EventLog {
   #startAging(maxAgeMs: number): NodeJS.Timeout {
     return setTimeout(() => {
       this.window.trim();
-      this.#ageTimer = this.window.size === 0 || this.#over ? undefined : this.#startAging(maxAgeMs);
+      // The end stays.
+      const isDone = this.window.size === (this.#over ? 1 : 0);
+      this.#ageTimer = isDone ? undefined : this.#startAging(maxAgeMs);
     }, maxAgeMs).unref();
   }
 }

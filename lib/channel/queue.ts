@@ -25,6 +25,15 @@ export class Queue<Item extends Link> {
     return next === this.#ends ? undefined : (next as Item);
   }
 
+  /** All items, of which the one at hand may leave. */
+  *items(): Generator<Item> {
+    for (let item = this.#ends.next; item !== this.#ends; ) {
+      const { next } = item;
+      yield item as Item;
+      item = next;
+    }
+  }
+
   /** Takes an item, out of whichever queue it was in. */
   push(item: Item): void {
     item.unlink();

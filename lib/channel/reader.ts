@@ -1,5 +1,5 @@
 import type { Accepts, Batch } from './batch';
-import { gather } from './batch';
+import { gather, MAX_LOOKS } from './batch';
 import { Entry } from './entry';
 import type { Awaitable, LogPage } from './event-log';
 import type { Hub, Member } from './hub';
@@ -24,6 +24,8 @@ enum State {
 export interface Start {
   /** The id of the last entry that it has seen, or `''` for everything from the oldest retained. */
   readonly after: Awaitable<string>;
+  /** What the client knows to be its last event ID; `''` if it has none. */
+  readonly knownId: string;
   readonly accepts: Accepts | undefined;
   readonly overflow: 'disconnect' | 'skip';
 }
@@ -44,11 +46,16 @@ export abstract class Reader extends Link implements Member {
   /** Whether a page is on its way. */
   #reading = false;
   #lastId = '';
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.abort(this.#signal?.reason);
 
-  constructor(hub: Hub, start: Start) {
+  constructor(hub: Hub, start: Start, signal: AbortSignal | undefined) {
     super();
     this.hub = hub;
     this.#start = start;
+    this.#signal = signal;
+    hub.add(this);
+    signal?.addEventListener('abort', this.#onAbort);
   }
 
   /** The id of the last entry that is behind it, whether it was accepted or not; `''` while that is not known. */
@@ -65,23 +72,25 @@ export abstract class Reader extends Link implements Member {
     return this.#state === State.JOINED;
   }
 
-  isPassed(first: number): boolean {
-    return this.#state === State.JOINED && this.#backlog.length === 0 && this.#position < first;
+  isTooSlow(first: number): boolean {
+    const isPassed = this.#state === State.JOINED && this.#backlog.length === 0 && this.#position < first;
+    return isPassed && this.hub.complete && this.#start.overflow === 'disconnect';
   }
 
-  abstract serve(): void;
+  abstract serve(): number;
 
-  /** It has been too slow, and is to come again. */
-  protected abstract overflow(): void;
+  abstract overflow(): void;
 
   /** The channel was closed. */
   abstract close(): void;
 
   abstract fail(error: unknown): void;
 
+  /** The subscriber's signal has aborted. */
+  protected abstract abort(reason: unknown): void;
+
   /** Begins. With a log in memory its place is found at once. */
   begin(): void {
-    this.hub.add(this);
     const { after } = this.#start;
     if (typeof after === 'string') return this.#beginAfter(after);
     after.then(
@@ -114,6 +123,7 @@ export abstract class Reader extends Link implements Member {
   stop(): void {
     this.#state = State.OVER;
     this.#backlog = [];
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     this.hub.delete(this);
   }
 
@@ -132,9 +142,11 @@ export abstract class Reader extends Link implements Member {
     return this.#passed(batch);
   }
 
-  /** The next entry that is accepted, `undefined` if there is none for now. */
+  /** The next entry that is accepted; `undefined` if there is none for now, or none among the many looked at. */
   protected takeEntry(): Entry | undefined {
-    for (let entry = this.#nextEntry(); entry !== undefined; entry = this.#nextEntry()) {
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      const entry = this.#nextEntry();
+      if (entry === undefined) return undefined;
       this.#lastId = entry.id;
       if (entry.kind !== 'event' || this.#start.accepts?.(entry) !== false) return entry;
     }
@@ -151,7 +163,7 @@ export abstract class Reader extends Link implements Member {
     else this.hub.idle(this);
   }
 
-  onPassed(): void {
+  #onPassed(): void {
     const { window } = this.hub;
     if (this.over || window === undefined) return;
     if (this.hub.complete) return this.#overflow(window);
@@ -169,7 +181,7 @@ export abstract class Reader extends Link implements Member {
     const { window } = this.hub;
     if (this.#state !== State.JOINED || window === undefined) return false;
     if (this.#position < window.first) {
-      this.onPassed();
+      this.#onPassed();
       return false;
     }
     return this.#position < window.head;

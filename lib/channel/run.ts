@@ -95,13 +95,13 @@ export class Run {
       const step = await source.next();
       if (this.#state === State.OVER) return;
       if (step.done) return this.#finish(step.value);
-      await this.#channel.publish(step.value);
+      if (!(await isTaken(this.#channel.publish(step.value)))) return this.cancel();
       if (values % VALUES_A_TURN === 0) await setImmediate();
     }
   }
 
   async #finish(value: unknown): Promise<void> {
-    await this.#channel.end(value);
+    await isTaken(this.#channel.end(value));
     this.#over();
   }
 
@@ -110,6 +110,8 @@ export class Run {
     this.#over();
     this.#controller.abort();
     if (this.#source !== undefined) closeSource(this.#source).catch(warn);
+    // Whoever comes hears of it; but it may be that nobody comes.
+    if (!(await this.#isWatched())) warn(error);
     await this.#fail(error);
   }
 
@@ -153,6 +155,17 @@ export class Run {
   #over(): void {
     this.#state = State.OVER;
     clearTimeout(this.#ttlTimer);
+  }
+}
+
+/** Whether the channel still takes what comes; somebody else may have ended it. */
+async function isTaken(publishing: Promise<unknown>): Promise<boolean> {
+  try {
+    await publishing;
+    return true;
+  } catch (error) {
+    if (error instanceof SseError && error.code === 'ERR_SSE_CHANNEL_CLOSED') return false;
+    throw error;
   }
 }
 

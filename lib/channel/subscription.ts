@@ -1,7 +1,7 @@
 import { SseError } from '../errors';
 import type { ServerSentEvent } from '../event-stream/event';
 import { type FrameSink, Frames } from '../event-stream/frames';
-import type { Accepts } from './batch';
+import type { Accepts, Batch } from './batch';
 import type { Entry, Gap, Parse } from './entry';
 import type { Awaitable, LogTip } from './event-log';
 import type { Hub } from './hub';
@@ -67,18 +67,28 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
   constructor({ channel, subscriber, accepts }: SubscriptionStart) {
     this.#channel = channel;
     this.#subscriber = subscriber;
-    this.#start = { after: placeOf(channel, subscriber), accepts, overflow: channel.overflow };
+    this.#start = {
+      after: placeOf(channel, subscriber),
+      knownId: subscriber.lastEventId ?? '',
+      accepts,
+      overflow: channel.overflow,
+    };
   }
 
   /**
    * Has frames go straight to a sink, without an iterator between; for the package's own streams.
    *
-   * @returns `undefined` if it is read already, or was returned
+   * @returns `undefined` if it is over, or read by an iterator, which goes on from where it is
    */
   static deliver(subscription: Subscription, sink: FrameSink): SinkReader | undefined {
     if (subscription.#reader !== undefined || subscription.#returned) return undefined;
-    const channel = subscription.#channel;
-    const reader = new SinkReader(channel, subscription.#start, sink);
+    const { channel, signal } = { channel: subscription.#channel, signal: subscription.#ownSignal() };
+    if (channel.closed || signal?.aborted) {
+      subscription.#returned = true;
+      sink.leave();
+      return undefined;
+    }
+    const reader = new SinkReader(channel, subscription.#start, signal, sink);
     subscription.#reader = reader;
     reader.open();
     return reader;
@@ -95,13 +105,19 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
 
   next(): Promise<IteratorResult<ChannelEvent<Data>, unknown>> {
     if (this.#returned || this.#reader instanceof SinkReader) return Promise.resolve(DONE);
+    if (this.#reader === undefined) {
+      const { signal } = this.#subscriber;
+      if (signal?.aborted) return this.#refuse(signal.reason);
+      if (this.#channel.closed) return this.#refuse(closedChannel());
+    }
     return this.#iterator().take() as Promise<IteratorResult<ChannelEvent<Data>, unknown>>;
   }
 
   /** Ends the subscription at once, also while an event is awaited. Never rejects. */
   return(value?: unknown): Promise<IteratorReturnResult<unknown>> {
     this.#returned = true;
-    this.#reader?.stop();
+    if (this.#reader instanceof SinkReader) this.#reader.close();
+    else this.#reader?.stop();
     return Promise.resolve({ done: true, value });
   }
 
@@ -113,8 +129,19 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
     if (this.#reader instanceof IteratorReader) return this.#reader;
     const reader = new IteratorReader(this.#channel, this.#start, this.#subscriber.signal);
     this.#reader = reader;
-    reader.open();
+    reader.begin();
     return reader;
+  }
+
+  /** Over before it has begun; as every iterator that has thrown, it is done from then on. */
+  #refuse(error: unknown): Promise<never> {
+    this.#returned = true;
+    return Promise.reject(error);
+  }
+
+  /** That of `res.sse` is made when it is looked at; and its stream ends with it anyway. */
+  #ownSignal(): AbortSignal | undefined {
+    return Object.hasOwn(this.#subscriber, 'signal') ? this.#subscriber.signal : undefined;
   }
 }
 
@@ -124,8 +151,8 @@ const DONE = { done: true, value: undefined } as const;
 function placeOf(channel: SubscribedChannel, { lastEventId = '' }: Subscriber): Awaitable<string> {
   if (lastEventId !== '' || channel.replay) return lastEventId;
   const tip = channel.tip();
-  if (!(tip instanceof Promise)) return beginningOf(tip);
-  const place = tip.then(beginningOf);
+  if (!('then' in tip)) return beginningOf(tip);
+  const place = Promise.resolve(tip).then(beginningOf);
   // Whoever reads the subscription hears of it; whoever does not need not.
   place.catch(() => undefined);
   return place;
@@ -143,16 +170,15 @@ export class SinkReader extends Reader {
   /** The id that the client knows to be its last. */
   #toldId: string;
 
-  constructor(channel: SubscribedChannel, start: Start, sink: FrameSink) {
-    super(channel.hub(), start);
+  constructor(channel: SubscribedChannel, start: Start, signal: AbortSignal | undefined, sink: FrameSink) {
+    super(channel.hub(), start, signal);
     this.#channel = channel;
     this.#sink = sink;
-    this.#toldId = typeof start.after === 'string' ? start.after : '';
+    this.#toldId = start.knownId;
   }
 
   /** Finds its place, and sends at once what is there already. */
   open(): void {
-    if (this.#channel.closed) return this.close();
     this.begin();
     if (!this.joined) return;
     this.unlink();
@@ -170,26 +196,28 @@ export class SinkReader extends Reader {
    */
   takeIdLine(): string {
     const { lastId } = this;
-    if (lastId === this.#toldId || !this.joined) return '';
+    if (lastId === this.#toldId || !this.joined || this.over) return '';
     this.#toldId = lastId;
     return `id: ${lastId}\n`;
   }
 
-  override serve(): void {
-    try {
-      this.#send();
-    } catch (error) {
-      this.fail(error);
+  override serve(): number {
+    if (this.over) return 1;
+    const batch = this.takeBatch();
+    if (batch === undefined) {
+      this.#greet();
+      return 1;
     }
+    this.#send(batch);
+    return 1 + Math.floor(batch.length / LOOKS_A_WRITE);
   }
 
-  #send(): void {
-    const batch = this.takeBatch();
-    if (batch === undefined) return this.#greet();
-    if (batch.sentId !== '') this.#toldId = batch.sentId;
-    const ready = batch.frames === undefined || this.#sink.send(batch.frames);
-    if (batch.over !== undefined) return this.#finish(batch.over);
-    if (ready) this.queue();
+  #send({ frames, sentId, over, failure }: Batch): void {
+    if (sentId !== '') this.#toldId = sentId;
+    const isReady = frames === undefined || this.#sink.send(frames);
+    if (over !== undefined) return this.#finish(over);
+    if (failure !== undefined) return this.fail(failure.error);
+    if (isReady) this.queue();
     else if (!this.over) this.hub.stall(this);
   }
 
@@ -211,7 +239,11 @@ export class SinkReader extends Reader {
     this.#sink.leave();
   }
 
-  protected override overflow(): void {
+  override overflow(): void {
+    this.close();
+  }
+
+  protected override abort(): void {
     this.close();
   }
 
@@ -220,6 +252,9 @@ export class SinkReader extends Reader {
     this.#sink.fail(error);
   }
 }
+
+/** So many looks of a filter are about as much work as a write (measured). */
+const LOOKS_A_WRITE = 20;
 
 type Step = IteratorResult<ServerSentEvent, unknown>;
 
@@ -231,23 +266,13 @@ interface Waiter {
 /** Hands out its events one at a time, to whoever asks. */
 class IteratorReader extends Reader {
   readonly #channel: SubscribedChannel;
-  readonly #signal: AbortSignal | undefined;
   readonly #waiters: Waiter[] = [];
-  /** What ended it, for those who still ask; they are told once. */
+  /** What ended it, for who asks next; told once. */
   #failure: { readonly error: unknown } | undefined;
-  readonly #onAbort = () => this.fail(this.#signal?.reason);
 
   constructor(channel: SubscribedChannel, start: Start, signal: AbortSignal | undefined) {
-    super(channel.hub(), start);
+    super(channel.hub(), start, signal);
     this.#channel = channel;
-    this.#signal = signal;
-  }
-
-  open(): void {
-    if (this.#signal?.aborted) return this.#onAbort();
-    if (this.#channel.closed) return this.close();
-    this.#signal?.addEventListener('abort', this.#onAbort);
-    this.begin();
   }
 
   take(): Promise<Step> {
@@ -258,13 +283,15 @@ class IteratorReader extends Reader {
     });
   }
 
-  override serve(): void {
+  override serve(): number {
+    let served = 1;
     try {
-      while (this.#waiters.length > 0 && this.#hand()) {}
+      while (this.#waiters.length > 0 && this.#hand()) served++;
     } catch (error) {
       this.fail(error);
     }
     if (this.#waiters.length > 0) this.queue();
+    return served;
   }
 
   /** @returns whether somebody got something */
@@ -296,22 +323,20 @@ class IteratorReader extends Reader {
 
   override stop(): void {
     super.stop();
-    this.#signal?.removeEventListener('abort', this.#onAbort);
     while (this.#waiters.length > 0) this.#handEnd();
   }
 
   override close(): void {
-    this.fail(
-      new SseError(
-        'ERR_SSE_CHANNEL_CLOSED',
-        'The channel was CLOSED while it was read. Subscribe to its successor.',
-      ),
-    );
+    this.fail(closedChannel());
   }
 
-  protected override overflow(): void {
+  override overflow(): void {
     const message = `Expected the log to hold what follows '${this.lastId}', but it has gone past it. Read faster, retain more events, or use overflow: 'skip'.`;
     this.fail(new SseError('ERR_SSE_OVERFLOW', message));
+  }
+
+  protected override abort(reason: unknown): void {
+    this.fail(reason);
   }
 
   override fail(error: unknown): void {
@@ -319,4 +344,11 @@ class IteratorReader extends Reader {
     this.#failure = { error };
     this.stop();
   }
+}
+
+function closedChannel(): SseError {
+  return new SseError(
+    'ERR_SSE_CHANNEL_CLOSED',
+    'Cannot read: the channel is CLOSED. Subscribe to its successor.',
+  );
 }

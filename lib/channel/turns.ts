@@ -3,7 +3,7 @@ export interface Served {
   /**
    * Serves its next subscribers.
    *
-   * @returns how many of `most` it has served; fewer means that none is left
+   * @returns how many of `most` it has served; fewer means that none is left, and all of them that some may be
    */
   serve(most: number): number;
 }
