@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   returned: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream'],
   sse: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'returned'],
   testing: ['errors', 'options', 'event-stream', 'channel'],
+  redis: ['errors', 'options', 'event-stream', 'channel'],
   index: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'sse'],
 };
 

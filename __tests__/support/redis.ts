@@ -1,0 +1,160 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import IoRedis from 'ioredis';
+import { createClient } from 'redis';
+import type { RedisClient } from '../../lib/redis';
+
+const MISSING =
+  'These tests need a real Redis, and there is no redis-server on PATH. Install it (apt install redis-server, brew install redis).';
+
+/** Ends as the server says that it can be used. */
+const READY = 'Ready to accept connections';
+
+/** A `redis-server` with an append-only file in a folder of its own; it can be killed and comes back where it was. */
+export class RedisServer {
+  readonly #command: string;
+  readonly #args: readonly string[];
+  readonly #folder = mkdtempSync(join(tmpdir(), 'express-yield-redis-'));
+  #process: ChildProcess | undefined;
+  #admin: IoRedis | undefined;
+  port = 0;
+
+  constructor(command: string, args: readonly string[] = []) {
+    this.#command = command;
+    this.#args = args;
+  }
+
+  get running(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** On a free port, or on the one that it had. */
+  async start(): Promise<void> {
+    if (this.port === 0) this.port = await freePort();
+    const args = `--port ${this.port} --bind 127.0.0.1 --appendonly yes --dir ${this.#folder}`.split(' ');
+    this.#process = spawn(this.#command, [...args, '--save', '', ...this.#args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const lines = createInterface({ input: this.#process.stdout as NonNullable<ChildProcess['stdout']> });
+    await new Promise<void>((resolve, reject) => {
+      const said: string[] = [];
+      lines.on('line', (line) => {
+        said.push(line);
+        if (line.includes(READY)) resolve();
+      });
+      lines.on('close', () => reject(new Error(`redis-server has not started:\n${said.join('\n')}`)));
+    });
+  }
+
+  /** A command from outside, as an administrator would type it. */
+  async call(...command: string[]): Promise<unknown> {
+    this.#admin ??= quiet(new IoRedis(this.port, '127.0.0.1', { protocol: 2, retryStrategy: () => 20 }));
+    const [name = '', ...args] = command;
+    return this.#admin.call(name, ...args);
+  }
+
+  /** `kill -9`, or stopped and continued. */
+  signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process?.kill(name);
+  }
+
+  async kill(): Promise<void> {
+    const server = this.#process;
+    this.#process = undefined;
+    if (server === undefined) return;
+    server.kill('SIGKILL');
+    if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
+  }
+
+  async remove(): Promise<void> {
+    this.#admin?.disconnect();
+    await this.kill();
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** A user's client, and how the user ends it. */
+export interface Connected {
+  readonly client: RedisClient;
+  end(): unknown;
+}
+
+export type Connect = (port: number) => Promise<Connected>;
+
+/** The clients that people use. */
+export const CLIENTS: ReadonlyArray<readonly [name: 'node-redis' | 'ioredis', connect: Connect]> = [
+  [
+    'node-redis',
+    async (port) => {
+      const client = createClient({ url: `redis://127.0.0.1:${port}` });
+      client.on('error', () => undefined);
+      await client.connect();
+      return { client, end: () => client.destroy() };
+    },
+  ],
+  [
+    'ioredis',
+    async (port) => {
+      const client = quiet(new IoRedis(port, '127.0.0.1'));
+      await once(client, 'ready');
+      return { client, end: () => client.disconnect() };
+    },
+  ],
+];
+
+/** A `describe` whose tests have a real Redis. Without one they are skipped, loudly; under `CI` they fail. */
+export function describeWithRedis(
+  name: string,
+  tests: (server: RedisServer) => void,
+  args: readonly string[] = [],
+): void {
+  const command = findRedis();
+  const skipped = command === undefined && !isCi();
+  if (skipped) console.warn(`SKIPPED: ${name}. ${MISSING}`);
+  (skipped ? describe.skip : describe)(name, () => {
+    const server = new RedisServer(command ?? '', args);
+    beforeAll(async () => {
+      if (command === undefined) throw new Error(MISSING);
+      await server.start();
+    });
+    afterAll(() => server.remove());
+    tests(server);
+  });
+}
+
+/** Its errors are the test's own doing. */
+function quiet(client: IoRedis): IoRedis {
+  return client.on('error', () => undefined);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function findRedis(): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.map((folder) => join(folder, 'redis-server')).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isCi(): boolean {
+  const { CI = '' } = process.env;
+  return CI !== '' && CI !== 'false' && CI !== '0';
+}
