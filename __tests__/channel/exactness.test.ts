@@ -1,15 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import {
-  Channel,
-  type ChannelEvent,
-  type EventLog,
-  type Gap,
-  memoryLog,
-  SseError,
-  type Subscription,
-} from '../../lib';
+import { Channel, type EventLog, memoryLog, SseError, type Subscription } from '../../lib';
 import { eventLogContract } from '../../lib/testing';
+import { Expectation } from '../support/expectation';
 import { pauses, Store, StoredLog } from '../support/stored-log';
 
 /** How many random schedules each kind of log goes through. */
@@ -128,15 +121,11 @@ class World {
   }
 }
 
-/** One browser: it keeps its last event ID over all of its connections, and knows what must come next. */
+/** One browser, which reads as much as it is told to. */
 class Client {
   readonly #world: World;
+  readonly #expectation = new Expectation();
   #subscription: Subscription<number> | undefined;
-  #lastEventId = '';
-  /** The number that must come next. */
-  #next = 0;
-  /** What was said to be missing in front of it. */
-  #gap: Gap | undefined;
   #wanted = 0;
 
   constructor(world: World) {
@@ -144,15 +133,15 @@ class Client {
   }
 
   get hasAll(): boolean {
-    return this.#next === this.#world.published;
+    return this.#expectation.next === this.#world.published;
   }
 
   connect(): void {
     if (this.#subscription !== undefined) return;
-    if (this.#lastEventId === '') this.#next = this.#world.published;
-    this.#subscription = this.#world.channel.subscribe({ lastEventId: this.#lastEventId });
+    if (this.#expectation.lastEventId === '') this.#expectation.startAt(this.#world.published);
+    this.#subscription = this.#world.channel.subscribe(this.#expectation);
     // As the first bytes of a stream tell it, so that a client comes back to its place also if nothing came.
-    this.#lastEventId = this.#subscription.lastEventId;
+    this.#expectation.lastEventId = this.#subscription.lastEventId;
   }
 
   async disconnect(): Promise<void> {
@@ -169,8 +158,9 @@ class Client {
   }
 
   checkAll(): void {
+    const { next } = this.#expectation;
     if (!this.hasAll)
-      throw new Error(`Expected ${this.#world.published - 1} to be the last, got ${this.#next - 1}.`);
+      throw new Error(`Expected ${this.#world.published - 1} to be the last, got ${next - 1}.`);
   }
 
   async #pull(subscription: Subscription<number>): Promise<void> {
@@ -179,7 +169,7 @@ class Client {
       const step = await subscription.next().catch((error: unknown) => this.#onError(error, subscription));
       if (this.#subscription !== subscription || step === undefined) return;
       if (step.done) throw new Error('Expected an event, got the end of a channel that has none.');
-      this.#take(step.value);
+      this.#expectation.take(step.value);
     }
   }
 
@@ -189,34 +179,9 @@ class Client {
   }
 
   #leave(): void {
+    this.#expectation.onDisconnect();
     this.#subscription = undefined;
     this.#wanted = 0;
-    this.#gap = undefined;
-  }
-
-  #take(event: ChannelEvent<number>): void {
-    if (event.type === 'gap') return this.#onGap(event.data as Gap);
-    const number = event.data as number;
-    if (this.#gap === undefined && number !== this.#next)
-      throw new Error(`Expected ${this.#next}, got ${number}.`);
-    if (this.#gap !== undefined) this.#checkGap(this.#gap, number, event.id);
-    this.#gap = undefined;
-    this.#next = number + 1;
-    this.#lastEventId = event.id ?? '';
-  }
-
-  #onGap(gap: Gap): void {
-    if (this.#lastEventId !== '' && gap.lastEventId !== this.#lastEventId) {
-      throw new Error(`Expected a gap after '${this.#lastEventId}', got one after '${gap.lastEventId}'.`);
-    }
-    this.#gap = gap;
-  }
-
-  /** It is told only where something is missing, and names what comes next. */
-  #checkGap({ oldest }: Gap, number: number, id: string | undefined): void {
-    if (number < this.#next) throw new Error(`Expected ${this.#next} or later, got ${number} again.`);
-    if (oldest !== null && oldest !== id)
-      throw new Error(`Expected '${oldest}' behind the gap, got '${id}'.`);
   }
 }
 
