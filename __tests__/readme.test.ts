@@ -6,8 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ts from 'typescript';
-import { resolveOptions } from '../lib/options';
+import {
+  resolveChannelOptions,
+  resolveMemoryLogOptions,
+  resolveOptions,
+  resolveRedisLogOptions,
+  resolveRedisLogsOptions,
+  resolveRunOptions,
+} from '../lib/options';
 import { Client } from './support/client';
+import { describeWithRedis } from './support/redis';
 
 const ROOT = join(__dirname, '..');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -66,7 +74,10 @@ function compile(files: typeof FILES): string[] {
       target: ts.ScriptTarget.ES2022,
       types: ['node'],
       typeRoots: [join(ROOT, 'node_modules/@types')],
-      paths: { 'express-yield': [join(ROOT, 'dist/index.d.mts')] },
+      paths: {
+        'express-yield': [join(ROOT, 'dist/index.d.mts')],
+        'express-yield/*': [join(ROOT, 'dist/*.d.mts')],
+      },
     },
   );
   return ts
@@ -75,6 +86,59 @@ function compile(files: typeof FILES): string[] {
       ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
     );
 }
+
+const REDIS = "'express-yield/redis'";
+
+/** Those blocks that are a program of their own. */
+const RUNNING = BLOCKS.map(({ code }, index) => ({ index, code }));
+
+async function runAndStream(
+  { index, code }: (typeof RUNNING)[number],
+  env?: NodeJS.ProcessEnv,
+): Promise<void> {
+  const port = await freePort();
+  const [, path = '/'] = code.match(/app\.get\('([^']+)'/) ?? [];
+  const name = join(folder, `run-${index}.mts`);
+  const built = code.replaceAll(
+    /'express-yield(?:\/(\w+))?'/g,
+    (_, entry = 'index') => `'${join(ROOT, `dist/${entry}.mjs`)}'`,
+  );
+  writeFileSync(name, built.replace('listen(3000)', `listen(${port})`));
+  const program = spawn(process.execPath, ['--import', 'tsx', name], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+
+  const client = await opened(program, `http://127.0.0.1:${port}${path}`);
+
+  expect(client.headers['content-type']).toBe('text/event-stream');
+  await client.until('data: ');
+  client.leave();
+  program.kill();
+  await once(program, 'exit');
+}
+
+/** The first table behind these words. */
+function rowsBehind(words: string): Array<Array<string | undefined>> {
+  const lines = README.slice(README.indexOf(words)).split('\n');
+  const begin = lines.findIndex((line) => line.startsWith('|'));
+  const length = lines.slice(begin).findIndex((line) => !line.startsWith('|'));
+  return lines.slice(begin, begin + length).flatMap((line) => {
+    const [, name, value] = /^\| `(\w+)` \| `([^`]+)` \|/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, value]];
+  });
+}
+
+function defaultsOf(options: object): Array<[string, string]> {
+  return Object.entries(options).map(([name, value]) => [name, shown(name, value)]);
+}
+
+describeWithRedis('the README with Redis', (server) => {
+  it.each(RUNNING.filter(({ code }) => code.includes(REDIS)))('block $index runs and streams', (block) =>
+    runAndStream(block, { REDIS_URL: `redis://127.0.0.1:${server.port}` }),
+  );
+});
 
 describe('the README', () => {
   it('shows complete code of at most 12 lines by line 10', () => {
@@ -94,34 +158,29 @@ describe('the README', () => {
     ]);
   }, 60_000);
 
-  it.each(BLOCKS.map(({ code }, index) => [index, code]))(
-    'block %i runs and streams',
-    async (index, code) => {
-      const port = await freePort();
-      const [, path = '/'] = String(code).match(/app\.get\('([^']+)'/) ?? [];
-      const name = join(folder, `run-${index}.mts`);
-      writeFileSync(name, String(code).replace('listen(3000)', `listen(${port})`).replace("'express-yield'", JSON.stringify(join(ROOT, 'dist/index.mjs')))); // biome-ignore format: one line
-      const program = spawn(process.execPath, ['--import', 'tsx', name], {
-        cwd: ROOT,
-        stdio: ['ignore', 'ignore', 'inherit'],
-      });
-
-      const client = await opened(program, `http://127.0.0.1:${port}${path}`);
-
-      expect(client.headers['content-type']).toBe('text/event-stream');
-      await client.until('data: ');
-      client.leave();
-      program.kill();
-      await once(program, 'exit');
-    },
+  it.each(RUNNING.filter(({ code }) => !code.includes(REDIS)))('block $index runs and streams', (block) =>
+    runAndStream(block),
   );
 
   it('gives the defaults of options.ts, all of them', () => {
-    const table = README.slice(README.indexOf('\n## Options'));
-    const rows = [...table.matchAll(/^\| `(\w+)` \| `([^`]+)` \|/gm)].map(([, name, value]) => [name, value]);
-    const defaults = Object.entries(resolveOptions()).map(([name, value]) => [name, shown(name, value)]);
+    expect(rowsBehind('\n## Options')).toEqual(defaultsOf(resolveOptions()));
+    expect(rowsBehind('\n| option of `new Channel()`')).toEqual([
+      ['log', 'memoryLog()'],
+      ...defaultsOf(resolveChannelOptions(undefined)),
+    ]);
+    expect(rowsBehind('\n| option of `memoryLog()`')).toEqual(defaultsOf(resolveMemoryLogOptions(undefined)));
+    const { ttlMs, replay } = resolveRunOptions(undefined);
+    expect(README).toContain(`\`ttlMs\` (\`${shown('ttlMs', ttlMs)}\``);
+    expect(README).toContain(`(\`replay\` is \`${replay}\`)`);
+  });
 
-    expect(rows).toEqual(defaults);
+  it('gives the defaults of the logs on Redis', () => {
+    const rows = [...README.matchAll(/^\| `(?:redisLogs|logs)\(\w+, \{ (\w+) \}\)` \| `([^`]+)` \|/gm)];
+
+    expect(rows.map(([, name, value]) => [name, value])).toEqual([
+      ...defaultsOf(resolveRedisLogsOptions(undefined)),
+      ...defaultsOf(resolveRedisLogOptions(undefined)),
+    ]);
   });
 
   it('names the two commands that package.json has', () => {
@@ -135,6 +194,7 @@ describe('the README', () => {
 function shown(name: string, value: unknown): string {
   if (name === 'headers') return '{}';
   if (value === JSON.stringify) return 'JSON.stringify';
+  if (value === JSON.parse) return 'JSON.parse';
   if (typeof value === 'string') return `'${value}'`;
   return typeof value === 'number' && Number.isFinite(value)
     ? value.toLocaleString('en').replaceAll(',', '_')

@@ -1,5 +1,7 @@
 import { type EventLog, memoryLog } from '../../lib';
+import { type RedisLogs, redisLogs } from '../../lib/redis';
 import { eventLogContract } from '../../lib/testing';
+import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
 
 describe('memoryLog()', () => {
   for (const { name, run } of eventLogContract) {
@@ -13,3 +15,31 @@ describe('memoryLog()', () => {
     });
   }
 });
+
+for (const [client, connect] of CLIENTS) {
+  describeWithRedis(`redisLogs() with ${client}`, (server) => {
+    let connected: Connected;
+    const processes: RedisLogs[] = [];
+    let cases = 0;
+
+    beforeAll(async () => {
+      connected = await connect(server.port);
+    });
+
+    afterEach(() => Promise.all(processes.splice(0).map((logs) => logs.close())));
+
+    afterAll(() => connected.end());
+
+    for (const { name, run } of eventLogContract) {
+      it(name, () => {
+        const prefix = `case${cases++}:`;
+        // Each call is a process of its own, with its own connections.
+        return run((key, maxEvents) => {
+          const logs = redisLogs(connected.client, { prefix });
+          processes.push(logs);
+          return logs(key, { maxEvents });
+        });
+      });
+    }
+  });
+}
