@@ -46,6 +46,7 @@ export abstract class Reader extends Link implements Member {
   /** Whether a page is on its way. */
   #reading = false;
   #lastId = '';
+  #looks = 0;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.abort(this.#signal?.reason);
 
@@ -148,9 +149,18 @@ export abstract class Reader extends Link implements Member {
       const entry = this.#nextEntry();
       if (entry === undefined) return undefined;
       this.#lastId = entry.id;
-      if (entry.kind !== 'event' || this.#start.accepts?.(entry) !== false) return entry;
+      if (entry.kind !== 'event' || this.#start.accepts === undefined) return entry;
+      this.#looks++;
+      if (this.#start.accepts(entry)) return entry;
     }
     return undefined;
+  }
+
+  /** At how many entries a filter has looked since this was asked. */
+  protected takeLooks(): number {
+    const looks = this.#looks;
+    this.#looks = 0;
+    return looks;
   }
 
   /** Joins the queue that its place asks for. */
@@ -188,7 +198,7 @@ export abstract class Reader extends Link implements Member {
   }
 
   #passed(batch: Batch): Batch {
-    this.#lastId = batch.lastId;
+    if (batch.length > 0) this.#lastId = batch.lastId;
     return batch;
   }
 
@@ -196,7 +206,8 @@ export abstract class Reader extends Link implements Member {
     this.#state = State.JOINED;
     this.#wasJoined = true;
     this.#position = position;
-    this.queue();
+    // Also one that has nothing to read may have something to say.
+    this.hub.wake(this);
   }
 
   /** What it has seen last is unknown, or no longer retained. */

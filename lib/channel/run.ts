@@ -140,8 +140,8 @@ export class Run {
     try {
       return await this.#channel.isWatched();
     } catch (error) {
-      if (error instanceof SseError) return true;
-      throw error;
+      if (!(error instanceof SseError)) warn(error);
+      return true;
     }
   }
 

@@ -217,7 +217,7 @@ export class SinkReader extends Reader {
     const isReady = frames === undefined || this.#sink.send(frames);
     if (over !== undefined) return this.#finish(over);
     if (failure !== undefined) return this.fail(failure.error);
-    if (isReady) this.queue();
+    if (isReady) this.#greet();
     else if (!this.over) this.hub.stall(this);
   }
 
@@ -235,6 +235,7 @@ export class SinkReader extends Reader {
   }
 
   override close(): void {
+    if (this.over) return;
     this.stop();
     this.#sink.leave();
   }
@@ -248,6 +249,7 @@ export class SinkReader extends Reader {
   }
 
   override fail(error: unknown): void {
+    if (this.over) return;
     this.stop();
     this.#sink.fail(error);
   }
@@ -284,14 +286,14 @@ class IteratorReader extends Reader {
   }
 
   override serve(): number {
-    let served = 1;
+    let handed = 0;
     try {
-      while (this.#waiters.length > 0 && this.#hand()) served++;
+      while (this.#waiters.length > 0 && this.#hand()) handed++;
     } catch (error) {
       this.fail(error);
     }
     if (this.#waiters.length > 0) this.queue();
-    return served;
+    return 1 + handed + Math.floor(this.takeLooks() / LOOKS_A_WRITE);
   }
 
   /** @returns whether somebody got something */
