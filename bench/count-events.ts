@@ -40,7 +40,8 @@ export class EventCounter {
     if (this.ended) throw new Error('Expected nothing behind the closing event.');
     const data = body.startsWith(ID_START, start) ? body.indexOf('\n', start) + 1 : start;
     if (body.startsWith(EVENT_START, data)) return this.#onEvent(body, data + EVENT_START.length, end);
-    if (body.startsWith(':', start)) return;
+    // An id alone, or a comment: no event.
+    if (body.startsWith('\n', data) || body.startsWith(':', start)) return;
     const frame = body.slice(start, end);
     if (frame !== END_FRAME) throw new Error(`Expected an event, a comment or the end, got '${frame}'.`);
     this.ended = true;

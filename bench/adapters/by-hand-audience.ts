@@ -21,6 +21,8 @@ export class ByHandAudience implements Audience {
   }
 
   add(res: Response, accepts?: Accepts): void {
+    // As the package does: the client learns that the stream is open, and where in it.
+    res.write(`id: ${EPOCH}-${this.#published}\n\n`);
     this.#subscribers.set(res, accepts);
     res.on('close', () => this.#subscribers.delete(res));
   }

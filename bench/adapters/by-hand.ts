@@ -44,8 +44,6 @@ function subscriberOf(route: Route, broadcasts: Broadcasts): RequestHandler {
   const broadcast = broadcasts.of(route.source, () => new ByHandAudience());
   return (req, res) => {
     sendHead(res, route.compression);
-    // Tells the client that the stream is open; the package does so where no event is ready.
-    res.write(': \n\n');
     const { symbol: wanted } = req.query;
     broadcast.audienceFor(req).add(res, wanted === undefined ? undefined : ({ symbol }) => symbol === wanted);
   };
