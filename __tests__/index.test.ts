@@ -21,6 +21,7 @@ const TYPES = [
   'ChannelEvent',
   'ChannelOptions',
   'CloseOptions',
+  'DataOf',
   'EventFields',
   'EventLog',
   'EventRecord',

@@ -5,6 +5,7 @@ export type {
   ChannelEvent,
   ChannelOptions,
   CloseOptions,
+  DataOf,
   EventFields,
   EventLog,
   EventRecord,

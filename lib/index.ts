@@ -16,7 +16,7 @@ export type {
   LogTip,
 } from './channel/event-log';
 export { memoryLog } from './channel/memory-log';
-export type { RunContext, RunSource } from './channel/run';
+export type { DataOf, RunContext, RunSource } from './channel/run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { SseContext } from './connection/context';
 export { SseError, type SseErrorCode } from './errors';

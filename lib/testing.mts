@@ -1,1 +1,10 @@
-export { eventLogContract, type LogCase, type MakeLog } from './testing.js';
+export type {
+  DispatchedEvent,
+  EventStreamOptions,
+  LogCase,
+  MakeLog,
+  ResponseParser,
+  StreamInit,
+  StreamTarget,
+} from './testing.js';
+export { eventLogContract, eventStream, OpenedStream, openStream } from './testing.js';

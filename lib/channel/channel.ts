@@ -8,7 +8,7 @@ import type { Entry } from './entry';
 import type { Awaitable, EventLog, LogTip } from './event-log';
 import { Hub } from './hub';
 import { memoryLog } from './memory-log';
-import { Run, type RunSource } from './run';
+import { type DataOf, Run, type RunSource } from './run';
 import { type ChannelEvent, type SubscribedChannel, type Subscriber, Subscription } from './subscription';
 
 /** What a channel is made with. */
@@ -120,11 +120,11 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    *   return 'done';
    * });
    */
-  static from<Data>(source: RunSource<Data>, options?: RunOptions): Channel<Data> {
+  static from<Value>(source: RunSource<Value>, options?: RunOptions): Channel<DataOf<Value>> {
     const { ttlMs, ...channelOptions } = resolveRunOptions(options);
-    const channel = new Channel<Data>(channelOptions);
+    const channel = new Channel<DataOf<Value>>(channelOptions);
     channel.#run = new Run(source, ttlMs, {
-      publish: (value) => channel.publish(value as Data),
+      publish: (value) => channel.publish(value as DataOf<Value>),
       end: (value) => channel.#end(value),
       fail: (error) => channel.#fail(error),
       close: () => channel.close(),

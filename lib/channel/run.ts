@@ -11,10 +11,13 @@ export interface RunContext {
   readonly signal: AbortSignal;
 }
 
-type Values<Data> = AsyncIterable<Data | ServerSentEvent<Data>> | Iterable<Data | ServerSentEvent<Data>>;
+type Values<Value> = AsyncIterable<Value> | Iterable<Value>;
 
-/** What `Channel.from()` runs. */
-export type RunSource<Data> = Values<Data> | ((context: RunContext) => Awaitable<Values<Data>>);
+/** What `Channel.from()` runs: values that may be published, or a function that returns such, or a promise of them. */
+export type RunSource<Value> = Values<Value> | ((context: RunContext) => Awaitable<Values<Value>>);
+
+/** The data of values, some of which may be events. */
+export type DataOf<Value> = Value extends ServerSentEvent<infer Data> ? Data : Value;
 
 /** What a run does to its channel. */
 export interface RunChannel {
