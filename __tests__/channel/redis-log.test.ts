@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import IoRedis from 'ioredis';
-import { createClient } from 'redis';
+import IoRedis, { Cluster } from 'ioredis';
+import { createClient, createCluster } from 'redis';
 import type { EventLog } from '../../lib/channel/event-log';
 import { eventLogContract } from '../../lib/channel/log-contract';
 import type { EventRecord } from '../../lib/event-stream/record';
@@ -70,6 +70,11 @@ for (const [name, connect] of CLIENTS) {
     }
 
     const redisKey = () => `sse:key-${key}`;
+
+    async function expire(): Promise<void> {
+      await server.call('PEXPIRE', redisKey(), '1');
+      while ((await server.call('EXISTS', redisKey())) === 1) await setImmediate();
+    }
 
     /** Until `back`, connections that are lost stay lost. */
     async function keepAway(): Promise<void> {
@@ -272,8 +277,7 @@ for (const [name, connect] of CLIENTS) {
         await other.append(record(1));
         await ear.until('1');
 
-        await server.call('PEXPIRE', redisKey(), '1');
-        while ((await server.call('EXISTS', redisKey())) === 1) await setImmediate();
+        await expire();
         await other.append(record(2));
 
         expect(await ear.until('2')).toEqual(['1', '2']);
@@ -381,7 +385,7 @@ for (const [name, connect] of CLIENTS) {
         await keepAway();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
         await other.append(record(2));
-        await server.call('DEL', redisKey());
+        await expire();
         await other.append(record(3));
         await back();
 
@@ -714,6 +718,79 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     client.disconnect();
   });
 });
+
+describeWithRedis(
+  'redisLogs() on a cluster',
+  (server) => {
+    beforeAll(async () => {
+      await server.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+      while (!String(await server.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20);
+    }, 10_000);
+
+    const connects: ReadonlyArray<readonly [string, () => Promise<Connected>]> = [
+      [
+        'ioredis',
+        async () => {
+          const client = new Cluster([{ host: '127.0.0.1', port: server.port }], { keyPrefix: 'mine:' });
+          client.on('error', () => undefined);
+          await once(client, 'ready');
+          return { client, end: () => client.disconnect() };
+        },
+      ],
+      [
+        'node-redis',
+        async () => {
+          const client = createCluster({ rootNodes: [{ url: `redis://127.0.0.1:${server.port}` }] });
+          client.on('error', () => undefined);
+          await client.connect();
+          return { client, end: () => client.destroy() };
+        },
+      ],
+    ];
+
+    it.each(connects)('%s hears, reads back and catches up', async (name, connect) => {
+      const user = await connect();
+      const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
+      const [log, other] = [here(name), there(name)];
+      const ear = new Ear();
+      await log.follow(ear).from;
+
+      const ids = await appendAll(other, numbers(1, 50));
+      await ear.until('50');
+      await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await appendAll(other, numbers(51, 100));
+
+      expect(await ear.until('100')).toEqual(numbers(1, 100));
+      expect(ear.gaps).toEqual([]);
+      expect(await dataAfter(log, ids[48] ?? '')).toEqual(numbers(50, 100));
+      expect(await other.followed?.()).toBe(true);
+      expect((await other.tip()).over).toBe(false);
+      await log.append(record('last', 'end'));
+      await expect(other.append(record('more'))).rejects.toMatchObject(CLOSED);
+      await Promise.all([here.close(), there.close()]);
+      await user.end();
+    });
+
+    it.each(connects)('%s sends nothing twice', async (name, connect) => {
+      const user = await connect();
+      const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
+      const [log, other] = [here(`${name} once`), there(`${name} once`)];
+      await log.append(record('first'));
+
+      const publishing = numbers(1, 500).map((data) =>
+        Promise.resolve(log.append(record(data))).catch(() => 'lost'),
+      );
+      await server.call('CLIENT', 'KILL', 'TYPE', 'normal');
+      await Promise.all(publishing);
+
+      const inRedis = (await other.read('', 1_000)).entries.map((entry) => entry.record.data);
+      expect(new Set(inRedis).size).toBe(inRedis.length);
+      await Promise.all([here.close(), there.close()]);
+      await user.end();
+    });
+  },
+  ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+);
 
 describe('redisLogs() refuses', () => {
   it.each([

@@ -66,8 +66,6 @@ export interface NodeRedisCluster extends NodeRedisBase<NodeRedisCluster> {
 
 /** Whatever else the user's client does, a line of ours does none of it. */
 const IOREDIS_OVERRIDES = {
-  lazyConnect: false,
-  enableOfflineQueue: false,
   enableReadyCheck: true,
   enableAutoPipelining: false,
   autoResubscribe: false,
@@ -79,15 +77,20 @@ const IOREDIS_OVERRIDES = {
   keyPrefix: '',
 };
 
-/** A cluster's client sends again by itself what failed; what is then off is not worth an event that is there twice. */
+const IOREDIS_SINGLE_OVERRIDES = { ...IOREDIS_OVERRIDES, lazyConnect: false, enableOfflineQueue: false };
+
+/**
+ * A cluster's client would send again what a failing node has not answered. Its nodes are connected to when the first
+ * command is for them; that one waits for it.
+ */
 const IOREDIS_CLUSTER_OVERRIDES = {
   lazyConnect: false,
-  enableOfflineQueue: false,
+  enableOfflineQueue: true,
   enableAutoPipelining: false,
   retryDelayOnFailover: 0,
   clusterRetryStrategy: () => null,
   keyPrefix: '',
-  redisOptions: { ...IOREDIS_OVERRIDES, enableOfflineQueue: true },
+  redisOptions: IOREDIS_OVERRIDES,
 };
 
 export class IoredisLine implements Line {
@@ -97,7 +100,7 @@ export class IoredisLine implements Line {
   constructor(client: Ioredis, listener: LineListener) {
     const own = client.isCluster
       ? client.duplicate([], IOREDIS_CLUSTER_OVERRIDES)
-      : client.duplicate(IOREDIS_OVERRIDES);
+      : client.duplicate(IOREDIS_SINGLE_OVERRIDES);
     let lastError: unknown = new Error('The connection to Redis was closed.');
     own.on('error', (error: unknown) => {
       lastError = error;
