@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+
+export const ROOT = join(__dirname, '../..');
+
+/** A script of the demo as its own process. */
+export class DemoProcess {
+  readonly child: ChildProcess;
+  /** Resolves with its code and its signal. */
+  readonly exited: Promise<unknown[]>;
+  stdout = '';
+  stderr = '';
+
+  constructor(script: string, env: NodeJS.ProcessEnv) {
+    const options = { cwd: ROOT, env: { ...process.env, ...env } };
+    this.child = spawn(process.execPath, ['--import', 'tsx', script], options);
+    this.exited = once(this.child, 'close');
+    this.child.stdout?.on('data', (text: Buffer) => {
+      this.stdout += text.toString();
+    });
+    this.child.stderr?.on('data', (text: Buffer) => {
+      this.stderr += text.toString();
+    });
+  }
+
+  /** Resolves once it has printed something like this so many times, with what it has printed of it last. */
+  async printed(pattern: RegExp, times = 1): Promise<string> {
+    for (;;) {
+      const matches = [...this.stdout.matchAll(pattern)];
+      const last = matches.at(-1);
+      if (last !== undefined && matches.length >= times) return last[1] ?? last[0];
+      if (this.child.exitCode !== null) throw new Error(`The demo has exited: ${this.stderr}`);
+      await Promise.race([
+        once(this.child.stdout as NonNullable<ChildProcess['stdout']>, 'data'),
+        this.exited,
+      ]);
+    }
+  }
+}
+
+const running: DemoProcess[] = [];
+
+/** Runs a script of the demo; {@link endDemos} ends it. */
+export function runDemo(script: string, env: NodeJS.ProcessEnv): DemoProcess {
+  const demo = new DemoProcess(script, env);
+  running.push(demo);
+  return demo;
+}
+
+/** For `afterEach`. */
+export async function endDemos(signal: NodeJS.Signals): Promise<void> {
+  for (const { child, exited } of running.splice(0)) {
+    child.kill(signal);
+    await exited;
+  }
+}
+
+/** An event of the prices or of the job, as the page got it. */
+interface Recorded {
+  readonly id: string;
+  readonly n?: number;
+  readonly step?: number;
+}
+
+/** For a page that is opened: it keeps what its EventSources get. */
+export const RECORD = `
+  globalThis.events = [];
+  globalThis.EventSource = class extends EventSource {
+    constructor(url) {
+      super(url);
+      const record = ({ data, lastEventId: id }) => events.push({ id, ...JSON.parse(data) });
+      if (!url.startsWith('/clock')) this.addEventListener('message', record);
+      this.addEventListener('progress', record);
+    }
+  };
+`;
+
+export async function pricesOf(page: Page) {
+  const events = await page.evaluate<Recorded[]>('events');
+  return events.flatMap(({ id, n }) => (n === undefined ? [] : { id, n }));
+}
+
+export async function stepsOf(page: Page) {
+  const events = await page.evaluate<Recorded[]>('events');
+  return events.flatMap(({ id, step }) => (step === undefined ? [] : { id, step }));
+}
+
+/** What the page says that it has counted. */
+export async function tallyOf(page: Page): Promise<Record<string, number>> {
+  const counts = await page
+    .locator('[data-count]')
+    .evaluateAll((outputs) =>
+      outputs.map((output) => [output.getAttribute('data-count'), Number(output.textContent)]),
+    );
+  return Object.fromEntries(counts);
+}
+
+export function countTo(last: number): number[] {
+  return Array.from({ length: last }, (_, index) => index + 1);
+}

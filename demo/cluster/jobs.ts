@@ -1,0 +1,33 @@
+import { Channel, type EventLog } from 'express-yield';
+import type { RedisLogs } from 'express-yield/redis';
+import { type Jobs, KEEP_MS, type Progress, work } from '../job';
+import { lastOf } from '../last';
+import type { Leases } from './leases';
+
+/** Runs that every process can show: one does the work, and another goes on with it if that one dies. */
+export function jobsOnRedis(logs: RedisLogs, leases: Leases): Jobs {
+  const jobs = new Map<string, Channel<Progress>>();
+
+  function join(key: string): Channel<Progress> {
+    const log = logs(`job:${key}`, { maxAgeMs: KEEP_MS });
+    const job = new Channel<Progress>({ log, replay: true });
+    jobs.set(key, job);
+    void leases
+      .inTurn(`job:${key}`, (signal) => finish(job, log, signal))
+      .finally(() => setTimeout(() => jobs.delete(key), KEEP_MS).unref());
+    return job;
+  }
+
+  return { open: (key) => jobs.get(key) ?? join(key) };
+}
+
+/** Whoever has the lease looks at the log for what is left to do. */
+async function finish(job: Channel<Progress>, log: EventLog, signal: AbortSignal): Promise<void> {
+  if ((await log.tip()).over) return;
+  const steps = work(signal, (await lastOf<Progress>(log))?.step);
+  for (;;) {
+    const { done, value } = await steps.next();
+    if (done) return job.end(value);
+    await job.publish(value);
+  }
+}

@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Channel, event, type ServerSentEvent } from 'express-yield';
+
+export interface Progress {
+  readonly step: number;
+}
+
+/** Runs by their keys. */
+export interface Jobs {
+  /** The run with this key; who asks first starts it. */
+  open(key: string): Channel<Progress>;
+}
+
+export const STEPS = 40;
+const STEP_MS = 200;
+
+/** How long a run that is over can still be watched from its beginning. */
+export const KEEP_MS = 5 * 60_000;
+
+/** The job itself, or what is left of it when so many steps are done. */
+export async function* work(
+  signal: AbortSignal,
+  done = 0,
+): AsyncGenerator<ServerSentEvent<Progress>, object> {
+  for (let step = done + 1; step <= STEPS; step++) {
+    await sleep(STEP_MS, null, { signal });
+    yield event('progress', { step });
+  }
+  return { steps: STEPS };
+}
+
+/** Runs in the memory of this process, which go on whether anybody watches or not, until `close()` ends them. */
+export function jobsInMemory(): Jobs & { close(): void } {
+  const jobs = new Map<string, Channel<Progress>>();
+
+  function start(key: string): Channel<Progress> {
+    const job = Channel.from(async function* ({ signal }) {
+      try {
+        return yield* work(signal);
+      } finally {
+        setTimeout(() => jobs.delete(key), KEEP_MS).unref();
+      }
+    });
+    jobs.set(key, job);
+    return job;
+  }
+
+  return {
+    open: (key) => jobs.get(key) ?? start(key),
+    close: () => {
+      for (const job of jobs.values()) void job.close();
+    },
+  };
+}
