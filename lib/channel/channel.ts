@@ -90,6 +90,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
   #run: Run | undefined;
   /** The id of the last event that was published here. */
   #publishedId = '';
+  /** Whether it was ended here. */
+  #ended = false;
 
   /**
    * @param options `log`: keeps the events · `overflow`: `'disconnect'` or `'skip'` subscribers whom the log has passed ·
@@ -144,7 +146,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    *
    * A publisher that awaits is held back a little while subscribers who keep up have not got what was published before.
    *
-   * @param value anything that a generator may yield, but no `comment()` and no event with an id: ids are the log's
+   * @param value anything that a generator may yield, but no `comment()` and no `event()` with an id: ids are
+   *   the log's. An event of another channel gets a new one
    * @returns the event's id, once the log has it
    * @throws (rejects with) `TypeError` as `encode()` throws · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or
    *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is out of reach
@@ -244,7 +247,7 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     if (heard === undefined) return this.#log.tip();
     // What was published here may not have been heard here yet, and is no news to who subscribes now.
     const isAhead = this.#log.compare(this.#publishedId, heard.id) > 0;
-    return isAhead ? { ...heard, id: this.#publishedId } : heard;
+    return { id: isAhead ? this.#publishedId : heard.id, over: heard.over || this.#ended };
   }
 
   async #close(): Promise<void> {
@@ -255,11 +258,13 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
   async #end(value: unknown): Promise<void> {
     this.#checkOpen();
     await this.#log.append(endRecordOf(value, this.#settings.serialize));
+    this.#ended = true;
   }
 
   async #fail(error: unknown): Promise<void> {
     const data = error instanceof Error ? error.message : inspect(error);
     await this.#log.append({ kind: 'error', data: data.toWellFormed(), serialized: false });
+    this.#ended = true;
   }
 
   /** In the process of the run the error itself; elsewhere all that its log can say. */

@@ -1,7 +1,7 @@
 import { describe, wrongType } from '../errors';
 import type { Serialize } from '../options';
 import { linesOf, textOf } from './encode';
-import { END_ID, ServerSentEvent } from './event';
+import { END_ID, PublishedEvent, ServerSentEvent } from './event';
 
 /** One event as a log keeps it: everything but its id, with the data as text. Plain strings and numbers. */
 export interface EventRecord {
@@ -66,14 +66,16 @@ function dataRecord(
   return { kind, type, data: textOf(data, serialize), serialized: typeof data !== 'string' };
 }
 
-function checkPublished({ type, data, id }: ServerSentEvent): void {
+function checkPublished(event: ServerSentEvent): void {
+  const { type, data, id } = event;
   if (type === undefined && data === undefined) {
     throw wrongType(
       'ERR_SSE_INVALID_EVENT',
       'Expected an event to publish, got a comment(). Publish a value, or event(type, data, { comment }).',
     );
   }
-  if (id === undefined) return;
+  // An event of another channel has that one's id; here it gets one of this log.
+  if (id === undefined || event instanceof PublishedEvent) return;
   throw wrongType(
     'ERR_SSE_INVALID_EVENT',
     `Expected a published event to have no id of its own, got ${describe(id)}. Leave it out: ids are the log's.`,
