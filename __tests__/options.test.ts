@@ -1,4 +1,14 @@
-import { resolveCloseOptions, resolveOptions, type SseOptions } from '../lib/options';
+import { memoryLog } from '../lib';
+import {
+  resolveChannelOptions,
+  resolveCloseOptions,
+  resolveMemoryLogOptions,
+  resolveOptions,
+  resolveRedisLogOptions,
+  resolveRedisLogsOptions,
+  resolveRunOptions,
+  type SseOptions,
+} from '../lib/options';
 
 const MAX_DELAY_MS = 2_147_483_647;
 
@@ -340,6 +350,89 @@ describe('resolveCloseOptions()', () => {
   ])('refuses %p', (options, kind, message) => {
     expect(() => resolveCloseOptions(untyped(options) as object)).toThrow(
       expect.objectContaining({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),
+    );
+  });
+});
+
+describe('the options of channels and logs', () => {
+  const channel = { overflow: 'disconnect', replay: false, serialize: JSON.stringify, parse: JSON.parse };
+  const log = memoryLog();
+
+  it.each([
+    ['a channel', resolveChannelOptions, channel],
+    ['a run', resolveRunOptions, { ...channel, replay: true, ttlMs: 60_000 }],
+    ['memoryLog()', resolveMemoryLogOptions, { maxEvents: 1_000, maxBytes: 16_777_216, maxAgeMs: false }],
+    ['redisLogs()', resolveRedisLogsOptions, { prefix: 'sse:' }],
+    ['a log on Redis', resolveRedisLogOptions, { maxEvents: 1_000, maxAgeMs: false, memoryEvents: 1_000 }],
+  ] as const)('of %s have a default each, also for undefined', (_name, resolve, defaults) => {
+    const resolved = resolve as (options: object | undefined) => unknown;
+    const undefinedOnes = Object.fromEntries(Object.keys(defaults).map((name) => [name, undefined]));
+
+    expect(resolved(undefined)).toMatchObject(defaults);
+    expect(resolved({})).toMatchObject(defaults);
+    expect(resolved(undefinedOnes)).toMatchObject(defaults);
+  });
+
+  it.each([
+    [resolveChannelOptions, { overflow: 'skip', replay: true, serialize: String, parse: String, log }],
+    [resolveRunOptions, { ttlMs: 1, replay: false, log }],
+    [resolveRunOptions, { ttlMs: false }],
+    [resolveMemoryLogOptions, { maxEvents: 1, maxBytes: 1, maxAgeMs: 1 }],
+    [resolveMemoryLogOptions, { maxAgeMs: MAX_DELAY_MS }],
+    [resolveRedisLogsOptions, { prefix: '' }],
+    [resolveRedisLogOptions, { maxEvents: 1, maxAgeMs: 1, memoryEvents: 1 }],
+  ] as const)('are taken as they are given: %#', (resolve, options) => {
+    expect((resolve as (given: object) => unknown)(options)).toMatchObject(options);
+  });
+
+  it.each([
+    [
+      resolveChannelOptions,
+      { overflow: 'drop' },
+      "Expected overflow to be 'disconnect' or 'skip', got 'drop' (string).",
+    ],
+    [resolveChannelOptions, { replay: 1 }, 'Expected replay to be true or false, got 1 (number).'],
+    [
+      resolveChannelOptions,
+      { parse: 'json' },
+      "Expected parse to be a function like JSON.parse, got 'json' (string).",
+    ],
+    [
+      resolveChannelOptions,
+      { log: null },
+      'Expected log to be an event log, got null. Use memoryLog(), or redisLogs(client)(key).',
+    ],
+    [
+      resolveChannelOptions,
+      { ttlMs: 5 },
+      "Unknown option 'ttlMs'. Known options: log, overflow, replay, serialize, parse.",
+    ],
+    [
+      resolveRunOptions,
+      { ttlMs: 0 },
+      'Expected ttlMs to be a positive integer or false, got 0 (number). Use false to turn it off.',
+    ],
+    [
+      resolveMemoryLogOptions,
+      { maxEvents: 0 },
+      'Expected maxEvents to be a positive integer, got 0 (number).',
+    ],
+    [
+      resolveMemoryLogOptions,
+      { maxBytes: '1' },
+      "Expected maxBytes to be a positive integer, got '1' (string).",
+    ],
+    [resolveMemoryLogOptions, { maxevents: 5 }, "Unknown option 'maxevents'. Did you mean 'maxEvents'?"],
+    [resolveRedisLogsOptions, { prefix: 5 }, 'Expected prefix to be a string, got 5 (number).'],
+    [
+      resolveRedisLogOptions,
+      { memoryEvents: 1.5 },
+      'Expected memoryEvents to be a positive integer, got 1.5 (number).',
+    ],
+    [resolveRedisLogOptions, [], 'Expected options to be an object, got [] (object).'],
+  ] as const)('are refused with a remedy: %#', (resolve, options, message) => {
+    expect(() => (resolve as (given: unknown) => unknown)(options)).toThrow(
+      expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 });

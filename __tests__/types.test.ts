@@ -16,6 +16,14 @@ const OTHERS = `
   import { sse } from '../lib';
 `;
 
+const CHANNELS = `
+  import express from 'express';
+  import { Channel, event, memoryLog, sse, type ChannelEvent, type EventLog, type Gap, type ServerSentEvent, type Subscribable } from '../lib';
+  interface Price { readonly symbol: string; readonly cents: number }
+  const app = express();
+  const prices = new Channel<Price>();
+`;
+
 /** Whether two types are the same, asked of the compiler: `same<A, B>()` is an error if they differ. */
 const SAME = `
   declare function same<A, B>(...differ: [A, B] extends [B, A] ? [] : ['they differ']): void;
@@ -93,6 +101,67 @@ const GOOD = {
     express.Router().get('/users/:id', sse(async function* (req, res) {
       yield req.params.id + res.sse.lastEventId;
     }, { keepAliveMs: false }));`,
+  'a channel goes on a route, behind either door, whole or in part': `${CHANNELS}
+    app.get('/x', () => prices);
+    app.get('/x/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
+    app.get('/y', sse(() => prices));
+    app.get('/y/:symbol', sse(async (req) => prices.filter(({ symbol }) => symbol === req.params.symbol)));
+    app.get('/z', (_req, res) => prices.subscribe(res.sse));
+    app.get('/z', sse((_req, res) => prices.subscribe(res.sse)));`,
+  'a channel composes with yield*': `${CHANNELS}
+    app.get('/mine', async function* (_req, res) {
+      const live = prices.subscribe(res.sse);
+      yield 'snapshot';
+      return yield* live;
+    });
+    app.get('/all', async function* () { yield* prices; });`,
+  'a filter knows its data and the event': `${CHANNELS}${SAME}
+    const part = prices.filter((data, event) => {
+      same<typeof data, Price>();
+      same<typeof event, ServerSentEvent<Price>>();
+      same<typeof event.id, string | undefined>();
+      return data.cents > 5;
+    });
+    same<typeof part, Subscribable<Price>>();
+    part.filter(({ cents }) => cents < 9).subscribe();`,
+  'a subscription yields events and gaps, which differ by their type': `${CHANNELS}${SAME}
+    async function read() {
+      for await (const each of prices) {
+        same<typeof each, ChannelEvent<Price>>();
+        if (each.type === 'gap') continue;
+        const { data } = each;
+        const either: Price | Gap = data;
+        console.log(either);
+      }
+      const { value, done } = await prices.subscribe({ lastEventId: 'x', signal: AbortSignal.timeout(5) }).next();
+      if (!done) same<typeof value, ChannelEvent<Price>>();
+      same<typeof prices.size, number>();
+    }`,
+  'publish() takes the data, or an event with it': `${CHANNELS}${SAME}
+    same<ReturnType<typeof prices.publish>, Promise<string>>();
+    void prices.publish({ symbol: 'A', cents: 1 });
+    void prices.publish(event('tick', { symbol: 'A', cents: 1 }));
+    void prices.end();
+    void prices.end({ any: 'thing' });
+    same<ReturnType<typeof prices.close>, Promise<void>>();
+    void new Channel().publish(5);`,
+  'Channel.from() knows what its source yields': `${CHANNELS}${SAME}
+    same<ReturnType<typeof a>, Channel<number>>();
+    const a = () => Channel.from(async function* ({ signal }) {
+      same<typeof signal, AbortSignal>();
+      yield 1;
+      return 'done';
+    });
+    same<ReturnType<typeof b>, Channel<string>>();
+    const b = () => Channel.from(['a'], { ttlMs: false, log: memoryLog({ maxEvents: 5 }) });
+    same<ReturnType<typeof c>, Channel<Price>>();
+    const c = () => Channel.from(async function* (): AsyncGenerator<Price | ServerSentEvent<Price>> {
+      yield { symbol: 'A', cents: 1 };
+      yield event('tick', { symbol: 'A', cents: 1 });
+    });`,
+  'a log of one’s own goes into a channel': `${CHANNELS}
+    declare const log: EventLog;
+    new Channel<Price>({ log, overflow: 'skip', replay: true, serialize: String, parse: JSON.parse });`,
 };
 
 /** Code that does not compile, and a part of what the compiler says. */
@@ -143,6 +212,39 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'a param that the route does not have': [
     `${EXPRESS} app.get('/users/:id', async function* (req) { yield req.params.name; });`,
     "Property 'name' does not exist on type '{ id: string; }'",
+  ],
+  'other data for publish()': [
+    `${CHANNELS} void prices.publish({ symbol: 'A' });`,
+    "Property 'cents' is missing",
+  ],
+  'an event with other data for publish()': [
+    `${CHANNELS} void prices.publish(event('tick', 5));`,
+    "is not assignable to parameter of type 'Price | ServerSentEvent<Price>'",
+  ],
+  'a filter that decides nothing': [
+    `${CHANNELS} prices.filter(async () => true);`,
+    "'Promise<boolean>' is not assignable to type 'boolean'",
+  ],
+  'a filter of other data': [
+    `${CHANNELS} prices.filter(({ name }) => name === 'x');`,
+    "Property 'name' does not exist on type 'Price'",
+  ],
+  'an overflow that does not exist': [
+    `${CHANNELS} new Channel({ overflow: 'drop' });`,
+    '\'"drop"\' is not assignable to type \'"disconnect"',
+  ],
+  'a misspelt option of memoryLog()': [
+    `${CHANNELS} memoryLog({ maxEvent: 5 });`,
+    "Did you mean to write 'maxEvents'?",
+  ],
+  'an option of a run for a channel': [`${CHANNELS} new Channel({ ttlMs: 5 });`, "'ttlMs' does not exist"],
+  'a number as lastEventId': [
+    `${CHANNELS} prices.subscribe({ lastEventId: 5 });`,
+    "'number' is not assignable to type 'string'",
+  ],
+  'a change of a channel’s size': [
+    `${CHANNELS} prices.size = 0;`,
+    "Cannot assign to 'size' because it is a read-only",
   ],
 };
 

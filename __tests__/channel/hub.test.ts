@@ -1,0 +1,303 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Channel, createSse, memoryLog } from '../../lib';
+import { releaseAll, serve, type TestServer } from '../support/serve';
+
+afterEach(releaseAll);
+
+jest.setTimeout(20_000);
+
+/** A server on a Unix socket, whose small buffers make backpressure cheap. */
+class SmallServer {
+  static async start(listener: RequestListener): Promise<SmallServer> {
+    const folder = mkdtempSync(join(tmpdir(), 'express-yield-'));
+    const server = createServer(listener).listen(join(folder, 'socket'));
+    await once(server, 'listening');
+    return new SmallServer(folder, server);
+  }
+
+  readonly #folder: string;
+  readonly #server: Server;
+  readonly #sockets: Socket[] = [];
+
+  private constructor(folder: string, server: Server) {
+    this.#folder = folder;
+    this.#server = server;
+  }
+
+  /** Connects and asks for a stream, of which nothing is read yet. */
+  async connect(): Promise<Socket> {
+    const socket = connect(join(this.#folder, 'socket')).on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write('GET / HTTP/1.1\r\nHost: test\r\n\r\n');
+    this.#sockets.push(socket);
+    return socket;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+    await once(this.#server, 'close');
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+/** Publishes until the first client's socket holds all that it can. */
+async function fill(server: TestServer, channel: Channel<string>): Promise<void> {
+  while (!server.responses[0]?.socket?.writableNeedDrain) {
+    void channel.publish('x'.repeat(60_000));
+    await setImmediate();
+  }
+}
+
+describe('100 of 1,000 clients that never read', () => {
+  it('cost what their sockets hold, delay nobody, and are disconnected when the log has passed them', async () => {
+    const channel = new Channel<string>({ log: memoryLog({ maxEvents: 40 }) });
+    const sse = createSse({ stallTimeoutMs: false });
+    const responses: ServerResponse[] = [];
+    const door = sse((_req: unknown, res: ServerResponse) => {
+      responses.push(res);
+      return channel;
+    });
+    const server = await SmallServer.start((req, res) => door(req, res));
+    const tails = new Array<string>(900).fill('');
+    for (let n = 0; n < 100; n++) await server.connect();
+    for (let n = 0; n < 900; n++) {
+      const socket = (await server.connect()).setEncoding('latin1');
+      socket.on('data', (text) => {
+        tails[n] = `${tails[n]}${text}`.slice(-100);
+      });
+    }
+    while (channel.size < 1_000) await setImmediate();
+
+    for (let n = 0; n < 150; n++) await channel.publish('x'.repeat(4_000));
+    const last = await channel.publish('last');
+    while (tails.some((tail) => !tail.endsWith(`id: ${last}\ndata: last\n\n\r\n`))) await setImmediate();
+
+    expect(channel.size).toBe(900);
+    const held = responses.slice(0, 100).map((res) => res.socket?.writableLength ?? 0);
+    // A batch in the socket, and one that the connection had when the first was not taken.
+    expect(Math.max(...held)).toBeLessThan(200_000);
+    await channel.close();
+    await server.stop();
+    while (sse.size > 0) await setImmediate();
+  });
+});
+
+describe('a client that reads nothing for a while', () => {
+  it('is disconnected once the log has passed it, also if it is the only one', async () => {
+    const channel = new Channel<string>({ log: memoryLog({ maxEvents: 4 }) });
+    const server = await serve((app) => app.get('/', () => channel), { stallTimeoutMs: false });
+    const client = await server.open('/');
+    client.stall();
+
+    await fill(server, channel);
+    for (let n = 0; n < 20; n++) await channel.publish('late');
+
+    while (channel.size + server.sse.size > 0) await setImmediate();
+    expect(server.errors).toEqual([]);
+  });
+
+  it('gets one gap and what is retained with overflow: skip', async () => {
+    const channel = new Channel<string>({ overflow: 'skip', log: memoryLog({ maxEvents: 4 }) });
+    const server = await serve((app) => app.get('/', () => channel), { stallTimeoutMs: false });
+    const client = await server.open('/');
+    const other = await server.open('/');
+    client.stall();
+
+    await fill(server, channel);
+    for (let n = 0; n < 2_000; n++) await channel.publish(`late ${n}`);
+    client.resume();
+    await client.until('data: late 1999');
+
+    const [before = '', after = ''] = client.body.split('event: gap\n');
+    expect(client.body.split('event: gap\n')).toHaveLength(2);
+    expect(before).not.toContain('late');
+    const ids = [...after.matchAll(/^id: (.*)$/gm)].map(([, id]) => id);
+    expect(after).toMatch(/^data: \{"lastEventId":".*","oldest":"(.*)"\}\n\nid: \1\ndata: late 1996\n\n/);
+    expect(ids).toHaveLength(4);
+    expect(other.body).toContain('data: late 1999');
+  });
+
+  it('goes on without a gap if the log still holds what comes next', async () => {
+    const channel = new Channel<string>();
+    const server = await serve((app) => app.get('/', () => channel));
+    const client = await server.open('/');
+    client.stall();
+
+    await fill(server, channel);
+    for (let n = 0; n < 50; n++) await channel.publish('late');
+    client.resume();
+    await channel.end();
+    const body = await client.ended;
+
+    const numbers = [...body.matchAll(/^id: .*-(\d+)\ndata/gm)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+    expect(body).toMatch(/data: late\n\nevent: end\nid: ~end\ndata: \n\n$/);
+  });
+
+  it('may leave while it is stalled', async () => {
+    const channel = new Channel<string>();
+    const server = await serve((app) => app.get('/', () => channel));
+    const client = await server.open('/');
+    client.stall();
+
+    await fill(server, channel);
+    client.leave();
+    while (channel.size > 0) await setImmediate();
+    await channel.publish('after');
+
+    expect(server.sse.size).toBe(0);
+  });
+});
+
+describe('a publisher that awaits', () => {
+  it('does not outrun readers who keep up', async () => {
+    const channel = new Channel<number>({ log: memoryLog({ maxEvents: 10 }) });
+    const readers = Array.from({ length: 300 }, async () => {
+      let sum = 0;
+      for await (const { data } of channel) sum += data as number;
+      return sum;
+    });
+    while (channel.size < 300) await setImmediate();
+
+    for (let n = 1; n <= 500; n++) await channel.publish(n);
+    await channel.end();
+
+    expect(new Set(await Promise.all(readers))).toEqual(new Set([125_250]));
+  });
+
+  it('is answered although somebody else publishes all the time', async () => {
+    const channel = new Channel<number>();
+    const readers = Array.from({ length: 1_000 }, async () => {
+      for await (const _ of channel);
+    });
+    let flooding = true;
+    const flood = (async () => {
+      for (let n = 0; flooding; n++) {
+        void channel.publish(n);
+        await setImmediate();
+      }
+    })();
+    for (let turn = 0; turn < 300; turn++) await setImmediate();
+
+    for (let n = 0; n < 10; n++) await channel.publish(n);
+
+    flooding = false;
+    await flood;
+    await channel.end();
+    await Promise.all(readers);
+    expect(channel.size).toBe(0);
+  });
+
+  it('is answered when the readers it waits for leave', async () => {
+    const channel = new Channel<number>({ log: memoryLog({ maxEvents: 4 }) });
+    const subscriptions = Array.from({ length: 10 }, () => channel.subscribe());
+    const reading = subscriptions.map((subscription) => subscription.next());
+
+    const publishing = Array.from({ length: 50 }, (_, n) => channel.publish(n));
+    await Promise.all(subscriptions.map((subscription) => subscription.return()));
+    await Promise.all([...publishing, ...reading]);
+
+    expect(channel.size).toBe(0);
+  });
+
+  it('is not held up by one who reads nothing', async () => {
+    const channel = new Channel<string>();
+    const server = await serve((app) => app.get('/', () => channel));
+    const client = await server.open('/');
+    client.stall();
+    await fill(server, channel);
+
+    for (let n = 0; n < 500; n++) await channel.publish('x');
+
+    expect(channel.size).toBe(1);
+  });
+});
+
+describe('many channels', () => {
+  /** Runs code in a process of its own, whose heap is nobody else's. */
+  async function run(code: string): Promise<unknown> {
+    const lib = JSON.stringify(join(__dirname, '../../lib/index.ts'));
+    const script = `
+      const { Channel, memoryLog } = require(${lib});
+      const turn = () => new Promise(setImmediate);
+      const heap = async () => {
+        for (let i = 0; i < 4; i++) { await turn(); gc(); }
+        return process.memoryUsage().heapUsed;
+      };
+      (async () => { ${code} })().then((result) => console.log(JSON.stringify(result)));
+    `;
+    const args = ['--expose-gc', '--import', 'tsx', '--eval', script];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(__dirname, '../..') });
+    return JSON.parse(stdout);
+  }
+
+  it('without subscribers and events cost less than 200 bytes each', async () => {
+    const bytes = await run(`
+      const channels = [new Channel()];
+      const before = await heap();
+      for (let i = 0; i < 100_000; i++) channels.push(new Channel());
+      const after = await heap();
+      return (after - before) / (channels.length - 1);
+    `);
+
+    expect(bytes).toBeGreaterThan(50);
+    expect(bytes).toBeLessThan(200);
+  });
+
+  it('that were read and have forgotten their events cost as little again', async () => {
+    const bytes = await run(`
+      const room = async () => {
+        const channel = new Channel({ log: memoryLog() });
+        const subscription = channel.subscribe();
+        const next = subscription.next();
+        await turn();
+        await subscription.return();
+        await next;
+        return channel;
+      };
+      const channels = [await room()];
+      const before = await heap();
+      for (let i = 0; i < 2_000; i++) channels.push(await room());
+      return ((await heap()) - before) / (channels.length - 1);
+    `);
+
+    // The log has an epoch and a window by now.
+    expect(bytes).toBeLessThan(1_000);
+  });
+
+  it('that come and go leave nothing', async () => {
+    const bytes = await run(`
+      const visit = async (n) => {
+        const channel = new Channel({ log: memoryLog({ maxAgeMs: 1 }) });
+        const readers = [channel, channel.filter(() => true)].map(async (each) => {
+          try { for await (const { data } of each) if (n % 3 === 0) break; } catch {}
+        });
+        const controller = new AbortController();
+        const aborted = channel.subscribe({ signal: controller.signal }).next().catch(() => 0);
+        for (let i = 0; i < 3; i++) await channel.publish({ n, i });
+        controller.abort();
+        if (n % 3 === 1) await channel.end();
+        if (n % 3 === 2) await channel.close();
+        await Promise.all([...readers, aborted]);
+        if (channel.size !== 0) throw new Error('left');
+      };
+      for (let n = 0; n < 3_000; n++) await visit(n);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const before = await heap();
+      for (let n = 0; n < 10_000; n++) await visit(n);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return ((await heap()) - before) / 10_000;
+    `);
+
+    expect(bytes).toBeLessThan(30);
+  });
+});

@@ -1,0 +1,412 @@
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { Channel, type EventLog, memoryLog, type Subscription } from '../../lib';
+import { Gate } from '../support/gate';
+import { LibTimers } from '../support/timers';
+
+const DONE = { done: true, value: undefined };
+
+/** The data of so many events. */
+async function take(subscription: Subscription, count: number): Promise<unknown[]> {
+  const data = [];
+  for (let i = 0; i < count; i++) data.push(((await subscription.next()).value as { data: unknown }).data);
+  return data;
+}
+
+/** A log in memory that counts its followers, and with some methods of another kind. */
+function countedLog(other: Partial<EventLog> = {}): EventLog & { followers: number } {
+  const inner = memoryLog();
+  const log = {
+    followers: 0,
+    append: inner.append.bind(inner),
+    read: inner.read.bind(inner),
+    tip: inner.tip.bind(inner),
+    compare: inner.compare.bind(inner),
+    follow(follower: Parameters<EventLog['follow']>[0]) {
+      const { from, stop } = inner.follow(follower);
+      log.followers++;
+      let stopped = false;
+      return {
+        from,
+        stop: () => {
+          if (!stopped) log.followers--;
+          stopped = true;
+          stop();
+        },
+      };
+    },
+    ...other,
+  };
+  return log;
+}
+
+describe('reading with for await', () => {
+  it('gets events with their fields, and lets go with break', async () => {
+    const channel = new Channel<{ n: number }>();
+    const subscription = channel.subscribe();
+    const id = await channel.publish({ n: 1 });
+
+    for await (const each of subscription) {
+      expect(each).toMatchObject({ type: undefined, data: { n: 1 }, id });
+      expect(channel.size).toBe(1);
+      break;
+    }
+
+    expect(channel.size).toBe(0);
+    expect(await subscription.next()).toEqual(DONE);
+  });
+
+  it('begins where the loop begins if the channel itself is read', async () => {
+    const channel = new Channel<number>();
+    await channel.publish(1);
+    const iterator = channel[Symbol.asyncIterator]();
+    await channel.publish(2);
+
+    expect(await take(iterator, 1)).toEqual([2]);
+    await iterator.return();
+  });
+
+  it('ends with the value of end()', async () => {
+    const channel = new Channel();
+    const subscription = channel.subscribe();
+
+    await channel.publish(1);
+    await channel.end({ rows: 1 });
+
+    expect(await take(subscription, 1)).toEqual([1]);
+    expect(await subscription.next()).toEqual({ done: true, value: { rows: 1 } });
+    expect(await subscription.next()).toEqual(DONE);
+    expect(channel.size).toBe(0);
+  });
+
+  it('throws when the channel is closed, once, and is done from then on', async () => {
+    const channel = new Channel();
+    const subscription = channel.subscribe();
+    const pending = subscription.next();
+
+    await channel.close();
+
+    await expect(pending).rejects.toMatchObject({ name: 'SseError', code: 'ERR_SSE_CHANNEL_CLOSED' });
+    expect(await subscription.next()).toEqual(DONE);
+    await expect(channel.subscribe().next()).rejects.toMatchObject({ code: 'ERR_SSE_CHANNEL_CLOSED' });
+  });
+
+  it('tells of a closing between two calls at the next', async () => {
+    const channel = new Channel();
+    const subscription = channel.subscribe();
+    await channel.publish(1);
+    await subscription.next();
+
+    await channel.close();
+
+    await expect(subscription.next()).rejects.toMatchObject({ code: 'ERR_SSE_CHANNEL_CLOSED' });
+    expect(await subscription.next()).toEqual(DONE);
+  });
+
+  it('throws when the log has gone past it', async () => {
+    const channel = new Channel({ log: memoryLog({ maxEvents: 2 }) });
+    const subscription = channel.subscribe();
+    await channel.publish(0);
+    await subscription.next();
+
+    for (const n of [1, 2, 3]) await channel.publish(n);
+
+    await expect(subscription.next()).rejects.toMatchObject({ name: 'SseError', code: 'ERR_SSE_OVERFLOW' });
+    expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
+  });
+
+  it('gets a gap instead with overflow: skip, each time', async () => {
+    const channel = new Channel({ overflow: 'skip', log: memoryLog({ maxEvents: 2 }) });
+    const subscription = channel.subscribe();
+    const ids: string[] = [];
+    const publish = async () => {
+      for (let n = 0; n < 4; n++) ids.push(await channel.publish(n));
+    };
+    await channel.publish('first');
+    const { id: first } = (await subscription.next()).value as { id: string };
+
+    await publish();
+    const [gap] = await take(subscription, 1);
+    expect(gap).toEqual({ lastEventId: first, oldest: ids[2] });
+    expect(await take(subscription, 2)).toEqual([2, 3]);
+    await publish();
+
+    expect(await take(subscription, 3)).toEqual([{ lastEventId: ids[3], oldest: ids[6] }, 2, 3]);
+    await subscription.return();
+  });
+
+  it('throws what its filter throws, and has handed out what came before', async () => {
+    const channel = new Channel<number>();
+    const boom = new Error('boom');
+    const subscription = channel
+      .filter((n) => {
+        if (n === 2) throw boom;
+        return true;
+      })
+      .subscribe();
+
+    await Promise.all([1, 2, 3].map((n) => channel.publish(n)));
+
+    expect(await take(subscription, 1)).toEqual([1]);
+    await expect(subscription.next()).rejects.toBe(boom);
+    expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
+  });
+
+  it('throws what parse throws', async () => {
+    const channel = new Channel({ serialize: () => 'no JSON', replay: true });
+    await channel.publish({});
+
+    await expect(channel.subscribe().next()).rejects.toThrow(SyntaxError);
+    expect(channel.size).toBe(0);
+  });
+});
+
+describe('next()', () => {
+  it('may be called again before it has resolved; the events go to the calls in order', async () => {
+    const channel = new Channel();
+    const subscription = channel.subscribe();
+    const calls = [1, 2, 3, 4].map(() => subscription.next());
+
+    await Promise.all(['a', 'b'].map((each) => channel.publish(each)));
+    await channel.publish('c');
+    await channel.end('over');
+
+    expect(await Promise.all(calls)).toMatchObject([
+      { done: false, value: { data: 'a' } },
+      { done: false, value: { data: 'b' } },
+      { done: false, value: { data: 'c' } },
+      { done: true, value: 'over' },
+    ]);
+  });
+
+  it('called many times rejects once when the channel is closed, and is done for the others', async () => {
+    const channel = new Channel();
+    const subscription = channel.subscribe();
+    const calls = [1, 2, 3].map(() => subscription.next());
+
+    await channel.close();
+
+    expect((await Promise.allSettled(calls)).map(({ status }) => status)).toEqual([
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
+  });
+
+  it('does not hold up the publisher while nobody asks', async () => {
+    const channel = new Channel({ log: memoryLog({ maxEvents: 4 }) });
+    const subscription = channel.subscribe();
+    await channel.publish(0);
+    await subscription.next();
+
+    for (let n = 0; n < 1_000; n++) await channel.publish(n);
+
+    await expect(subscription.next()).rejects.toMatchObject({ code: 'ERR_SSE_OVERFLOW' });
+  });
+});
+
+describe('return()', () => {
+  it('before next() ends it, and has never held anything', async () => {
+    const log = countedLog();
+    const channel = new Channel({ log });
+    const subscription = channel.subscribe();
+
+    expect(await subscription.return('mine')).toEqual({ done: true, value: 'mine' });
+    await channel.publish(1);
+
+    expect([await subscription.next(), log.followers]).toEqual([DONE, 0]);
+  });
+
+  it('ends what is awaited at once', async () => {
+    const channel = new Channel();
+    const subscription = channel.subscribe();
+    const calls = [subscription.next(), subscription.next()];
+
+    await subscription.return();
+    await channel.publish(1);
+
+    expect(await Promise.all(calls)).toEqual([DONE, DONE]);
+    expect([channel.size, await subscription.return()]).toEqual([0, DONE]);
+  });
+
+  it('while a turn serves the others leaves nobody out', async () => {
+    const channel = new Channel<number>();
+    const got: number[] = [];
+    const subscriptions = Array.from({ length: 5 }, () => channel.subscribe());
+    const readers = subscriptions.map(async (subscription, index) => {
+      for await (const { data } of subscription) {
+        got.push(data as number);
+        if (index === 1) for (const other of subscriptions.slice(2, 4)) void other.return();
+        if (data === 2) break;
+      }
+    });
+
+    for (const n of [1, 2]) await channel.publish(n);
+    await Promise.all(readers);
+
+    expect(got.filter((n) => n === 2)).toHaveLength(3);
+    expect(channel.size).toBe(0);
+  });
+});
+
+describe('the signal', () => {
+  it('ends what is awaited with its reason', async () => {
+    const channel = new Channel();
+    const controller = new AbortController();
+    const subscription = channel.subscribe({ signal: controller.signal });
+    const pending = subscription.next();
+
+    controller.abort(new Error('enough'));
+
+    await expect(pending).rejects.toThrow('enough');
+    expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
+  });
+
+  it('that has aborted before leaves no follower of the log', async () => {
+    const log = countedLog();
+    const channel = new Channel({ log });
+    const subscription = channel.subscribe({ signal: AbortSignal.abort() });
+
+    await expect(subscription.next()).rejects.toMatchObject({ name: 'AbortError' });
+
+    expect([log.followers, channel.size, await subscription.next()]).toEqual([0, 0, DONE]);
+  });
+
+  it.each([
+    ['return()', (subscription: Subscription) => subscription.return()],
+    ['the end', (_: Subscription, channel: Channel) => channel.end()],
+    ['close()', (_: Subscription, channel: Channel) => channel.close()],
+  ])('is let go of with %s', async (_name, end) => {
+    const channel = new Channel();
+    const { signal } = new AbortController();
+    const remove = jest.spyOn(signal, 'removeEventListener');
+    const add = jest.spyOn(signal, 'addEventListener');
+    const subscription = channel.subscribe({ signal });
+    const pending = subscription.next().catch(() => undefined);
+
+    await end(subscription, channel);
+    await pending;
+
+    expect(add).toHaveBeenCalledTimes(1);
+    expect(remove.mock.calls).toEqual([add.mock.calls[0]?.slice(0, 2)]);
+  });
+});
+
+describe('lastEventId', () => {
+  it('is the place from which another subscription goes on', async () => {
+    const channel = new Channel<number>();
+    const part = channel.filter((n) => n % 2 === 0);
+    const subscription = part.subscribe();
+    for (const n of [1, 2, 3, 4, 5]) await channel.publish(n);
+
+    const first = await take(subscription, 1);
+    const rest = await take(part.subscribe({ lastEventId: subscription.lastEventId }), 1);
+
+    expect([first, rest]).toEqual([[2], [4]]);
+    await subscription.return();
+  });
+});
+
+describe('a log that fails', () => {
+  const away = () => Promise.reject(new Error('away'));
+  const stop = (): void => undefined;
+
+  it.each([
+    ['tip', { tip: away }, {}],
+    ['follow', { follow: () => ({ from: away(), stop }) }, {}],
+    ['read', { read: away, follow: () => ({ from: 'other-1', stop }) }, { lastEventId: 'x' }],
+  ])('in %s() is what the reader gets, and nothing else hears of it', async (_name, other, subscriber) => {
+    const channel = new Channel({ log: countedLog(other) });
+
+    channel.subscribe(subscriber);
+    const subscription = channel.subscribe(subscriber);
+
+    await expect(subscription.next()).rejects.toThrow('away');
+    // An unhandled rejection would fail the test.
+    await setImmediate();
+    expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
+  });
+
+  it('in append() is what the publisher gets', async () => {
+    const channel = new Channel({ log: countedLog({ append: away }) });
+
+    await expect(channel.publish(1)).rejects.toThrow('away');
+    await expect(channel.end()).rejects.toThrow('away');
+  });
+
+  it('of a closed channel is not followed', async () => {
+    const log = countedLog();
+    const channel = new Channel({ log });
+    await channel.close();
+
+    await expect(channel.subscribe().next()).rejects.toMatchObject({ code: 'ERR_SSE_CHANNEL_CLOSED' });
+
+    expect(log.followers).toBe(0);
+  });
+
+  it('does not keep a publisher who has published while the first reader joined', async () => {
+    const [appended, joined] = [new Gate(), new Gate()];
+    const inner = memoryLog();
+    const channel = new Channel({
+      log: countedLog({
+        append: async (record) => {
+          const id = await inner.append(record);
+          await appended.promise;
+          return id;
+        },
+        tip: () => inner.tip(),
+        read: (after, limit) => inner.read(after, limit),
+        compare: (a, b) => inner.compare(a, b),
+        follow: (follower) => {
+          const { from, stop } = inner.follow(follower);
+          return { from: joined.promise.then(() => from), stop };
+        },
+      }),
+    });
+    const publishing = channel.publish(1);
+    const subscription = channel.subscribe();
+    const pending = subscription.next();
+
+    appended.open();
+    await setImmediate();
+    joined.open();
+    const id = await publishing;
+
+    expect(id).toMatch(/-1$/);
+    await subscription.return();
+    await pending;
+  });
+});
+
+describe('maxAgeMs', () => {
+  it('is a gap for who comes back too late, with nothing and with something retained', async () => {
+    const channel = new Channel({ log: memoryLog({ maxAgeMs: 250 }) });
+    const a = await channel.publish('a');
+    const b = await channel.publish('b');
+    await sleep(255);
+
+    const early = channel.subscribe({ lastEventId: a });
+    const last = channel.subscribe({ lastEventId: b });
+    expect(await take(early, 1)).toEqual([{ lastEventId: a, oldest: null }]);
+    const c = await channel.publish('c');
+
+    expect([await take(early, 1), await take(last, 1)]).toEqual([['c'], ['c']]);
+    expect(await take(channel.subscribe({ lastEventId: a }), 2)).toEqual([
+      { lastEventId: a, oldest: c },
+      'c',
+    ]);
+    await Promise.all([early.return(), last.return()]);
+  });
+
+  it('leaves no timer once nothing is retained', async () => {
+    const timers = new LibTimers();
+    const channel = new Channel({ log: memoryLog({ maxAgeMs: 10 }) });
+    const ended = new Channel({ log: memoryLog({ maxAgeMs: 10 }) });
+
+    await channel.publish('a');
+    await ended.publish('a');
+    await ended.end();
+    while (timers.alive().length > 0) await sleep(5);
+
+    expect(timers.stop()).toEqual([]);
+  });
+});

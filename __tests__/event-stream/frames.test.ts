@@ -1,0 +1,9 @@
+import { Frames } from '../../lib/event-stream/frames';
+
+describe('Frames', () => {
+  it('are text, and ready for the wire once somebody has needed them', () => {
+    const frames = new Frames('data: x\n\n');
+
+    expect(frames).toEqual({ text: 'data: x\n\n', chunk: undefined });
+  });
+});
