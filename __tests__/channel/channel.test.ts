@@ -485,6 +485,31 @@ describe('filter()', () => {
     expect(await server.heard(1)).toHaveLength(1);
   });
 
+  it('that throws leaves its subscription at the place behind what it let through', async () => {
+    const channel = new Channel<number>();
+    const subscriptions: Array<{ readonly lastEventId: string }> = [];
+    const server = await serve((app) =>
+      app.get('/', (_req, res) => {
+        const subscription = channel
+          .filter((n) => {
+            if (n === 2) throw new Error('boom');
+            return true;
+          })
+          .subscribe(res.sse);
+        subscriptions.push(subscription);
+        return subscription;
+      }),
+    );
+    const client = await server.open('/');
+
+    const a = await channel.publish(1);
+    await client.until('data: 1');
+    await channel.publish(2);
+    await client.ended;
+
+    expect(subscriptions.map(({ lastEventId }) => lastEventId)).toEqual([a]);
+  });
+
   it('that throws before anything was sent becomes a real status', async () => {
     const channel = new Channel({ replay: true });
     await channel.publish(1);
@@ -729,6 +754,22 @@ describe('publish()', () => {
     });
     await expect(channel.publish(1)).rejects.toEqual(refused);
     await expect(channel.end()).rejects.toEqual(refused);
+  });
+
+  it('gives an event of another channel an id of its own', async () => {
+    const [one, other] = [new Channel({ replay: true }), new Channel({ replay: true })];
+    await one.publish(event('tick', { n: 1 }, { retry: 5, comment: 'c' }));
+    await other.publish('before');
+    const { value } = await one.subscribe().next();
+
+    const id = await other.publish(value);
+
+    const copies = other.subscribe();
+    await copies.next();
+    const { value: copy } = await copies.next();
+    expect(copy).toMatchObject({ type: 'tick', data: { n: 1 }, retry: 5, comment: 'c', id });
+    expect(id).toMatch(/-2$/);
+    await copies.return();
   });
 
   it('serializes each value once, whatever the routes say', async () => {

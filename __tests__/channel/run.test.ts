@@ -115,6 +115,7 @@ describe('Channel.from()', () => {
       [1, undefined],
     ],
     ['a Node stream', Readable.from(['a', 'b']), ['a', 'b', undefined]],
+    ['another channel', () => Channel.from([1, 2, 3]).filter((n) => n > 1), [2, 3, undefined]],
     ['nothing', [], [undefined]],
   ])('runs %s', async (_name, source, values) => {
     expect(await all(Channel.from(source) as Channel<never>)).toEqual(values);
