@@ -45,6 +45,8 @@ const TYPES = [
   'SseHandler',
   'SseMiddleware',
   'SseOptions',
+  'StreamEnd',
+  'StreamRecord',
   'StreamingHandler',
   'Subscribable',
   'Subscriber',

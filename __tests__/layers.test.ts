@@ -11,14 +11,25 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   options: ['errors'],
   'event-stream': ['errors', 'options'],
   connection: ['errors', 'options', 'event-stream'],
+  diagnostics: [],
   source: ['errors', 'options', 'event-stream'],
   channel: ['errors', 'options', 'event-stream', 'source'],
-  stream: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection'],
+  stream: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'diagnostics'],
   returned: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream'],
   sse: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'returned'],
   testing: ['errors', 'options', 'event-stream', 'channel'],
   redis: ['errors', 'options', 'event-stream', 'channel'],
-  index: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'sse'],
+  index: [
+    'errors',
+    'options',
+    'event-stream',
+    'channel',
+    'source',
+    'connection',
+    'diagnostics',
+    'stream',
+    'sse',
+  ],
 };
 
 interface Import {

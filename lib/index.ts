@@ -19,6 +19,7 @@ export { memoryLog } from './channel/memory-log';
 export type { DataOf, RunContext, RunSource } from './channel/run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { SseContext } from './connection/context';
+export type { StreamEnd, StreamRecord } from './diagnostics';
 export { SseError, type SseErrorCode } from './errors';
 export { encode } from './event-stream/encode';
 export { comment, type EventFields, event, ServerSentEvent } from './event-stream/event';

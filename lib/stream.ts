@@ -8,9 +8,10 @@ import type { RequestContext } from './connection/context';
 import { accepts } from './connection/headers';
 import { isGone, type ServerReply, type ServerRequest } from './connection/http';
 import type { Registry, Retirable } from './connection/registry';
+import { recordClose, recordOpen, type StreamEnd } from './diagnostics';
 import { SseError, type SseErrorCode } from './errors';
 import { encode, encodeEnd } from './event-stream/encode';
-import { END_ID } from './event-stream/event';
+import { END_ID, ServerSentEvent } from './event-stream/event';
 import type { FrameSink, Frames } from './event-stream/frames';
 import { CLOSE_DEFAULTS, type Settings } from './options';
 import { closeSource, type OpenSource, openSource } from './source';
@@ -134,6 +135,10 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   #stopAt = Number.POSITIVE_INFINITY;
   /** What the app's error handlers are to hear once the response is over. */
   #failure: { readonly error: unknown } | undefined;
+  /** Why it ends, as soon as that is certain. */
+  #reason: StreamEnd | undefined;
+  /** Kept only if somebody listens. */
+  readonly #diagnosed: ReturnType<typeof recordOpen>;
   /** Whether they have heard of one: a second `next()` would cut their answer off. */
   #reported = false;
 
@@ -141,6 +146,15 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     this.#source = source;
     this.#exchange = exchange;
     this.#connection = new Connection(exchange.res, exchange.settings, this);
+    this.#diagnosed = recordOpen(exchange.req, exchange.res);
+  }
+
+  get counts(): boolean {
+    return this.#diagnosed !== undefined;
+  }
+
+  onBytes(bytes: number): void {
+    if (this.#diagnosed !== undefined) this.#diagnosed.record.bytes += bytes;
   }
 
   start(): void {
@@ -168,18 +182,21 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
 
   send(frames: Frames): boolean {
     if (this.#commitTimer !== undefined) this.#stopCommitTimer();
+    if (this.#diagnosed !== undefined) this.#diagnosed.record.events += frames.events;
     if (this.#connection.send(frames)) return true;
     void this.#connection.ready().then(() => this.#reader?.resume());
     return false;
   }
 
   finish(frame: string): void {
-    const { context, settings } = this.#exchange;
-    if (this.#state === State.RUNNING) this.#end(settings.end === 'stop' && !context.aborted ? frame : '');
+    if (this.#state !== State.RUNNING) return;
+    this.#endFinished(() => frame);
   }
 
   leave(): void {
-    if (this.#state === State.RUNNING) this.#end('', true);
+    if (this.#state !== State.RUNNING) return;
+    this.#reason ??= 'channel';
+    this.#end('', true);
   }
 
   fail(error: unknown): void {
@@ -199,7 +216,8 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
         const step = await this.#source.next();
         if (this.#state !== State.RUNNING) return;
         if (this.#commitTimer !== undefined) this.#stopCommitTimer();
-        if (step.done) return this.#finish(step.value);
+        if (step.done) return this.#endFinished(() => encodeEnd(step.value, serialize));
+        if (this.#diagnosed !== undefined && isEvent(step.value)) this.#diagnosed.record.events++;
         if (connection.write(encode(step.value, serialize))) continue;
         await connection.ready();
         if (this.#state !== State.RUNNING) return;
@@ -220,26 +238,30 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     }
   }
 
-  /** The source has returned. After its signal has aborted, that is no finish, and the client comes again. */
-  #finish(value: unknown): void {
+  /** The source is through. After its signal has aborted, that is no finish, and the client comes again. */
+  #endFinished(closingFrame: () => string): void {
     const { context, settings } = this.#exchange;
-    const stops = settings.end === 'stop' && !context.aborted;
-    this.#end(stops ? encodeEnd(value, settings.serialize) : '');
+    const frame = settings.end === 'stop' && !context.aborted ? closingFrame() : '';
+    if (!context.aborted) this.#reason ??= 'finished';
+    if (this.#diagnosed !== undefined && frame !== '') this.#diagnosed.record.events++;
+    this.#end(frame);
   }
 
   #onThrow(error: unknown): void {
     const aborted = this.#exchange.context.isAbort(error) || isEndOfChannel(error);
     if (this.#state !== State.RUNNING) return aborted ? undefined : this.#tell(error);
     if (!aborted) return this.#fail(error);
+    if (isEndOfChannel(error)) this.#reason ??= 'channel';
     this.#discard();
     this.#end('');
   }
 
   /** The source threw, or yielded what cannot be sent. */
   #fail(error: unknown): void {
+    this.#reason = 'failed';
     this.#discard();
     if (!this.#connection.opened) {
-      this.#leave();
+      this.#leave(error);
       this.#connection.release();
       return this.#report(error);
     }
@@ -262,11 +284,12 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     const stopAt = performance.now() + graceMs;
     if (stopAt >= this.#stopAt) return;
     this.#stopAt = stopAt;
+    this.#reason = this.#exchange.registry.closed ? 'closed' : 'expired';
     clearTimeout(this.#retireTimer);
-    this.#exchange.context.abort();
     // A channel has no farewell to say.
-    if (this.#reader !== undefined) return this.#stop();
-    this.#retireTimer = after(graceMs, () => this.#stop());
+    if (this.#reader === undefined) this.#retireTimer = after(graceMs, () => this.#stop());
+    this.#exchange.context.abort();
+    if (this.#reader !== undefined) this.#stop();
   }
 
   #stop(): void {
@@ -289,7 +312,8 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   /** The response is over: finished, destroyed, or the client has left. Advances state to OVER. */
   onClose(): void {
     const left = this.#state === State.RUNNING;
-    this.#leave();
+    if (this.#connection.stalled) this.#reason = 'stalled';
+    this.#leave(this.#failure?.error);
     if (left) {
       this.#exchange.context.abort();
       this.#discard();
@@ -297,10 +321,13 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     if (this.#failure !== undefined) this.#report(this.#failure.error, true);
   }
 
-  #leave(): void {
+  #leave(error: unknown): void {
     this.#state = State.OVER;
     this.#stopTimers();
     this.#exchange.registry.delete(this);
+    if (this.#diagnosed === undefined) return;
+    const { record, since } = this.#diagnosed;
+    recordClose(record, since, this.#reason ?? 'left', error);
   }
 
   #discard(): void {
@@ -329,6 +356,11 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     this.#stopCommitTimer();
     clearTimeout(this.#retireTimer);
   }
+}
+
+/** Whether a value dispatches anything at the client. */
+function isEvent(value: unknown): boolean {
+  return !(value instanceof ServerSentEvent) || value.type !== undefined || value.data !== undefined;
 }
 
 /** Whether a channel was closed, or has gone past its reader: the client is to come again, and nobody did wrong. */

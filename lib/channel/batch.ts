@@ -106,7 +106,9 @@ class Gathering {
 
   #frames(single: ((offset: number) => Frames) | undefined): Frames | undefined {
     if (this.#taken === 0) return undefined;
-    return this.#taken === 1 && single !== undefined ? single(this.#takenAt) : new Frames(this.#text);
+    return this.#taken === 1 && single !== undefined
+      ? single(this.#takenAt)
+      : new Frames(this.#text, this.#taken);
   }
 }
 

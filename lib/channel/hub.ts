@@ -199,7 +199,7 @@ export class Hub implements LogFollower, Served {
   #singleAt(position: number): Frames {
     const known = this.#singles.get(position);
     if (known !== undefined) return known;
-    const made = new Frames(this.#entryAt(position)?.frame ?? '');
+    const made = new Frames(this.#entryAt(position)?.frame ?? '', 1);
     if (this.#inTurn) this.#singles.set(position, made);
     return made;
   }

@@ -13,6 +13,10 @@ export interface ConnectionOwner {
   onClose(): void;
   /** Writing failed; the response has been destroyed. */
   onWriteError(error: unknown): void;
+  /** Bytes have been written, if {@link ConnectionOwner.counts}. */
+  onBytes(bytes: number): void;
+  /** Whether anybody wants to know how many bytes are written. */
+  readonly counts: boolean;
   /** The `id` line that a keep-alive is to carry; mostly `''`. */
   idLine(): string;
 }
@@ -55,6 +59,8 @@ export class Connection implements Kept {
   #onDrain: (() => void) | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
   #wake: (() => void) | undefined;
+  /** Whether the client has not read for too long. */
+  #stalled = false;
   /** The socket on which this response is to be the last. */
   #lastOf: Socket | undefined;
 
@@ -69,6 +75,11 @@ export class Connection implements Kept {
   /** Whether the head has been sent, so that errors can no longer become a status. */
   get opened(): boolean {
     return this.#state >= State.OPEN;
+  }
+
+  /** Whether it was destroyed because its client did not read. */
+  get stalled(): boolean {
+    return this.#stalled;
   }
 
   /** Fixes the head, which leaves with the first bytes. Advances state to OPEN. */
@@ -166,6 +177,7 @@ export class Connection implements Kept {
     this.#pending = '';
     // Its last bytes have the stall time-out, too, and no drain is told after the end.
     if (!this.#full) this.#watchStall();
+    if (this.#owner.counts) this.#owner.onBytes(Buffer.byteLength(rest));
     // Ended by somebody else, it would make an uncaughtException of more.
     if (!isGone(this.#res)) this.#res.end(rest === '' ? undefined : rest);
   }
@@ -183,6 +195,12 @@ export class Connection implements Kept {
     else this.#lastOf = this.#res.socket ?? undefined;
   }
 
+  /** The client does not read. */
+  stall(): void {
+    this.#stalled = true;
+    this.destroy();
+  }
+
   destroy(): void {
     if (this.#state === State.CLOSED) return;
     this.#res.destroy();
@@ -198,6 +216,8 @@ export class Connection implements Kept {
 
   #send(frames: string | Frames): void {
     if (this.#keepAlive !== undefined) this.writtenAt = this.#keepAlive.tick;
+    if (this.#owner.counts)
+      this.#owner.onBytes(Buffer.byteLength(typeof frames === 'string' ? frames : frames.text));
     try {
       if (!this.#hand(frames)) this.#waitForDrain();
     } catch (error) {
@@ -235,7 +255,7 @@ export class Connection implements Kept {
   #watchStall(): void {
     const { stallTimeoutMs } = this.#settings;
     if (stallTimeoutMs === false) return;
-    this.#stallTimer = setTimeout(destroy, stallTimeoutMs, this).unref();
+    this.#stallTimer = setTimeout(stall, stallTimeoutMs, this).unref();
   }
 
   #resume(): void {
@@ -270,6 +290,6 @@ function giveWay(connection: Connection): void {
   connection.giveWay();
 }
 
-function destroy(connection: Connection): void {
-  connection.destroy();
+function stall(connection: Connection): void {
+  connection.stall();
 }

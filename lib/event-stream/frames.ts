@@ -4,11 +4,14 @@
  */
 export class Frames {
   readonly text: string;
+  /** How many events it has. */
+  readonly events: number;
   /** Ready for the wire of HTTP/1.1: filled in by the first connection that can use it. */
   chunk: Buffer | undefined;
 
-  constructor(text: string) {
+  constructor(text: string, events: number) {
     this.text = text;
+    this.events = events;
   }
 }
 
