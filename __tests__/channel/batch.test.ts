@@ -13,7 +13,7 @@ describe('gather()', () => {
     const entries = [entry(1), entry(2), entry(3)];
 
     expect(gather(from(entries), undefined)).toMatchObject({
-      frames: { text: entries.map(({ frame }) => frame).join('') },
+      frames: { text: entries.map(({ frame }) => frame).join(''), events: 3 },
       length: 3,
       lastId: '3',
       over: undefined,
@@ -61,7 +61,7 @@ describe('gather()', () => {
 
   it('has the frames of a single entry in common with others', () => {
     const entries = [entry(1), entry(2), entry(3)];
-    const frames = new Frames(entries[1]?.frame ?? '');
+    const frames = new Frames(entries[1]?.frame ?? '', 1);
     const asked: number[] = [];
     const single = (offset: number) => {
       asked.push(offset);
