@@ -192,6 +192,35 @@ describe('a client of a log that takes its time', () => {
     expect([channel.size, store.followers.size]).toEqual([0, 0]);
   });
 
+  it.each([
+    ['at once', () => new Channel<number>()],
+    ['in a turn', () => storedChannel(new Store(10), 5, 1)],
+  ])('whose head cannot be written %s is the error handler’s, and nobody else’s', async (_when, make) => {
+    const [channel, other] = [make(), new Channel<number>()];
+    const server = await serve(
+      (app) => {
+        app.get('/', (_req, res) => {
+          const { writeHead } = res;
+          res.writeHead = () => {
+            res.writeHead = writeHead;
+            throw Object.assign(new Error('no head'), { status: 502 });
+          };
+          return channel;
+        });
+        app.get('/other', () => other);
+      },
+      { commitAfterMs: false },
+    );
+
+    const client = await server.open('/');
+    const unharmed = await server.open('/other');
+    await other.publish(1);
+    await unharmed.until('data: 1');
+
+    expect([client.status, await client.ended]).toEqual([502, '{"error":"no head"}']);
+    expect([channel.size, other.size]).toEqual([0, 1]);
+  });
+
   it('gets events that name themselves, and their comments', async () => {
     const channel = storedChannel(new Store(10), 1, 2);
     await channel.publish(0);
