@@ -151,6 +151,28 @@ describe('reading with for await', () => {
     expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
   });
 
+  it('lets the event loop go on although its filter publishes for each event that it sees', async () => {
+    const channel = new Channel<number>();
+    let looks = 0;
+    const subscription = channel
+      .filter(() => {
+        looks++;
+        if (looks < 20_000) void channel.publish(looks);
+        return false;
+      })
+      .subscribe();
+    const pending = subscription.next();
+
+    void channel.publish(0);
+    await setImmediate();
+    const inOneTurn = looks;
+    await subscription.return();
+
+    expect(await pending).toEqual(DONE);
+    expect(inOneTurn).toBeGreaterThan(0);
+    expect(inOneTurn).toBeLessThan(10_000);
+  });
+
   it('throws what parse throws', async () => {
     const channel = new Channel({ serialize: () => 'no JSON', replay: true });
     await channel.publish({});
