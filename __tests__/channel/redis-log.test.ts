@@ -253,6 +253,34 @@ for (const [name, connect] of CLIENTS) {
         expect(await ear.until('1')).toEqual(['1']);
       });
 
+      it('read from the stream what no message has told them', async () => {
+        const [log, other] = logs();
+        const ear = new Ear();
+        await log.follow(ear).from;
+        const id = await other.append(record(1));
+        await ear.until('1');
+
+        await server.call('XADD', redisKey(), '*', 'before', id, 'event', JSON.stringify(record(2)));
+        await other.append(record(3));
+
+        expect(await ear.until('3')).toEqual(['1', '2', '3']);
+        expect(ear.gaps).toEqual([]);
+      });
+
+      it('read on, page after page, when they have missed much', async () => {
+        const [log, other] = logs({ maxEvents: 10_000 });
+        const ear = new Ear();
+        await log.follow(ear).from;
+
+        await keepAway();
+        await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        await appendAll(other, numbers(1, 1_700));
+        await back();
+
+        expect(await ear.until('1700')).toEqual(numbers(1, 1_700));
+        expect(ear.gaps).toEqual([]);
+      });
+
       it('pass over what others have put into the stream', async () => {
         const [log, other] = logs();
         const ear = new Ear();

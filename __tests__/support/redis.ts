@@ -12,7 +12,13 @@ import type { RedisClient } from '../../lib/redis';
 const MISSING =
   'These tests need a real Redis, and there is no redis-server on PATH. Install it (apt install redis-server, brew install redis).';
 
-/** Ends as the server says that it can be used. */
+/**
+ * By default Redis may answer up to two seconds before it has written: then a killed Redis has lost what it has
+ * acknowledged, and subscribers are told of a gap.
+ */
+const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+
+/** What the server says as soon as it can be used. */
 const READY = 'Ready to accept connections';
 
 /** A `redis-server` with an append-only file in a folder of its own; it can be killed and comes back where it was. */
@@ -36,8 +42,8 @@ export class RedisServer {
   /** On a free port, or on the one that it had. */
   async start(): Promise<void> {
     if (this.port === 0) this.port = await freePort();
-    const args = `--port ${this.port} --bind 127.0.0.1 --appendonly yes --dir ${this.#folder}`.split(' ');
-    this.#process = spawn(this.#command, [...args, '--save', '', ...this.#args], {
+    const args = `--port ${this.port} --bind 127.0.0.1 --dir ${this.#folder}`.split(' ');
+    this.#process = spawn(this.#command, [...args, ...DURABLE, ...this.#args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const lines = createInterface({ input: this.#process.stdout as NonNullable<ChildProcess['stdout']> });

@@ -45,6 +45,9 @@ const MAX_DRIFT = 0.001;
  * Logs on Redis Streams, for one channel in many processes: what one publishes, the subscribers of all get, each event
  * once and in order; and a client can come back to any of them. Needs Redis 6.2 or later, whose clock does not go back.
  *
+ * What was acknowledged is as safe as Redis keeps it: with `appendfsync always`, nothing is lost when Redis is killed;
+ * with less, what it has lost is a gap to those who had not got it.
+ *
  * It makes two connections of its own, however many logs there are. While Redis is away, publishing rejects and
  * subscribers stay; when it is back, they get what they have missed.
  *
