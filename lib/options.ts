@@ -308,13 +308,11 @@ export function resolveMemoryLogOptions(options: MemoryLogOptions | undefined): 
   return options === undefined ? defaults : { ...defaults, ...checked(options, MEMORY_LOG_CHECKS) };
 }
 
-/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
-export function resolveChannelOptions<Options extends ChannelSettings>(
-  options: Options | undefined,
-): Options & Required<ChannelSettings> {
-  const given =
-    options === undefined ? CHANNEL_DEFAULTS : { ...CHANNEL_DEFAULTS, ...checked(options, CHANNEL_CHECKS) };
-  return given as Options & Required<ChannelSettings>;
+/** Of one shape for all, and one object for those who ask for nothing. @throws `TypeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveChannelOptions(options: ChannelSettings | undefined): Required<ChannelSettings> {
+  if (options === undefined) return CHANNEL_DEFAULTS;
+  const { log, ...given } = checked<ChannelSettings & { log?: unknown }>(options, CHANNEL_CHECKS);
+  return Object.keys(given).length === 0 ? CHANNEL_DEFAULTS : { ...CHANNEL_DEFAULTS, ...given };
 }
 
 /** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */

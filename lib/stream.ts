@@ -60,7 +60,10 @@ export function isChannel(value: unknown): value is Subscribable<unknown> | Subs
 }
 
 function open(value: unknown, { context }: Exchange): OpenSource {
-  if (value instanceof Subscription) return value;
+  if (value instanceof Subscription) {
+    Subscription.check(value);
+    return value;
+  }
   // Not the whole context, whose signal is made only when asked for.
   if (value instanceof Subscribable) return value.subscribe({ lastEventId: context.lastEventId });
   return openSource(value);
@@ -176,6 +179,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   #subscribe(subscription: Subscription): void {
     this.#reader = Subscription.deliver(subscription, this);
     if (this.#reader === undefined) return this.#state === State.RUNNING ? void this.#run() : undefined;
+    this.#reader.open();
     // A place that is found cannot fail any more, so there is nothing to wait for.
     if (this.#reader.joined && this.#commitTimer !== undefined) this.#commit();
   }
@@ -183,7 +187,13 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   send(frames: Frames): boolean {
     if (this.#commitTimer !== undefined) this.#stopCommitTimer();
     if (this.#diagnosed !== undefined) this.#diagnosed.record.events += frames.events;
-    if (this.#connection.send(frames)) return true;
+    try {
+      if (this.#connection.send(frames)) return true;
+    } catch (error) {
+      // Whoever has hooked into the head has thrown; others are served in the same turn.
+      this.#fail(error);
+      return true;
+    }
     void this.#connection.ready().then(() => this.#reader?.resume());
     return false;
   }

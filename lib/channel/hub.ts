@@ -73,6 +73,9 @@ export class Hub implements LogFollower, Served {
   /** Heard before the window had its beginning. */
   #heard: Array<{ readonly entries: readonly LogEntry[]; readonly missed: boolean }> = [];
   #window: Window | undefined;
+  /** The newest id that was published here. */
+  #publishedId = '';
+  #over = false;
   #inTurn = false;
   /** How many events have come since the last mark. */
   #lead = 0;
@@ -98,12 +101,29 @@ export class Hub implements LogFollower, Served {
     return this.#readers.size;
   }
 
-  /** Where the log ends, as far as it was heard; `undefined` while that is not known. */
+  /**
+   * Where the log ends, as far as it was heard; `undefined` while that is not known. What was published here may not have
+   * been heard here yet, and is no news to who subscribes now.
+   */
   tip(): LogTip | undefined {
     const window = this.#window;
     if (window === undefined) return undefined;
     const { last, lastId } = window;
-    return { id: lastId, over: last !== undefined && isOver(last) };
+    const isAhead = this.log.compare(this.#publishedId, lastId) > 0;
+    return {
+      id: isAhead ? this.#publishedId : lastId,
+      over: this.#over || (last !== undefined && isOver(last)),
+    };
+  }
+
+  /** An event was published here. The answers of a log that takes its time may come in another order. */
+  notePublished(id: string): void {
+    if (this.complete || !(this.log.compare(id, this.#publishedId) < 0)) this.#publishedId = id;
+  }
+
+  /** The log was ended here. */
+  noteOver(): void {
+    this.#over = true;
   }
 
   /** Resolves when all who keep up have what was published so far; `undefined` if publishers are not far ahead. */
@@ -160,17 +180,25 @@ export class Hub implements LogFollower, Served {
 
   serve(most: number): number {
     this.#inTurn = true;
-    this.#batches.clear();
-    this.#singles.clear();
-    this.#dropSlow();
+    try {
+      this.#dropSlow();
+      const served = this.#serveBehind(most);
+      return this.#behind.first === undefined ? Math.min(served, most) : most;
+    } finally {
+      this.#inTurn = false;
+      this.#batches.clear();
+      this.#singles.clear();
+    }
+  }
+
+  #serveBehind(most: number): number {
     let served = 0;
     for (let next = this.#behind.first; next !== undefined && served < most; next = this.#behind.first) {
       next.unlink();
       if (next === this.#mark) this.#reachMark();
       else served += next.serve();
     }
-    this.#inTurn = false;
-    return this.#behind.first === undefined ? Math.min(served, most) : most;
+    return served;
   }
 
   /** Everything from a position on, made once for all who stand there. */

@@ -1,4 +1,4 @@
-import { SseError } from '../errors';
+import { SseError, wrongType } from '../errors';
 import type { ServerSentEvent } from '../event-stream/event';
 import { type FrameSink, Frames } from '../event-stream/frames';
 import type { Accepts, Batch } from './batch';
@@ -76,9 +76,22 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
   }
 
   /**
+   * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` if it is no use returning it from a route, as it went to one before or is
+   *   over
+   */
+  static check(subscription: Subscription): void {
+    const { reader, returned } = { reader: subscription.#reader, returned: subscription.#returned };
+    if (!returned && !(reader instanceof SinkReader)) return;
+    throw wrongType(
+      'ERR_SSE_INVALID_SOURCE',
+      'Expected a subscription of its own for each request, got one that was read before. Return the channel, or channel.subscribe(res.sse).',
+    );
+  }
+
+  /**
    * Has frames go straight to a sink, without an iterator between; for the package's own streams.
    *
-   * @returns `undefined` if it is over, or read by an iterator, which goes on from where it is
+   * @returns what is to be opened; `undefined` if it is over, or read by an iterator, which goes on from where it is
    */
   static deliver(subscription: Subscription, sink: FrameSink): SinkReader | undefined {
     if (subscription.#reader !== undefined || subscription.#returned) return undefined;
@@ -90,7 +103,6 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
     }
     const reader = new SinkReader(channel, subscription.#start, signal, sink);
     subscription.#reader = reader;
-    reader.open();
     return reader;
   }
 
@@ -224,7 +236,7 @@ export class SinkReader extends Reader {
   /** A client that is lost before its first event comes back to the place that it had, so its id goes out at once. */
   #greet(): void {
     if (this.#toldId === '' && this.joined && !this.over)
-      this.#sink.send(new Frames(`${this.takeIdLine()}\n`));
+      this.#sink.send(new Frames(`${this.takeIdLine()}\n`, 0));
     this.queue();
   }
 

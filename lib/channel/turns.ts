@@ -28,16 +28,22 @@ export function awaitTurn(served: Served): void {
 }
 
 function turn(): void {
+  try {
+    serveSlice();
+  } finally {
+    scheduled = waiting.size > 0;
+    if (scheduled) setImmediate(turn);
+  }
+}
+
+function serveSlice(): void {
   let left = SLICE;
   for (const served of waiting) {
     // Behind all the others for its next turn.
     waiting.delete(served);
-    const done = served.serve(left);
-    left -= done;
+    left -= served.serve(left);
     if (left > 0) continue;
     waiting.add(served);
-    break;
+    return;
   }
-  scheduled = waiting.size > 0;
-  if (scheduled) setImmediate(turn);
 }

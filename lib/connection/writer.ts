@@ -54,9 +54,16 @@ class ChunkWriter implements Writer {
     this.#socket = socket;
   }
 
+  /**
+   * As `isGone`, in two looks: all of it costs a tenth of an event per timer tick. And `finished`, an own property, is the
+   * same as `writableEnded`, a getter on a prototype that Express has changed; that costs a tenth of a delivery (measured).
+   */
+  get #isGone(): boolean {
+    return this.#res.finished || !this.#socket.writable;
+  }
+
   write(frames: string): boolean {
-    // As `isGone`, in two looks: all of it costs a tenth of an event per timer tick (measured).
-    if (this.#res.writableEnded || !this.#socket.writable) return true;
+    if (this.#isGone) return true;
     const bytes = Buffer.byteLength(frames);
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
     // As many bytes as characters means ASCII, which Node writes as latin1 without transcoding.
@@ -64,7 +71,7 @@ class ChunkWriter implements Writer {
   }
 
   writeShared(frames: Frames): boolean {
-    if (this.#res.writableEnded || !this.#socket.writable) return true;
+    if (this.#isGone) return true;
     frames.chunk ??= Buffer.from(`${Buffer.byteLength(frames.text).toString(16)}\r\n${frames.text}\r\n`);
     return this.#socket.write(frames.chunk);
   }
@@ -86,7 +93,13 @@ export function chooseWriter(res: ServerReply, compress: boolean): Writer {
   // compression() does, nor corked the response; HTTP/1.0 has no chunks, HTTP/2 no socket of its own, and a
   // pipelined response none before the one in front of it is through.
   const native = res instanceof ServerResponse && res.write === NATIVE_WRITE;
-  if (!native || !res.chunkedEncoding || res.writableCorked > 0 || res.socket === null) {
+  if (
+    !native ||
+    res.finished !== false ||
+    !res.chunkedEncoding ||
+    res.writableCorked > 0 ||
+    res.socket === null
+  ) {
     return new ResponseWriter(res, compress);
   }
   return new ChunkWriter(res, res.socket);
