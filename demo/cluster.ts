@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     closing ??= endWorkers().then(async () => (await opening).close());
     return closing;
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, close);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, close);
 
   const { url } = await opening;
   const env = { ...process.env, PORTS: ports.join(), REDIS_URL: url };

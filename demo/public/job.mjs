@@ -16,7 +16,7 @@ export class Job {
   #begun = false;
   #finished = false;
 
-  /** @param greeting what to say of the first connection */
+  /** @param greeting what to say of a connection that begins at the beginning */
   constructor(key, greeting) {
     const connection = makeKey();
     const source = new EventSource(`/job/${key}?connection=${connection}`);
@@ -76,6 +76,8 @@ export class Job {
   /** A server that keeps its runs in memory was started again: this is another run. */
   #onGap({ lastEventId }) {
     this.#clear();
+    this.#lastEventId = '';
+    this.#greeting = 'the new run, from its beginning';
     this.#tell(`event: gap. What followed ${lastEventId} is lost; the job was started anew.`, {
       className: 'wrong',
     });
