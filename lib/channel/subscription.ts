@@ -80,8 +80,7 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
    *   over
    */
   static check(subscription: Subscription): void {
-    const { reader, returned } = { reader: subscription.#reader, returned: subscription.#returned };
-    if (!returned && !(reader instanceof SinkReader)) return;
+    if (!subscription.#returned && !(subscription.#reader instanceof SinkReader)) return;
     throw wrongType(
       'ERR_SSE_INVALID_SOURCE',
       'Expected a subscription of its own for each request, got one that was read before. Return the channel, or channel.subscribe(res.sse).',
@@ -95,7 +94,8 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
    */
   static deliver(subscription: Subscription, sink: FrameSink): SinkReader | undefined {
     if (subscription.#reader !== undefined || subscription.#returned) return undefined;
-    const { channel, signal } = { channel: subscription.#channel, signal: subscription.#ownSignal() };
+    const channel = subscription.#channel;
+    const signal = subscription.#ownSignal();
     if (channel.closed || signal?.aborted) {
       subscription.#returned = true;
       sink.leave();
@@ -267,7 +267,7 @@ export class SinkReader extends Reader {
   }
 }
 
-/** So many looks of a filter are about as much work as a write (measured). */
+/** So many looks of a filter count as one write, so that a slice of the turn stays short. */
 const LOOKS_A_WRITE = 20;
 
 type Step = IteratorResult<ServerSentEvent, unknown>;
