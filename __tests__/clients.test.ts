@@ -93,7 +93,7 @@ describe('npm eventsource', () => {
     source.onmessage = () => opened.open();
     await opened.promise;
 
-    await (await server.open('/close')).ended;
+    await (await server.openStream('/close')).ended();
     while (idsOf(server).length < 5) await sleep(1);
 
     expect(source.readyState).not.toBe(source.CLOSED);

@@ -14,7 +14,7 @@ import {
   resolveRedisLogsOptions,
   resolveRunOptions,
 } from '../lib/options';
-import { Client } from './support/client';
+import { type OpenedStream, openStream } from '../lib/testing';
 import { describeWithRedis } from './support/redis';
 
 const ROOT = join(__dirname, '..');
@@ -43,10 +43,10 @@ async function freePort(): Promise<number> {
 }
 
 /** Resolves once the program answers on its port. */
-async function opened(program: ChildProcess, url: string): Promise<Client> {
+async function opened(program: ChildProcess, url: string): Promise<OpenedStream> {
   for (;;) {
     if (program.exitCode !== null) throw new Error(`The program exited with ${program.exitCode}.`);
-    const client = await Client.open(url, { headers: { Connection: 'close' } }).catch(() => undefined);
+    const client = await openStream(url, '', { headers: { Connection: 'close' } }).catch(() => undefined);
     if (client !== undefined) return client;
     await sleep(20);
   }
@@ -113,8 +113,8 @@ async function runAndStream(
   const client = await opened(program, `http://127.0.0.1:${port}${path}`);
 
   expect(client.headers['content-type']).toBe('text/event-stream');
-  await client.until('data: ');
-  client.leave();
+  await client.next();
+  await client.close();
   program.kill();
   await once(program, 'exit');
 }

@@ -1,14 +1,12 @@
-import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { createServer, get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { get as httpGet, type RequestListener } from 'node:http';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import express4 from 'express4';
 import router22 from 'router22';
 import { sse } from '../lib';
-import { Client } from './support/client';
+import { type OpenedStream, openStream } from '../lib/testing';
 import { Gate } from './support/gate';
 import { releaseAll, serve } from './support/serve';
 
@@ -23,8 +21,8 @@ async function* one(value: unknown) {
 describe('app.use(sse()) streams', () => {
   it('an async generator function', async () => {
     const server = await serve((app) => app.get('/', async function* () { yield 1; })); // biome-ignore format: short
-    const client = await server.open('/');
-    expect(await client.ended).toBe(`data: 1\n\n${END}`);
+    const client = await server.openStream('/');
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
   });
 
   it.each([
@@ -33,8 +31,8 @@ describe('app.use(sse()) streams', () => {
     ['a handler of a promise of a promise', () => Promise.resolve(Promise.resolve(one(1)))],
   ])('what %s returns', async (_what, handler) => {
     const server = await serve((app) => app.get('/', handler));
-    const client = await server.open('/');
-    expect(await client.ended).toBe(`data: 1\n\n${END}`);
+    const client = await server.openStream('/');
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
   });
 
   it('from routers, mounted sub-apps, and handlers behind other handlers', async () => {
@@ -47,8 +45,8 @@ describe('app.use(sse()) streams', () => {
     });
 
     for (const path of ['/a/b/router', '/a/sub', '/second', '/middleware']) {
-      const client = await server.open(path);
-      expect(await client.ended).toBe(`data: ${path.split('/').at(-1)}\n\n${END}`);
+      const client = await server.openStream(path);
+      expect(await client.ended()).toBe(`data: ${path.split('/').at(-1)}\n\n${END}`);
     }
   });
 
@@ -59,7 +57,7 @@ describe('app.use(sse()) streams', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.status).toBe(401);
   });
@@ -77,10 +75,10 @@ describe('app.use(sse()) streams', () => {
       app.use('/r', router);
     });
 
-    const client = await server.open('/r');
+    const client = await server.openStream('/r');
 
     expect(client.status).toBe(403);
-    expect(await client.ended).toBe('{"error":"mine, seen by the router"}');
+    expect(await client.ended()).toBe('{"error":"mine, seen by the router"}');
   });
 });
 
@@ -103,11 +101,11 @@ describe('app.use(sse()) leaves alone', () => {
     });
 
     for (const [path] of answered) {
-      const client = await server.open(path);
-      expect([path, await client.ended]).toEqual([path, '{"a":1}']);
+      const client = await server.openStream(path);
+      expect([path, await client.ended()]).toEqual([path, '{"a":1}']);
     }
-    const client = await server.open('/file');
-    expect(await client.ended).toContain('app.use(sse()) leaves alone');
+    const client = await server.openStream('/file');
+    expect(await client.ended()).toContain('app.use(sse()) leaves alone');
   });
 
   it('what router.param() callbacks return', async () => {
@@ -121,9 +119,9 @@ describe('app.use(sse()) leaves alone', () => {
       });
     });
 
-    const client = await server.open('/7');
+    const client = await server.openStream('/7');
 
-    expect(await client.ended).toBe('answered');
+    expect(await client.ended()).toBe('answered');
   });
 
   it('objects that throw when they are looked at', async () => {
@@ -143,9 +141,9 @@ describe('app.use(sse()) leaves alone', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('answered');
+    expect(await client.ended()).toBe('answered');
   });
 
   it('apps without it', async () => {
@@ -154,13 +152,11 @@ describe('app.use(sse()) leaves alone', () => {
       setImmediate(() => res.send('answered'));
       return one(1);
     });
-    const server = app.listen(0);
 
-    const client = await Client.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const client = await openStream(app);
 
-    expect(await client.ended).toBe('answered');
-    server.close();
-    await once(server, 'close');
+    expect(await client.ended()).toBe('answered');
+    await client.close();
   });
 });
 
@@ -177,11 +173,11 @@ describe('the nearest sse() wins', () => {
       { retryMs: 1 },
     );
 
-    const inner = await server.open('/inner');
-    const outer = await server.open('/outer');
+    const inner = await server.openStream('/inner');
+    const outer = await server.openStream('/outer');
 
-    expect(await inner.ended).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
-    expect(await outer.ended).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
+    expect(await inner.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    expect(await outer.ended()).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
   });
 
   it('for a route in a router without one: not that of a router beside it', async () => {
@@ -194,22 +190,20 @@ describe('the nearest sse() wins', () => {
       { retryMs: 1 },
     );
 
-    const client = await server.open('/x');
+    const client = await server.openStream('/x');
 
-    expect(await client.ended).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
+    expect(await client.ended()).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
   });
 
   it('for a router whose sse() is the only one, also after it was left', async () => {
     const app = express();
     app.use(express.Router().use(sse({ retryMs: 2 })));
     app.get('/x', () => one(1));
-    const server = app.listen(0);
 
-    const client = await Client.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/x`);
+    const client = await openStream(app, '/x');
 
-    expect(await client.ended).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
-    server.close();
-    server.closeAllConnections();
+    expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    await client.close();
   });
 
   it('for two in a row: the later', async () => {
@@ -221,9 +215,9 @@ describe('the nearest sse() wins', () => {
       { retryMs: 1 },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
   });
 
   it('and sse(handler) on its own route', async () => {
@@ -236,18 +230,17 @@ describe('the nearest sse() wins', () => {
       { retryMs: 1 },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
   });
 });
 
 describe('an Express that does not publish', () => {
-  async function answer(handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<Client> {
-    const server = createServer(handler).listen(0);
-    const client = await Client.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await client.ended;
-    server.close();
+  async function answer(handler: RequestListener): Promise<OpenedStream> {
+    const client = await openStream(handler);
+    await client.ended();
+    await client.close();
     return client;
   }
 
@@ -269,8 +262,8 @@ describe('an Express that does not publish', () => {
 
     const client = await answer(app);
 
-    expect(client.body).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
-    expect(client.body).toMatch(/Update to Express 5\.3.*or wrap the route.*sse\(handler\)/);
+    expect(client.text).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
+    expect(client.text).toMatch(/Update to Express 5\.3.*or wrap the route.*sse\(handler\)/);
   });
 
   it('is told of on router 2.2, too', async () => {
@@ -280,24 +273,24 @@ describe('an Express that does not publish', () => {
 
     const client = await answer((req, res) => router(req as Request, res as Response, () => res.end()));
 
-    expect(client.body).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
+    expect(client.text).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
   });
 
   it('is not mistaken for one that does when both run in one process', async () => {
     const server = await serve((app) => app.get('/', () => one(1)));
     const app = express4().use(sse()).use(onError);
 
-    expect(await (await server.open('/')).ended).toContain('data: 1');
-    expect((await answer(app)).body).toContain('ERR_SSE_EXPRESS_VERSION');
+    expect(await (await server.openStream('/')).ended()).toContain('data: 1');
+    expect((await answer(app)).text).toContain('ERR_SSE_EXPRESS_VERSION');
   });
 
   it('is told of on plain node:http by a 500 and a warning', async () => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
 
-    const client = await answer(sse() as (req: IncomingMessage, res: ServerResponse) => void);
+    const client = await answer(sse() as RequestListener);
 
     expect(client.status).toBe(500);
-    expect(client.body).toBe('');
+    expect(client.text).toBe('');
     expect(emitWarning).toHaveBeenCalledWith(
       expect.stringContaining('ERR_SSE_EXPRESS_VERSION'),
       expect.anything(),
@@ -317,9 +310,9 @@ it('works in a wrapper that decides by the request, also after an await', async 
     app.get('/wanted', () => one(1));
   });
 
-  const client = await server.open('/wanted');
+  const client = await server.openStream('/wanted');
 
-  expect(await client.ended).toBe(`data: 1\n\n${END}`);
+  expect(await client.ended()).toBe(`data: 1\n\n${END}`);
 });
 
 it('never throws from its subscriber', async () => {

@@ -13,6 +13,7 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import express4 from 'express4';
 import request from 'supertest';
 import { createSse, SseError, sse } from '../lib';
+import { openStream } from '../lib/testing';
 import { aborted, Gate } from './support/gate';
 import { HandlerServer } from './support/handler';
 import { releaseAll, serve } from './support/serve';
@@ -38,11 +39,11 @@ describe('sse(handler) runs on', () => {
   it.each(servers)('%s', async (_name, make) => {
     const server = await HandlerServer.start(make());
 
-    const client = await server.open();
+    const client = await server.openStream();
 
     expect(client.status).toBe(200);
     expect(client.headers['content-type']).toBe('text/event-stream');
-    expect(await client.ended).toBe(`data: 1\n\ndata: 2\n\n${END}`);
+    expect(await client.ended()).toBe(`data: 1\n\ndata: 2\n\n${END}`);
     await server.close();
   });
 
@@ -57,10 +58,10 @@ describe('sse(handler) runs on', () => {
     const server = await HandlerServer.start((make() as ReturnType<typeof connect>).use('/', failing));
     const logged = jest.spyOn(console, 'error').mockImplementation();
 
-    const client = await server.open();
+    const client = await server.openStream();
 
     expect(client.status).toBe(403);
-    await client.ended;
+    await client.ended();
     await server.close();
     logged.mockRestore();
   });
@@ -75,15 +76,11 @@ describe('sse(handler) runs on', () => {
         await sleep(1);
       }
     };
-    const server = https.createServer({ key: pem, cert: pem }, own(generator)).listen(0);
-    const { port } = server.address() as AddressInfo;
 
-    const pending = https.get({ port, rejectUnauthorized: false, agent: false });
-    const [response] = await once(pending, 'response');
+    const client = await openStream(https.createServer({ key: pem, cert: pem }, own(generator)));
 
-    expect(await text(response)).toBe(`data: über 0\n\ndata: über 1\n\ndata: über 2\n\n${END}`);
-    server.close();
-    await once(server, 'close');
+    expect(await client.ended()).toBe(`data: über 0\n\ndata: über 1\n\ndata: über 2\n\n${END}`);
+    await client.close();
     // Over TLS the client has the end before Node knows that it was sent.
     while (own.size > 0) await sleep(1);
   });
@@ -198,9 +195,9 @@ describe('sse(handler) takes', () => {
   it.each(sources)('%s', async (_what, make) => {
     const server = await HandlerServer.start(sse(make));
 
-    const client = await server.open();
+    const client = await server.openStream();
 
-    expect(await client.ended).toBe(`data: 1\n\ndata: 2\n\n${END}`);
+    expect(await client.ended()).toBe(`data: 1\n\ndata: 2\n\n${END}`);
     await server.close();
   });
 
@@ -208,9 +205,9 @@ describe('sse(handler) takes', () => {
     const source = new Readable({ read: () => undefined });
     const server = await HandlerServer.start(sse(() => source, { commitAfterMs: 0 }));
 
-    const client = await server.open();
-    await client.until(': ');
-    client.leave();
+    const client = await server.openStream();
+    await client.untilText(': ');
+    client.drop();
     await once(source, 'close');
 
     expect(source.destroyed).toBe(true);
@@ -253,7 +250,7 @@ describe('sse(handler) takes', () => {
       ),
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.status).toBe(500);
     expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_SOURCE' })]);
@@ -279,10 +276,10 @@ describe('sse(handler) without a next', () => {
   ])('makes its status of a handler that %s, without its text, and warns', async (_what, handler, status) => {
     const server = await HandlerServer.start(sse(handler));
 
-    const client = await server.open();
+    const client = await server.openStream();
 
     expect(client.status).toBe(status);
-    expect(await client.ended).toBe('');
+    expect(await client.ended()).toBe('');
     expect(emitWarning).toHaveBeenCalledTimes(1);
     await server.close();
   }); // biome-ignore format: table
@@ -295,9 +292,9 @@ describe('sse(handler) without a next', () => {
     };
     const server = await HandlerServer.start(sse(handler, { onError }));
 
-    const client = await server.open();
+    const client = await server.openStream();
 
-    expect(await client.ended).toBe('data: 1\n\n');
+    expect(await client.ended()).toBe('data: 1\n\n');
     expect(onError).toHaveBeenCalledTimes(1);
     expect(emitWarning).not.toHaveBeenCalled();
     await server.close();
@@ -307,8 +304,8 @@ describe('sse(handler) without a next', () => {
     const onError = () => Promise.reject(new Error('again'));
     const server = await HandlerServer.start(sse(() => 7, { onError }));
 
-    const client = await server.open();
-    await client.ended;
+    const client = await server.openStream();
+    await client.ended();
     await sleep(1);
 
     expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining('again'), expect.anything());
@@ -322,7 +319,7 @@ describe('sse(handler) without a next', () => {
     };
     const server = await HandlerServer.start(sse(handler, { onError }));
 
-    const client = await server.open();
+    const client = await server.openStream();
 
     expect(client.status).toBe(500);
     expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining('again'), expect.anything());
@@ -376,11 +373,11 @@ describe('createSse()', () => {
       app.get('/two', two(count, { end: 'reconnect' }));
     });
 
-    const first = await server.open('/one');
-    const second = await server.open('/two');
+    const first = await server.openStream('/one');
+    const second = await server.openStream('/two');
 
-    expect(await first.ended).toBe('');
-    expect(await second.ended).toBe('retry: 2\n\ndata: 1\n\ndata: 2\n\n');
+    expect(await first.ended()).toBe('');
+    expect(await second.ended()).toBe('retry: 2\n\ndata: 1\n\ndata: 2\n\n');
   });
 
   it('resolves close() at once without streams, and with the same promise again', async () => {
@@ -400,10 +397,14 @@ describe('createSse()', () => {
       });
     });
 
-    const clients = await Promise.all([server.open('/'), server.open('/'), server.open('/')]);
+    const clients = await Promise.all([
+      server.openStream('/'),
+      server.openStream('/'),
+      server.openStream('/'),
+    ]);
 
     expect(server.sse.size).toBe(3);
-    for (const client of clients) client.leave();
+    for (const client of clients) client.drop();
   });
 });
 
@@ -415,11 +416,11 @@ describe('res.sse', () => {
       });
     });
 
-    const client = await server.open('/', {
+    const client = await server.openStream('/', {
       headers: { 'Last-Event-ID': Buffer.from('é✓').toString('latin1') },
     });
 
-    expect(await client.until('✓')).toContain('data: é✓\n\n');
+    expect(await client.untilText('✓')).toContain('data: é✓\n\n');
   });
 
   it('has an aborted signal for a client that left while the handler was busy', async () => {
@@ -452,7 +453,7 @@ describe('res.sse', () => {
       });
     });
 
-    for (const path of ['/json', '/stream']) await (await server.open(path)).ended;
+    for (const path of ['/json', '/stream']) await (await server.openStream(path)).ended();
     while (server.responses.some((res) => !res.closed)) await new Promise(setImmediate);
 
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
@@ -462,7 +463,7 @@ describe('res.sse', () => {
     const made = jest.spyOn(globalThis, 'AbortController');
     const server = await serve((app) => app.get('/', count));
 
-    await (await server.open('/')).ended;
+    await (await server.openStream('/')).ended();
 
     expect(made).not.toHaveBeenCalled();
     made.mockRestore();
@@ -481,9 +482,9 @@ it('is an SseError that Express answers with its status, by default', async () =
 it.each(['//', '/?a=%', '/%E0%A4%A'])('streams whatever the URL: %s', async (path) => {
   const server = await HandlerServer.start(sse(count));
 
-  const client = await server.open(path, { headers: { Host: 'no host:at all' } });
+  const client = await server.openStream(path, { headers: { Host: 'no host:at all' } });
 
-  expect(await client.ended).toContain('data: 2');
+  expect(await client.ended()).toContain('data: 2');
   await server.close();
 });
 

@@ -63,11 +63,11 @@ describe('before the head', () => {
       });
     });
 
-    const client = await server.open('/', { headers: { 'Last-Event-ID': '~end' } });
+    const client = await server.openStream('/', { headers: { 'Last-Event-ID': '~end' } });
 
     expect(client.status).toBe(204);
     expect(client.headers['cache-control']).toBe('no-store');
-    expect(await client.ended).toBe('');
+    expect(await client.ended()).toBe('');
     expect(started).not.toHaveBeenCalled();
   });
 
@@ -86,11 +86,11 @@ describe('before the head', () => {
       { outermost },
     );
 
-    const client = await server.open('/', { method: 'HEAD' });
+    const client = await server.openStream('/', { method: 'HEAD' });
 
     expect(client.status).toBe(200);
     expect(client.headers['content-type']).toBe('text/event-stream');
-    expect(await client.ended).toBe('');
+    expect(await client.ended()).toBe('');
     expect(started).not.toHaveBeenCalled();
   });
 
@@ -103,7 +103,7 @@ describe('before the head', () => {
       });
     });
 
-    const client = await server.open('/', { headers: { Accept: 'application/json' } });
+    const client = await server.openStream('/', { headers: { Accept: 'application/json' } });
 
     expect(client.status).toBe(406);
     expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_NOT_ACCEPTABLE', status: 406 })]);
@@ -122,7 +122,7 @@ describe('before the head', () => {
       });
     });
 
-    const client = await server.open('/', { headers: { Connection: 'keep-alive' } });
+    const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
 
     expect(client.status).toBe(200);
     expect(client.headers).toMatchObject({
@@ -134,14 +134,14 @@ describe('before the head', () => {
       'transfer-encoding': 'chunked',
     });
     expect(client.headers).not.toHaveProperty('content-length');
-    await client.ended;
+    await client.ended();
   });
 
   it('sends the headers option, which wins', async () => {
     const headers = { 'X-Trace': ['a', 'b'], 'Cache-Control': 'no-store' };
     const server = await serve((app) => app.get('/', async function* () {}), { headers });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.headers).toMatchObject({ 'x-trace': 'a, b', 'cache-control': 'no-store' });
   });
@@ -160,7 +160,7 @@ describe('before the head', () => {
       { headers },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.headers).toMatchObject({ 'set-cookie': ['a=1', 'b=2'], vary: 'Origin, Cookie' });
   });
@@ -168,19 +168,19 @@ describe('before the head', () => {
   it("keeps a client's Connection: close", async () => {
     const server = await serve((app) => app.get('/', async function* () {}));
 
-    const client = await server.open('/', { headers: { Connection: 'close' } });
+    const client = await server.openStream('/', { headers: { Connection: 'close' } });
 
     expect(client.headers.connection).toBe('close');
-    await client.ended;
-    await client.gone();
+    await client.ended();
+    await client.closed();
   });
 
   it('sends retryMs first', async () => {
     const server = await serve((app) => app.get('/', async function* () {}), { retryMs: 1234 });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(`retry: 1234\n\n${END}`);
+    expect(await client.ended()).toBe(`retry: 1234\n\n${END}`);
   });
 
   it('opens with a comment if no value has come after commitAfterMs', async () => {
@@ -195,11 +195,11 @@ describe('before the head', () => {
       { commitAfterMs: 10 },
     );
 
-    const client = await server.open('/');
-    expect(await client.until('\n\n')).toBe(': \n\n');
+    const client = await server.openStream('/');
+    expect(await client.untilText('\n\n')).toBe(': \n\n');
     first.open();
 
-    expect(await client.ended).toBe(`: \n\ndata: 1\n\n${END}`);
+    expect(await client.ended()).toBe(`: \n\ndata: 1\n\n${END}`);
   });
 
   it('opens before the first value with commitAfterMs: 0', async () => {
@@ -212,10 +212,10 @@ describe('before the head', () => {
       { commitAfterMs: 0 },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.status).toBe(200);
-    expect(await client.ended).toBe(': \n\n');
+    expect(await client.ended()).toBe(': \n\n');
     await server.heard(1);
   });
 
@@ -231,10 +231,10 @@ describe('before the head', () => {
       { commitAfterMs: false },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.headers['x-found']).toBe('yes');
-    expect(await client.ended).toBe(`data: 1\n\n${END}`);
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
   });
 });
 
@@ -248,9 +248,9 @@ describe('the client leaves', () => {
 
     const body =
       method === 'POST' ? { body: '{"a":1}', headers: { 'Content-Type': 'application/json' } } : {};
-    const client = await server.open('/', { method, ...body });
-    await client.until('hello');
-    client.leave();
+    const client = await server.openStream('/', { method, ...body });
+    await client.untilText('hello');
+    client.drop();
     await done.promise;
 
     expect(server.errors).toEqual([]);
@@ -267,9 +267,9 @@ describe('the client leaves', () => {
     });
 
     const init = { method: 'POST', body: '{"a":1}', headers: { 'Content-Type': 'application/json' } };
-    const client = await server.open('/', init);
+    const client = await server.openStream('/', init);
 
-    expect(await client.ended).toContain(`data: still here\n\ndata: {"a":1}\n\n${END}`);
+    expect(await client.ended()).toContain(`data: still here\n\ndata: {"a":1}\n\n${END}`);
   });
 
   it('calls return() while the generator is blocked, so that finally runs when its await settles', async () => {
@@ -289,9 +289,9 @@ describe('the client leaves', () => {
       });
     });
 
-    const client = await server.open('/');
-    await client.until('data: 1');
-    client.leave();
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+    client.drop();
     while (server.sse.size > 0) await sleep(1);
     blocked.open();
     await done.promise;
@@ -337,10 +337,10 @@ describe('the client leaves', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await server.full();
-    client.leave();
+    client.drop();
 
     await done.promise;
   });
@@ -358,9 +358,9 @@ describe('the client leaves', () => {
       });
     });
 
-    const client = await server.open('/');
-    await client.until('data: 1');
-    client.leave();
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+    client.drop();
     await done.promise;
     await sleep(5);
 
@@ -380,8 +380,8 @@ describe('the client leaves', () => {
     });
 
     // Suspended at its first yield while the socket is full or gone.
-    const client = await server.open('/');
-    client.leave();
+    const client = await server.openStream('/');
+    client.drop();
 
     expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
   });
@@ -400,10 +400,10 @@ describe('the client leaves', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await server.full();
-    client.leave();
+    client.drop();
 
     await rest.promise;
   });
@@ -423,9 +423,9 @@ describe('the client leaves', () => {
     );
 
     for (let i = 0; i < 2; i++) {
-      const client = await server.open('/stuck?token=secret');
-      await client.until('data: 1');
-      client.leave();
+      const client = await server.openStream('/stuck?token=secret');
+      await client.untilText('data: 1');
+      client.drop();
     }
     const [message, options] = await warned.promise;
     await sleep(30);
@@ -449,9 +449,9 @@ describe('the generator returns', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('data: 1\n\nevent: end\nid: ~end\ndata: {"rows":2}\n\n');
+    expect(await client.ended()).toBe('data: 1\n\nevent: end\nid: ~end\ndata: {"rows":2}\n\n');
   });
 
   it('lets a returned event name the last frame', async () => {
@@ -462,9 +462,9 @@ describe('the generator returns', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('event: done\nid: ~end\ndata: {"rows":2}\n\n');
+    expect(await client.ended()).toBe('event: done\nid: ~end\ndata: {"rows":2}\n\n');
   });
 
   it.each([null, 0, false, ''])('sends %p as it is', async (value) => {
@@ -475,9 +475,9 @@ describe('the generator returns', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(
+    expect(await client.ended()).toBe(
       `event: end\nid: ~end\ndata: ${value === '' ? '' : JSON.stringify(value)}\n\n`,
     );
   });
@@ -493,10 +493,10 @@ describe('the generator returns', () => {
       { end: 'reconnect' },
     );
 
-    const client = await server.open('/', { headers: { 'Last-Event-ID': '~end' } });
+    const client = await server.openStream('/', { headers: { 'Last-Event-ID': '~end' } });
 
     expect(client.status).toBe(200);
-    expect(await client.ended).toBe('data: 1\n\n');
+    expect(await client.ended()).toBe('data: 1\n\n');
   });
 
   it('leaves the connection open for the next request', async () => {
@@ -526,9 +526,9 @@ describe('the generator returns', () => {
         });
       });
 
-      const client = await server.open('/');
+      const client = await server.openStream('/');
 
-      expect(await client.ended).toBe('data: 1\n\n');
+      expect(await client.ended()).toBe('data: 1\n\n');
       expect(await server.heard(1)).toEqual([expect.any(TypeError)]);
     },
   );
@@ -542,13 +542,13 @@ describe('the generator throws', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.status).toBe(401);
     expect(client.headers['content-type']).toMatch('application/json');
     expect(client.headers).not.toHaveProperty('cache-control');
     expect(client.headers).not.toHaveProperty('x-accel-buffering');
-    expect(await client.ended).toBe('{"error":"no ticket"}');
+    expect(await client.ended()).toBe('{"error":"no ticket"}');
     expect(server.sse.size).toBe(0);
   });
 
@@ -561,9 +561,9 @@ describe('the generator throws', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('data: 1\n\ndata: 2\n\n');
+    expect(await client.ended()).toBe('data: 1\n\ndata: 2\n\n');
     expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'secret' })]);
     expect(server.closedBefore).toEqual([true]);
   });
@@ -580,9 +580,9 @@ describe('the generator throws', () => {
       { onError },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('data: 1\n\nevent: failed\ndata: {"message":"known"}\n\n');
+    expect(await client.ended()).toBe('data: 1\n\nevent: failed\ndata: {"message":"known"}\n\n');
     await server.heard(1);
     expect(onError).toHaveBeenCalledTimes(1);
     expect(onError).toHaveBeenCalledWith(expect.any(Error), expect.objectContaining({ url: '/' }));
@@ -604,9 +604,9 @@ describe('the generator throws', () => {
       { onError },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('data: 1\n\n');
+    expect(await client.ended()).toBe('data: 1\n\n');
     expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'first' })]);
     expect(emitWarning).toHaveBeenCalledTimes(1);
     emitWarning.mockRestore();
@@ -619,7 +619,7 @@ describe('the generator throws', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.status).toBe(500);
     expect(server.errors).toEqual([expect.any(Error)]);
@@ -647,7 +647,7 @@ describe('a value cannot be encoded', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     await done.promise;
 
     expect(client.status).toBe(500);
@@ -667,10 +667,10 @@ describe('a value cannot be encoded', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     await done.promise;
 
-    expect(await client.ended).toBe('data: kept\n\n');
+    expect(await client.ended()).toBe('data: kept\n\n');
     expect(await server.heard(1)).toEqual([expect.any(TypeError)]);
   });
 });
@@ -695,10 +695,10 @@ describe('a generator that answers by itself', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     await done.promise;
 
-    if (body !== undefined) expect(await client.ended).toBe(body);
+    if (body !== undefined) expect(await client.ended()).toBe(body);
     expect(server.errors).toEqual([]);
   });
 
@@ -714,10 +714,10 @@ describe('a generator that answers by itself', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(client.status).toBe(403);
-    expect(await client.ended).toHaveLength(8_000_000);
+    expect(await client.ended()).toHaveLength(8_000_000);
     expect(server.errors).toEqual([]);
   });
 
@@ -735,11 +735,11 @@ describe('a generator that answers by itself', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     await done.promise;
 
     expect(client.status).toBe(302);
-    expect(await client.ended).not.toContain('data:');
+    expect(await client.ended()).not.toContain('data:');
   });
 });
 
@@ -767,8 +767,8 @@ describe('next', () => {
       ),
     );
 
-    const client = await server.open('/');
-    await client.ended;
+    const client = await server.openStream('/');
+    await client.ended();
     await sleep(5);
 
     expect(client.status).toBe(500);
@@ -786,10 +786,10 @@ describe('next', () => {
         throw exotic;
       });
     });
-    const client = await server.open('/');
-    await client.until('data: 1');
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
 
-    client.leave();
+    client.drop();
 
     expect(await server.heard(1)).toEqual([exotic]);
   });
@@ -845,14 +845,14 @@ describe('sse.close()', () => {
         return 'not a finish';
       });
     });
-    const client = await server.open('/', { headers: { Connection: 'keep-alive' } });
-    await client.until('data: 1');
+    const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
+    await client.untilText('data: 1');
 
     const closed = server.sse.close({ spreadMs: 0, graceMs: 1_000 });
 
-    expect(await client.ended).toBe('data: 1\n\ndata: farewell\n\n');
+    expect(await client.ended()).toBe('data: 1\n\ndata: farewell\n\n');
     await closed;
-    await client.gone();
+    await client.closed();
     expect(server.sse.size).toBe(0);
   });
 
@@ -881,13 +881,13 @@ describe('sse.close()', () => {
         }
       });
     });
-    const client = await server.open('/');
-    await client.until('data: 1');
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
 
     await server.sse.close({ spreadMs: 0, graceMs: 20 });
     await done.promise;
 
-    expect(await client.ended).not.toContain('~end');
+    expect(await client.ended()).not.toContain('~end');
   });
 
   it('destroys a client that does not take its last bytes', async () => {
@@ -901,7 +901,7 @@ describe('sse.close()', () => {
         }
       });
     });
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await server.full();
 
@@ -918,7 +918,7 @@ describe('sse.close()', () => {
         return 'x'.repeat(30_000_000);
       });
     });
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await server.full();
 
@@ -941,7 +941,7 @@ describe('sse.close()', () => {
       },
       { maxDurationMs: 5, cleanupWarnMs: false },
     );
-    await server.open('/');
+    await server.openStream('/');
     await told.promise;
 
     const begun = performance.now();
@@ -962,12 +962,12 @@ describe('sse.close()', () => {
     });
     await server.sse.close();
 
-    const client = await server.open('/', { headers: { Connection: 'keep-alive' } });
+    const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
 
     expect(client.status).toBe(200);
     expect(client.headers['content-type']).toBe('text/event-stream');
     expect(client.headers.connection).toBe('close');
-    expect(await client.ended).toBe('');
+    expect(await client.ended()).toBe('');
     expect(started).not.toHaveBeenCalled();
   });
 
@@ -982,7 +982,7 @@ describe('sse.close()', () => {
       },
       { commitAfterMs: false },
     );
-    const opening = server.open('/', { headers: { Connection: 'keep-alive' } });
+    const opening = server.openStream('/', { headers: { Connection: 'keep-alive' } });
     await started.promise;
 
     void server.sse.close({ spreadMs: 0 });
@@ -990,7 +990,7 @@ describe('sse.close()', () => {
 
     expect(client.status).toBe(200);
     expect(client.headers.connection).toBe('close');
-    expect(await client.ended).toBe('');
+    expect(await client.ended()).toBe('');
   });
 
   it('takes an AbortError in the grace period for no error', async () => {
@@ -1000,21 +1000,21 @@ describe('sse.close()', () => {
         await sleep(60_000, null, { signal: res.sse.signal });
       });
     });
-    const client = await server.open('/');
-    await client.until('data: 1');
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
 
     await server.sse.close({ spreadMs: 0 });
 
-    expect(await client.ended).toBe('data: 1\n\n');
+    expect(await client.ended()).toBe('data: 1\n\n');
     expect(server.errors).toEqual([]);
   });
 
   it('lets server.close() finish with open keep-alive streams', async () => {
     const server = await serve((app) => app.get('/', waiting(new Gate(), 'open')));
     const clients = await Promise.all(
-      Array.from({ length: 20 }, () => server.open('/', { headers: { Connection: 'keep-alive' } })),
+      Array.from({ length: 20 }, () => server.openStream('/', { headers: { Connection: 'keep-alive' } })),
     );
-    await Promise.all(clients.map((client) => client.until('open')));
+    await Promise.all(clients.map((client) => client.untilText('open')));
 
     const closed = once(server.server, 'close');
     server.server.close();
@@ -1030,9 +1030,9 @@ describe('maxDurationMs', () => {
     const server = await serve((app) => app.get('/', waiting(done, 'open')), { maxDurationMs: 50 });
 
     const begun = performance.now();
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('data: open\n\n');
+    expect(await client.ended()).toBe('data: open\n\n');
     expect(performance.now() - begun).toBeGreaterThanOrEqual(39);
     await done.promise;
   });
@@ -1053,7 +1053,7 @@ describe('stallTimeoutMs', () => {
       },
       { stallTimeoutMs: 30 },
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     await done.promise;
@@ -1071,7 +1071,7 @@ describe('stallTimeoutMs', () => {
       },
       { stallTimeoutMs: 30 },
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     while (server.sse.size > 0) await sleep(1);
@@ -1085,7 +1085,7 @@ describe('stallTimeoutMs', () => {
         yield 'x'.repeat(20_000_000);
       });
     }, { stallTimeoutMs: 30 }); // biome-ignore format: one line
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     while (server.sse.size > 0) await sleep(1);
@@ -1099,21 +1099,21 @@ describe('keepAliveMs', () => {
     const done = new Gate();
     const server = await serve((app) => app.get('/', waiting(done, 'open')), { keepAliveMs: 16 });
 
-    const client = await server.open('/');
-    await client.until(': keep-alive\n\n: keep-alive\n\n');
-    client.leave();
+    const client = await server.openStream('/');
+    await client.untilText(': keep-alive\n\n: keep-alive\n\n');
+    client.drop();
     await done.promise;
 
-    expect(client.body.startsWith('data: open\n\n: keep-alive\n\n: keep-alive\n\n')).toBe(true);
+    expect(client.text.startsWith('data: open\n\n: keep-alive\n\n: keep-alive\n\n')).toBe(true);
   });
 
   it('sends comments before the first value', async () => {
     const done = new Gate();
     const server = await serve((app) => app.get('/', waiting(done)), { keepAliveMs: 16, commitAfterMs: 5 });
 
-    const client = await server.open('/');
-    await client.until(': \n\n: keep-alive\n\n');
-    client.leave();
+    const client = await server.openStream('/');
+    await client.untilText(': \n\n: keep-alive\n\n');
+    client.drop();
 
     await done.promise;
   });
@@ -1131,9 +1131,9 @@ describe('keepAliveMs', () => {
       { keepAliveMs: 48 },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).not.toContain('keep-alive');
+    expect(await client.ended()).not.toContain('keep-alive');
   });
 });
 
@@ -1145,17 +1145,17 @@ describe('maxStreams', () => {
   it('tells one more to come again in 5 to 15 s, and takes that back with retry: 3000', async () => {
     const done = new Gate();
     const server = await serve((app) => app.get('/', busy(done)), { defaults: { maxStreams: 1 } });
-    const first = await server.open('/');
-    await first.until('open');
+    const first = await server.openStream('/');
+    await first.untilText('open');
 
-    const second = await server.open('/');
+    const second = await server.openStream('/');
 
-    expect(first.body).toBe('retry: 3000\n\ndata: open\n\n');
+    expect(first.text).toBe('retry: 3000\n\ndata: open\n\n');
     expect(second.status).toBe(200);
-    const [, retry] = (await second.ended).match(/^retry: (\d+)\n\n$/) ?? [];
+    const [, retry] = (await second.ended()).match(/^retry: (\d+)\n\n$/) ?? [];
     expect(Number(retry)).toBeGreaterThanOrEqual(5_000);
     expect(Number(retry)).toBeLessThan(15_000);
-    first.leave();
+    first.drop();
     await done.promise;
   });
 
@@ -1164,15 +1164,15 @@ describe('maxStreams', () => {
     const server = await serve((app) => app.get('/', busy(done)), {
       defaults: { maxStreams: 1, whenFull: 'refuse' },
     });
-    const first = await server.open('/');
-    await first.until('open');
+    const first = await server.openStream('/');
+    await first.untilText('open');
 
-    const second = await server.open('/');
+    const second = await server.openStream('/');
 
     expect(second.status).toBe(503);
     expect(Number(second.headers['retry-after'])).toBeGreaterThanOrEqual(5);
     expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_FULL', status: 503 })]);
-    first.leave();
+    first.drop();
     await done.promise;
   });
 
@@ -1180,8 +1180,8 @@ describe('maxStreams', () => {
     const server = await serve((app) => app.get('/', async function* () {}), { defaults: { maxStreams: 1 } });
 
     for (let i = 0; i < 3; i++) {
-      const client = await server.open('/');
-      expect(await client.ended).toContain('~end');
+      const client = await server.openStream('/');
+      expect(await client.ended()).toContain('~end');
     }
   });
 });
@@ -1197,9 +1197,9 @@ describe('values', () => {
       });
     });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(
+    expect(await client.ended()).toBe(
       ': note\n\n' +
         ': c\nevent: tick\nid: 0\nretry: 10\ndata: {"n":1}\n\n' +
         'data: {"event":"forged","id":"x","data":"mine"}\n\n' +
@@ -1219,8 +1219,8 @@ describe('values', () => {
       { serialize: (data) => `<${typeof data}>` },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe('data: <bigint>\n\nevent: end\nid: ~end\ndata: <object>\n\n');
+    expect(await client.ended()).toBe('data: <bigint>\n\nevent: end\nid: ~end\ndata: <object>\n\n');
   });
 });

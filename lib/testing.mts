@@ -3,8 +3,10 @@ export type {
   EventStreamOptions,
   LogCase,
   MakeLog,
+  OpenedStream,
+  ParsedResponse,
   ResponseParser,
   StreamInit,
   StreamTarget,
 } from './testing.js';
-export { eventLogContract, eventStream, OpenedStream, openStream } from './testing.js';
+export { eventLogContract, eventStream, openStream } from './testing.js';

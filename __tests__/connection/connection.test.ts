@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { get as httpGet, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
-import { createBrotliDecompress, createGunzip } from 'node:zlib';
 import compression from 'compression';
 import type { Express, RequestHandler } from 'express';
 import { sse } from '../../lib';
@@ -90,9 +88,9 @@ describe('bytes on the wire', () => {
     const texts: string[] = [];
     const server = await serve(route(oneTwo), { outermost: [wrappedWrite((text) => texts.push(text))] });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+    expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
     expect(texts).toEqual(['data: one\n\n', 'data: two\n\n']);
   });
 
@@ -105,9 +103,9 @@ describe('bytes on the wire', () => {
     };
     const server = await serve(route(oneTwo), { outermost: [forgetful] });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+    expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
   it('are the same if somebody has set res.stream', async () => {
@@ -117,9 +115,9 @@ describe('bytes on the wire', () => {
     };
     const server = await serve(route(oneTwo), { outermost: [misleading] });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+    expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
   it.each([
@@ -132,12 +130,12 @@ describe('bytes on the wire', () => {
       }),
       { outermost },
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await server.full();
     client.resume();
 
-    const events = [...(await client.ended).matchAll(/^data: (\d+) (ü*)$/gm)];
+    const events = [...(await client.ended()).matchAll(/^data: (\d+) (ü*)$/gm)];
 
     expect(events).toHaveLength(20_000);
     expect(events.every(([, n, text], i) => Number(n) === i && text?.length === i % 300)).toBe(true);
@@ -179,7 +177,7 @@ describe('coalescing', () => {
       { outermost: [wrappedWrite((text) => order.push(text))] },
     );
 
-    await (await server.open('/')).ended;
+    await (await server.openStream('/')).ended();
 
     expect(order.slice(0, 2)).toEqual(['data: first\n\n', 'data: lone\n\n']);
     expect(order).toHaveLength(4);
@@ -215,7 +213,7 @@ describe('coalescing', () => {
       }),
     );
 
-    await (await server.open('/')).ended;
+    await (await server.openStream('/')).ended();
 
     // 540,000 bytes, and a turn for each 64 KiB.
     expect(turns).toBeGreaterThanOrEqual(8);
@@ -238,7 +236,7 @@ describe('backpressure', () => {
         }
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await server.full();
     const before = pulled;
@@ -246,7 +244,7 @@ describe('backpressure', () => {
 
     expect(pulled - before).toBeLessThanOrEqual(2);
     expect(server.responses[0]?.socket?.writableLength).toBeLessThan(100_000);
-    client.leave();
+    client.drop();
     await done.promise;
   });
 
@@ -261,7 +259,7 @@ describe('backpressure', () => {
       });
     });
 
-    await (await server.open('/')).ended;
+    await (await server.openStream('/')).ended();
 
     // Node's own and ours.
     expect(most).toBe(2);
@@ -280,14 +278,14 @@ describe('backpressure', () => {
       }),
       { keepAliveMs: 1, outermost: [wrappedWrite((text) => texts.push(text.slice(0, 20)))] },
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     while (!server.responses[0]?.writableNeedDrain) await sleep(1);
     // More than twice the idle time, which is at least 16 ticks of a millisecond.
     await sleep(60);
 
     expect(texts).not.toContain(': keep-alive\n\n');
-    client.leave();
+    client.drop();
     await done.promise;
   });
 });
@@ -304,20 +302,17 @@ describe('compression()', () => {
       { outermost: [compression()] },
     );
 
-    const client = await server.open('/', { headers: { 'Accept-Encoding': 'gzip' } });
-    await client.until('data: one\n\n');
+    const client = await server.openStream('/', { headers: { 'Accept-Encoding': 'gzip' } });
+    await client.untilText('data: one\n\n');
     gate.open();
 
     expect(client.headers).not.toHaveProperty('content-encoding');
-    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+    expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
-  it.each([
-    ['gzip', () => createGunzip()],
-    ['br', () => createBrotliDecompress()],
-  ])(
+  it.each(['gzip', 'br'])(
     'compresses with compress: true (%s), and each event and keep-alive comes at once',
-    async (encoding, decoder) => {
+    async (encoding) => {
       const gate = new Gate();
       const server = await serve(
         route(async function* () {
@@ -327,18 +322,13 @@ describe('compression()', () => {
         }),
         { outermost: [compression()], foreignListeners: 1, compress: true, keepAliveMs: 16 },
       );
-      const request = httpGet(server.url('/'), { headers: { 'Accept-Encoding': encoding }, agent: false });
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
-      const plain = response.pipe(decoder()).setEncoding('utf8');
-      let text = '';
-      plain.on('data', (part: string) => {
-        text += part;
-      });
 
-      expect(response.headers).toMatchObject({ 'content-encoding': encoding, 'cache-control': 'no-cache' });
-      while (!text.includes('data: one\n\n: keep-alive\n\n')) await once(plain, 'data');
+      const client = await server.openStream('/', { headers: { 'Accept-Encoding': encoding } });
+
+      expect(client.headers).toMatchObject({ 'content-encoding': encoding, 'cache-control': 'no-cache' });
+      await client.untilText('data: one\n\n: keep-alive\n\n');
       gate.open();
-      await once(plain, 'end');
+      const text = await client.ended();
       expect(text.replaceAll(': keep-alive\n\n', '')).toBe(`data: one\n\ndata: two\n\n${END}`);
     },
   );
@@ -346,9 +336,9 @@ describe('compression()', () => {
   it('needs no compression() for compress: true', async () => {
     const server = await serve(route(oneTwo), { compress: true });
 
-    const client = await server.open('/', { headers: { 'Accept-Encoding': 'gzip' } });
+    const client = await server.openStream('/', { headers: { 'Accept-Encoding': 'gzip' } });
 
-    expect(await client.ended).toBe(`data: one\n\ndata: two\n\n${END}`);
+    expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
   it('keeps backpressure with compress: true, and runs finally when the client leaves', async () => {
@@ -367,12 +357,12 @@ describe('compression()', () => {
       }),
       { outermost: [compression()], foreignListeners: 1, compress: true },
     );
-    const client = await server.open('/', { headers: { 'Accept-Encoding': 'gzip' } });
+    const client = await server.openStream('/', { headers: { 'Accept-Encoding': 'gzip' } });
     client.stall();
     await server.full();
     for (let before = -1; before !== pulled; await sleep(20)) before = pulled;
 
-    client.leave();
+    client.drop();
     await done.promise;
     expect(pulled).toBeLessThan(1_000);
   });
@@ -401,10 +391,10 @@ describe('a response that breaks', () => {
       },
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'broken middleware' })]);
     await done.promise;
-    await client.gone();
+    await client.closed();
   });
 });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Client, type Init } from './client';
+import { type OpenedStream, openStream, type StreamInit } from '../../lib/testing';
 
 /** A real server around any request listener, for what is not Express 5. */
 export class HandlerServer {
@@ -21,8 +21,8 @@ export class HandlerServer {
     return (this.server.address() as AddressInfo).port;
   }
 
-  open(path = '/', init?: Init): Promise<Client> {
-    return Client.open(`http://127.0.0.1:${this.port}${path}`, init);
+  openStream(path?: string, init?: StreamInit): Promise<OpenedStream> {
+    return openStream(this.server, path, init);
   }
 
   /** Resolves when the last connection is gone by itself. */

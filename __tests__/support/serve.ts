@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import { createSse, type Sse, type SseOptions } from '../../lib';
-import { Client, type Init } from './client';
+import { type OpenedStream, openStream, type StreamInit } from '../../lib/testing';
+import { Client } from './client';
 import { LibTimers } from './timers';
 
 /** A real Express server on a real socket, with an `sse` of its own. */
@@ -20,6 +21,7 @@ export class TestServer {
   /** Says how many listeners of somebody else's each response and its socket have. */
   readonly #listeners: Array<{ readonly now: () => number[]; readonly before: number[] }> = [];
   readonly server: http.Server;
+  readonly #streams: OpenedStream[] = [];
   readonly #clients: Client[] = [];
   readonly #foreignListeners: number;
   readonly #timers = new LibTimers();
@@ -61,7 +63,13 @@ export class TestServer {
     return this.#base + path;
   }
 
-  async open(path: string, init?: Init): Promise<Client> {
+  async openStream(path: string, init?: StreamInit): Promise<OpenedStream> {
+    const stream = await openStream(this.server, path, init);
+    this.#streams.push(stream);
+    return stream;
+  }
+
+  async open(path: string, init?: StreamInit): Promise<Client> {
     const client = await Client.open(this.url(path), init);
     this.#clients.push(client);
     return client;
@@ -88,6 +96,7 @@ export class TestServer {
 
   /** Ends everything, and shows that no stream, listener, timer or socket is left. */
   async release(): Promise<void> {
+    await Promise.all(this.#streams.map((stream) => stream.close()));
     for (const client of this.#clients) client.leave();
     this.server.close();
     while (this.sse.size > 0) await setImmediate();

@@ -3,7 +3,7 @@ export interface DispatchedEvent {
   /** The event type; `'message'` if the stream names none. */
   readonly type: string;
   readonly data: string;
-  /** The id of this event, or of the last one that had any; `''` if none had. */
+  /** The id of this event, or of the last one before it that had any; `''` if none had. */
   readonly lastEventId: string;
 }
 
@@ -14,8 +14,11 @@ export interface ParserListener {
   onComment?(text: string): void;
 }
 
+const LINE_END = /\r\n|\n|\r/;
+
 /**
- * Reads an event stream as the specification says, in pieces that may end anywhere.
+ * Reads an event stream as the specification says, in pieces that may end anywhere. An event that the stream breaks off
+ * is discarded.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation (9.2.6)
  */
@@ -57,9 +60,21 @@ export class EventStreamParser {
     if (this.#endedInCr && piece.startsWith('\n')) piece = piece.slice(1);
     this.#isFirst = false;
     this.#endedInCr = text.endsWith('\r');
-    const lines = (this.#rest + piece).split(/\r\n|\n|\r/);
+    const [first = '', ...others] = piece.split(LINE_END);
+    // Only the piece is searched: a line of many pieces would be searched again with each.
+    const lines = [this.#rest + first, ...others];
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.#onLine(line);
+  }
+
+  /** A new connection of the same client: what has begun is discarded, the last event ID and the reconnection time stay. */
+  reset(): void {
+    this.#rest = '';
+    this.#isFirst = true;
+    this.#endedInCr = false;
+    this.#type = '';
+    this.#data = '';
+    this.#idBuffer = this.#lastEventId;
   }
 
   #onLine(line: string): void {
