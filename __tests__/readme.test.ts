@@ -89,8 +89,11 @@ function compile(files: typeof FILES): string[] {
 
 const REDIS = "'express-yield/redis'";
 
-/** Those blocks that are a program of their own. */
-const RUNNING = BLOCKS.map(({ code }, index) => ({ index, code }));
+const NUMBERED = BLOCKS.map(({ code }, index) => ({ index, code }));
+
+/** Those blocks that are a server, and those that are a test. */
+const RUNNING = NUMBERED.filter(({ code }) => code.includes('listen('));
+const TESTING = NUMBERED.filter(({ code }) => code.includes("'node:test'"));
 
 async function runAndStream(
   { index, code }: (typeof RUNNING)[number],
@@ -98,12 +101,7 @@ async function runAndStream(
 ): Promise<void> {
   const port = await freePort();
   const [, path = '/'] = code.match(/app\.get\('([^']+)'/) ?? [];
-  const name = join(folder, `run-${index}.mts`);
-  const built = code.replaceAll(
-    /'express-yield(?:\/(\w+))?'/g,
-    (_, entry = 'index') => `'${join(ROOT, `dist/${entry}.mjs`)}'`,
-  );
-  writeFileSync(name, built.replace('listen(3000)', `listen(${port})`));
+  const name = writeBuilt(index, code.replace('listen(3000)', `listen(${port})`));
   const program = spawn(process.execPath, ['--import', 'tsx', name], {
     cwd: ROOT,
     env: { ...process.env, ...env },
@@ -117,6 +115,17 @@ async function runAndStream(
   await client.close();
   program.kill();
   await once(program, 'exit');
+}
+
+/** @returns the name of a module with this code, which imports the package as built */
+function writeBuilt(index: number, code: string): string {
+  const name = join(folder, `run-${index}.mts`);
+  const built = code.replaceAll(
+    /'express-yield(?:\/(\w+))?'/g,
+    (_, entry = 'index') => `'${join(ROOT, `dist/${entry}.mjs`)}'`,
+  );
+  writeFileSync(name, built);
+  return name;
 }
 
 /** The first table behind these words. */
@@ -161,6 +170,21 @@ describe('the README', () => {
   it.each(RUNNING.filter(({ code }) => !code.includes(REDIS)))('block $index runs and streams', (block) =>
     runAndStream(block),
   );
+
+  it.each(TESTING)('block $index is a test that passes', async ({ index, code }) => {
+    const program = spawn(process.execPath, ['--import', 'tsx', writeBuilt(index, code)], { cwd: ROOT });
+    let output = '';
+    program.stdout.on('data', (text) => {
+      output += text;
+    });
+
+    expect(await once(program, 'close')).toEqual([0, null]);
+    expect(output).toMatch(/(# |ℹ )pass 1\n/);
+  });
+
+  it('has no block that nothing runs', () => {
+    expect(RUNNING.length + TESTING.length).toBe(BLOCKS.length);
+  });
 
   it('gives the defaults of options.ts, all of them', () => {
     expect(rowsBehind('\n## Options')).toEqual(defaultsOf(resolveOptions()));
