@@ -10,6 +10,7 @@ import https, { type RequestOptions } from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import timers from 'node:timers';
 import tls, { type ConnectionOptions } from 'node:tls';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { describe, outOfRange, wrongType } from './errors';
@@ -19,8 +20,8 @@ export { eventLogContract, type LogCase, type MakeLog } from './channel/log-cont
 export type { DispatchedEvent } from './event-stream/parse';
 export type { OpenedStream };
 
-// Taken now: a test may put fake timers in their place, and its own clock is not that of these waits.
-const { setTimeout, clearTimeout, setImmediate } = globalThis;
+// Taken now, and not from the globals: a test may put fake timers in their place, whose clock is not that of these waits.
+const { setTimeout, clearTimeout, setImmediate } = timers;
 
 /** Below the 5,000 ms after which Jest and Vitest give a test up, without a word of what had arrived. */
 const TIMEOUT_MS = 3_000;
@@ -106,7 +107,7 @@ export interface ParsedResponse {
   statusCode?: number;
   headers?: ContentType;
   text?: string;
-  on(event: 'data' | 'end' | 'error' | 'close', listener: (bytes: Buffer | string) => void): unknown;
+  on(event: 'data' | 'end' | 'close', listener: (bytes: Buffer | string) => void): unknown;
   destroy?(): unknown;
 }
 
@@ -154,8 +155,7 @@ class Collection {
     this.#res.text = '';
     this.#res.on('data', (bytes: Buffer | string) => this.#onBytes(bytes));
     this.#res.on('end', () => this.#finish(null));
-    // Superagent hears of an error by itself, and must not hear of it twice.
-    this.#res.on('error', () => clearTimeout(this.#timer));
+    // After the end, after destroy() and after an error; of which superagent hears by itself, and must not hear twice.
     this.#res.on('close', () => clearTimeout(this.#timer));
   }
 
@@ -188,7 +188,6 @@ class Collection {
   }
 
   #finish(error: Error | null): void {
-    clearTimeout(this.#timer);
     if (this.#isDone) return;
     this.#isDone = true;
     this.#callback(error, this.#events);
@@ -396,11 +395,8 @@ class OpenedStream implements AsyncIterable<DispatchedEvent> {
   #connect(): Exchange {
     const { body, headers, tls } = this.#init;
     const own: OutgoingHttpHeaders = { Accept: 'text/event-stream', ...headers };
-    if (this.lastEventId !== '') {
-      for (const name of Object.keys(own)) if (name.toLowerCase() === 'last-event-id') delete own[name];
-      // Spec 9.2.3: as UTF-8. Node writes each character of a header as one byte.
-      own['Last-Event-ID'] = Buffer.from(this.lastEventId).toString('latin1');
-    }
+    // Spec 9.2.3: as UTF-8. Node writes each character of a header as one byte; of two spellings of a name, the later wins.
+    if (this.lastEventId !== '') own['Last-Event-ID'] = Buffer.from(this.lastEventId).toString('latin1');
     const options = { ...this.#host.tls, ...tls, method: this.#method, path: this.#path, headers: own };
     return new Exchange(this.#url, options, body, (exchange, text) => {
       if (exchange !== this.#exchange) return;
@@ -613,7 +609,7 @@ const DECOMPRESSORS = new Map<string | undefined, () => Duplex>([
 
 function decompressed(response: IncomingMessage): Readable {
   const decompressor = DECOMPRESSORS.get(response.headers['content-encoding'])?.();
-  // Of errors the listeners of both hear.
+  // The listeners on both hear of errors.
   return decompressor === undefined ? response : pipeline(response, decompressor, () => undefined);
 }
 
@@ -644,7 +640,7 @@ interface Lease {
   readonly started: Promise<unknown>;
   readonly sockets: Set<Duplex>;
   streams: number;
-  /** Stops to listen for sockets. */
+  /** Takes the listeners off that keep `sockets`. */
   readonly unhear: () => void;
   stopped?: Promise<unknown>;
 }
@@ -675,7 +671,7 @@ function start(server: Server): Lease {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   };
-  // Over TLS both: the response closes with the second, and there is none before the handshake.
+  // Over TLS both: responses close with the second, which there is only after the handshake.
   const events = ['connection', 'secureConnection'];
   for (const event of events) server.on(event, hear);
   const unhear = () => {
