@@ -4,8 +4,8 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { openStream } from '../lib/testing';
 import { describeInChromium } from './support/chromium';
-import { Client } from './support/client';
 import {
   countTo,
   type DemoProcess,
@@ -98,15 +98,15 @@ describeWithRedis('npm run demo:cluster', (redis) => {
     const clients = await Promise.all(
       cluster
         .workers()
-        .flatMap(({ url }) => ['prices', 'job/a', 'clock'].map((path) => Client.open(url + path))),
+        .flatMap(({ url }) => ['prices', 'job/a', 'clock'].map((path) => openStream(url + path))),
     );
-    await clients[0]?.until('data:');
+    await clients[0]?.untilText('data:');
 
     cluster.demo.child.kill(signal);
 
     expect(await cluster.demo.exited).toEqual([0, null]);
     expect(cluster.demo.stderr).toBe('');
-    const bodies = await Promise.all(clients.map(({ ended }) => ended));
+    const bodies = await Promise.all(clients.map((client) => client.ended()));
     expect(bodies.join()).not.toContain('~end');
     for (const { pid } of cluster.workers()) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
     const port = Number(/127\.0\.0\.1:(\d+)/.exec(cluster.demo.stdout)?.[1]);
@@ -119,8 +119,8 @@ describeWithRedis('npm run demo:cluster', (redis) => {
   it('uses the Redis of REDIS_URL, and leaves it running', async () => {
     const cluster = await runCluster({ REDIS_URL: `redis://127.0.0.1:${redis.port}` });
     const [one, two] = cluster.workers();
-    const clients = await Promise.all([one, two].map(({ url }) => Client.open(`${url}prices`)));
-    for (const client of clients) await client.until('"n":3');
+    const clients = await Promise.all([one, two].map(({ url }) => openStream(`${url}prices`)));
+    for (const client of clients) await client.untilText('"n":3');
 
     cluster.demo.child.kill('SIGTERM');
 

@@ -9,8 +9,8 @@ import { createApp } from '../demo/app';
 import { jobsInMemory } from '../demo/job';
 import { type Price, publishPrices } from '../demo/prices';
 import { event, sse } from '../lib';
+import { openStream } from '../lib/testing';
 import { describeInChromium } from './support/chromium';
-import { Client } from './support/client';
 import { countTo, endDemos, pricesOf, RECORD, ROOT, runDemo, stepsOf, tallyOf } from './support/demo';
 import { Gate } from './support/gate';
 import { releaseAll, serve, type TestServer } from './support/serve';
@@ -339,8 +339,8 @@ describe('npm run demo', () => {
     const demo = runDemo('demo/server.ts', { PORT: '0' });
     const address = await demo.printed(ADDRESS);
     const paths = ['clock', 'quiet', 'prices', 'job/a'];
-    const clients = await Promise.all(paths.map((path) => Client.open(address + path)));
-    await clients[0]?.until('data:');
+    const clients = await Promise.all(paths.map((path) => openStream(address + path)));
+    await clients[0]?.untilText('data:');
     // As a browser does ahead of need: Node would wait a minute for a request on it.
     const unused = connect(Number(new URL(address).port), 'localhost');
     await once(unused, 'connect');
@@ -348,7 +348,7 @@ describe('npm run demo', () => {
     demo.child.kill(signal);
 
     expect(await demo.exited).toEqual([0, null]);
-    const bodies = await Promise.all(clients.map(({ ended }) => ended));
+    const bodies = await Promise.all(clients.map((client) => client.ended()));
     expect(bodies.join()).not.toContain('~end');
     expect(demo.stderr).toBe('');
     unused.destroy();

@@ -58,8 +58,8 @@ describe('express-yield:open and express-yield:close', () => {
       app.use('/api', router);
     });
 
-    const client = await server.open('/api/items/7?x=1');
-    const body = await client.ended;
+    const client = await server.openStream('/api/items/7?x=1');
+    const body = await client.ended();
     const [record] = await over(1);
 
     expect(opened).toMatchObject([{ route: '/api/items/:id', events: 0, bytes: 0, reason: undefined }]);
@@ -79,12 +79,12 @@ describe('express-yield:open and express-yield:close', () => {
   it('count the events and bytes of a channel, its greeting and its end', async () => {
     const ticks = new Channel<number>();
     const server = await serve((app) => app.get('/ticks', () => ticks));
-    const client = await server.open('/ticks');
-    await client.until('id: ');
+    const client = await server.openStream('/ticks');
+    await client.untilText('id: ');
 
     for (let n = 0; n < 3; n++) await ticks.publish(n);
     await ticks.end();
-    const body = await client.ended;
+    const body = await client.ended();
     const [record] = await over(1);
 
     expect(record).toMatchObject({ reason: 'finished', events: 4, bytes: Buffer.byteLength(body) });
@@ -105,10 +105,10 @@ describe('express-yield:open and express-yield:close', () => {
         }),
       options,
     );
-    const client = await server.open('/');
-    await client.until('data: 1');
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
 
-    void end(server, () => client.leave());
+    void end(server, () => client.drop());
 
     expect(await over(1)).toMatchObject([{ reason, events: 1, error: undefined }]);
   });
@@ -121,7 +121,7 @@ describe('express-yield:open and express-yield:close', () => {
         }),
       { stallTimeoutMs: 50 },
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     expect(await over(1)).toMatchObject([{ reason: 'stalled' }]);
@@ -139,10 +139,10 @@ describe('express-yield:open and express-yield:close', () => {
       });
     });
 
-    const early = await server.open('/early');
-    await early.ended;
-    const late = await server.open('/late');
-    await late.ended.catch(() => undefined);
+    const early = await server.openStream('/early');
+    await early.ended();
+    const late = await server.openStream('/late');
+    await late.ended().catch(() => undefined);
 
     expect(await over(2)).toMatchObject([
       { route: '/early', reason: 'failed', events: 0, bytes: 0, error: failure },
@@ -159,13 +159,13 @@ describe('express-yield:open and express-yield:close', () => {
         yield* ticks.subscribe(res.sse);
       });
     });
-    const whole = await server.open('/whole');
-    const part = await server.open('/part');
-    await whole.until('id: ');
-    await part.until('data: 1');
+    const whole = await server.openStream('/whole');
+    const part = await server.openStream('/part');
+    await whole.untilText('id: ');
+    await part.untilText('data: 1');
 
     await ticks.close();
-    await Promise.all([whole.ended, part.ended]);
+    await Promise.all([whole.ended(), part.ended()]);
 
     expect(await over(2)).toMatchObject([{ reason: 'channel' }, { reason: 'channel' }]);
   });
@@ -179,8 +179,8 @@ describe('express-yield:open and express-yield:close', () => {
       { maxStreams: 1, retryMs: false },
     );
 
-    await (await server.open('/', { method: 'HEAD' })).ended;
-    await (await server.open('/', { headers: { 'Last-Event-ID': '~end' } })).ended;
+    await (await server.openStream('/', { method: 'HEAD' })).ended();
+    await (await server.openStream('/', { headers: { 'Last-Event-ID': '~end' } })).ended();
 
     expect([opened, closed]).toEqual([[], []]);
   });
@@ -206,12 +206,12 @@ it('a stream that nobody listened to when it opened is not told of when it close
   unsubscribe('express-yield:open', onOpen);
   unsubscribe('express-yield:close', onClose);
   const server = await serve((app) => app.get('/', () => new Channel({ replay: true })));
-  const client = await server.open('/');
-  await client.until('\n\n');
+  const client = await server.openStream('/');
+  await client.untilText('\n\n');
 
   subscribe('express-yield:open', onOpen);
   subscribe('express-yield:close', onClose);
-  client.leave();
+  client.drop();
   await releaseAll();
 
   expect(closed).toEqual([]);

@@ -287,6 +287,26 @@ describe('openStream()', () => {
       () => openStream(app(), '/', { timeoutMs: 0 }),
       /^Expected timeoutMs to be a positive integer, got 0/,
     ],
+    [
+      'a time that no timer holds',
+      () => openStream(app(), '/', { timeoutMs: 2 ** 31 }),
+      /^Expected timeoutMs .* A timer holds at most 2147483647 ms\.$/,
+    ],
+    [
+      'a name that is misspelt',
+      () => openStream(app(), '/', { lastEventID: '7' } as never),
+      /^Unknown option 'lastEventID'\. Did you mean 'lastEventId'\?$/,
+    ],
+    [
+      'no object',
+      () => openStream(app(), '/', null as never),
+      /^Expected options to be an object, got null\.$/,
+    ],
+    ['an id that is no text', () => openStream(app(), '/', { lastEventId: 7 as never }), /^Expected lastEventId to be a string, got 7/], // biome-ignore format: one line
+    ['a method that is no text', () => openStream(app(), '/', { method: 1 as never }), /^Expected method to be a method such as POST, got 1/], // biome-ignore format: one line
+    ['headers whose entries would be missed', () => openStream(app(), '/', { headers: new Map() as never }), /^Expected headers to be a plain object/], // biome-ignore format: one line
+    ['a body that is an object', () => openStream(app(), '/', { body: { a: 1 } as never }), /^Expected body to be a string or bytes, got .* Use JSON\.stringify\(\)/], // biome-ignore format: one line
+    ['no object for TLS', () => openStream(app(), '/', { tls: true as never }), /^Expected tls to be an object such as \{ ca \}, got true/], // biome-ignore format: one line
   ])('refuses %s', async (_what, call, text) => {
     await expect(call()).rejects.toMatchObject({
       code: 'ERR_SSE_INVALID_OPTION',
@@ -773,6 +793,7 @@ describe('eventStream()', () => {
     [{ until: 'b' as never }, "Expected until to be a function of an event, got 'b' (string)."],
     [{ timeoutMs: -1 }, 'Expected timeoutMs to be a positive integer, got -1 (number).'],
     [{ take: 1, until: () => true }, 'Expected either take or until, got both.'],
+    [{ Take: 1 } as never, "Unknown option 'Take'. Did you mean 'take'?"],
   ])('refuses %p at the call', (options, message) => {
     expect(() => eventStream(options)).toThrow(expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message: expect.stringContaining(message) })); // biome-ignore format: one line
   });

@@ -1,4 +1,11 @@
-import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
+import {
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  validateHeaderName,
+  validateHeaderValue,
+} from 'node:http';
+import type { ConnectionOptions } from 'node:tls';
+import { isUint8Array } from 'node:util/types';
 import { describe, outOfRange, wrongType } from './errors';
 
 /** Turns data that is not a string into text; `JSON.stringify` by default. */
@@ -214,6 +221,42 @@ export interface RedisLogOptions {
   readonly memoryEvents?: number;
 }
 
+/** How `openStream()` opens a stream in a test. */
+export interface StreamInit {
+  /** @default 'GET', or 'POST' if there is a body */
+  readonly method?: string;
+  /** `Accept: text/event-stream` is sent unless one is given. */
+  readonly headers?: Readonly<OutgoingHttpHeaders>;
+  /** Sent as it is; say of what type in `headers`. */
+  readonly body?: string | Uint8Array;
+  /** Sent as `Last-Event-ID`, as by a browser that comes back. */
+  readonly lastEventId?: string;
+  /**
+   * Milliseconds after which a wait fails, with a message that shows what had arrived.
+   * @default 3_000
+   */
+  readonly timeoutMs?: number;
+  /**
+   * How an `https:` target is met, such as `{ ca }`.
+   * @default Node's own checks for a URL; none for a server of this process, whose certificate is hardly ever a real one
+   */
+  readonly tls?: ConnectionOptions;
+}
+
+/** With the time after which a test's wait fails in place. */
+export type Timed<Options> = Options & { readonly timeoutMs: number };
+
+/** How much `eventStream()` reads of a response in a test, besides its predicate. */
+export interface EventStreamSettings {
+  /** So many events. */
+  readonly take?: number;
+  /**
+   * Milliseconds after which the request fails, with a message that shows what had arrived.
+   * @default 3_000
+   */
+  readonly timeoutMs?: number;
+}
+
 type Check = (name: string, value: unknown) => void;
 
 const CHECKS: Readonly<Record<keyof SseOptions, Check>> = {
@@ -262,6 +305,24 @@ const CLOSE_CHECKS: Readonly<Record<keyof CloseOptions, Check>> = {
   spreadMs: delay(0, 'on'),
   graceMs: delay(0, 'on'),
 };
+
+const STREAM_INIT_CHECKS: Readonly<Record<keyof StreamInit, Check>> = {
+  method: ofType('string', 'a method such as POST'),
+  headers: checkHeaderObject,
+  body: checkBody,
+  lastEventId: ofType('string', 'a string'),
+  timeoutMs: delay(1, 'on'),
+  tls: ofType('object', 'an object such as { ca }'),
+};
+
+const EVENT_STREAM_CHECKS: Readonly<Record<keyof EventStreamSettings | 'until', Check>> = {
+  take: count,
+  until: ofType('function', 'a function of an event'),
+  timeoutMs: delay(1, 'on'),
+};
+
+/** Below the 5,000 ms after which Jest and Vitest give a test up, without a word of what had arrived. */
+const TEST_DEFAULTS = { timeoutMs: 3_000 } as const;
 
 // Framing headers are the connection's; another type would make every EventSource fail.
 const OWN_HEADERS = new Set([
@@ -334,6 +395,25 @@ export function resolveRedisLogOptions(options: RedisLogOptions | undefined): Re
   return { ...defaults, ...checked(options, REDIS_LOG_CHECKS) };
 }
 
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveStreamInit(init: StreamInit | undefined): Timed<StreamInit> {
+  return { ...TEST_DEFAULTS, ...checked(init, STREAM_INIT_CHECKS) };
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveEventStreamOptions<Options extends EventStreamSettings & { until?: unknown }>(
+  options: Options | undefined,
+): Timed<Options> {
+  const given = checked(options, EVENT_STREAM_CHECKS);
+  if (given.take !== undefined && given.until !== undefined) {
+    throw wrongType(
+      'ERR_SSE_INVALID_OPTION',
+      'Expected either take or until, got both. Count in the predicate of until.',
+    );
+  }
+  return { ...TEST_DEFAULTS, ...given } as Timed<Options>;
+}
+
 /** The options that were given, without the `undefined` ones. */
 function checked<Options extends object>(
   options: Options | undefined,
@@ -401,14 +481,19 @@ function oneOf(...choices: readonly string[]): Check {
   };
 }
 
-function ofType(type: 'boolean' | 'function' | 'string', expected: string): Check {
+function ofType(type: 'boolean' | 'function' | 'object' | 'string', expected: string): Check {
   return (name, value) => {
-    if (typeof value === type) return;
+    if (typeof value === type && value !== null) return;
     throw wrongType('ERR_SSE_INVALID_OPTION', `Expected ${name} to be ${expected}, got ${describe(value)}.`);
   };
 }
 
 function checkHeaders(option: string, value: unknown): void {
+  checkHeaderObject(option, value);
+  for (const [name, content] of Object.entries(value)) checkHeader(name, content);
+}
+
+function checkHeaderObject(option: string, value: unknown): asserts value is object {
   // Of a Map or of Headers the entries would be missed without a word.
   if (value === null || typeof value !== 'object' || Symbol.iterator in value) {
     throw wrongType(
@@ -416,7 +501,14 @@ function checkHeaders(option: string, value: unknown): void {
       `Expected ${option} to be a plain object of header names and values, got ${describe(value)}.`,
     );
   }
-  for (const [name, content] of Object.entries(value)) checkHeader(name, content);
+}
+
+function checkBody(name: string, value: unknown): void {
+  if (typeof value === 'string' || isUint8Array(value)) return;
+  throw wrongType(
+    'ERR_SSE_INVALID_OPTION',
+    `Expected ${name} to be a string or bytes, got ${describe(value)}. Use JSON.stringify(), and say so in headers.`,
+  );
 }
 
 function checkHeader(name: string, content: unknown): void {

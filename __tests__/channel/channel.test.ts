@@ -13,7 +13,7 @@ import {
   type Sse,
   type Subscribable,
 } from '../../lib';
-import type { Client } from '../support/client';
+import type { OpenedStream } from '../../lib/testing';
 import { Gate } from '../support/gate';
 import { releaseAll, serve, type TestServer } from '../support/serve';
 import { get, Wire } from '../support/wire';
@@ -41,8 +41,8 @@ function placeOf(channel: Subscribable<unknown>): string {
 }
 
 /** Opens a stream that goes on behind an event. */
-function reopen(server: TestServer, lastEventId: string, path = '/'): Promise<Client> {
-  return server.open(path, { headers: { 'Last-Event-ID': lastEventId } });
+function reopen(server: TestServer, lastEventId: string, path = '/'): Promise<OpenedStream> {
+  return server.openStream(path, { headers: { 'Last-Event-ID': lastEventId } });
 }
 
 async function emptied(channel: Channel<never>): Promise<void> {
@@ -91,14 +91,14 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
   });
 
   it('sends what is published, then the end', async () => {
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const a = await channel.publish('a');
     const b = await channel.publish({ n: 1 });
     const c = await channel.publish(event('tick', 'x\ny', { retry: 5, comment: 'why' }));
     await channel.end();
 
-    expect(events(await client.ended)).toBe(
+    expect(events(await client.ended())).toBe(
       `${frame(a, 'a')}${frame(b, '{"n":1}')}: why\nevent: tick\nid: ${c}\nretry: 5\ndata: x\ndata: y\n\n${END}`,
     );
     expect([channel.size, server.errors]).toEqual([0, []]);
@@ -108,42 +108,42 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
     const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((each) => channel.publish(each)));
 
     const client = await reopen(server, a as string);
-    await client.until('data: c');
+    await client.untilText('data: c');
     const d = await channel.publish('d');
-    await client.until('data: d');
+    await client.untilText('data: d');
 
-    expect(client.body).toBe(frame(b as string, 'b') + frame(c as string, 'c') + frame(d, 'd'));
+    expect(client.text).toBe(frame(b as string, 'b') + frame(c as string, 'c') + frame(d, 'd'));
   });
 
   it('lets go of a client that leaves', async () => {
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     await channel.publish(1);
-    await client.until('data: 1');
+    await client.untilText('data: 1');
 
-    client.leave();
+    client.drop();
     await emptied(channel as Channel<never>);
 
     expect(channel.size).toBe(0);
   });
 
   it('is not asked for a HEAD, a refused type or a finished client', async () => {
-    const head = await server.open('/', { method: 'HEAD' });
-    const json = await server.open('/', { headers: { Accept: 'application/json' } });
+    const head = await server.openStream('/', { method: 'HEAD' });
+    const json = await server.openStream('/', { headers: { Accept: 'application/json' } });
     const done = await reopen(server, '~end');
 
     expect([head.status, json.status, done.status]).toEqual([200, 406, 204]);
-    expect([await head.ended, await done.ended]).toEqual(['', '']);
+    expect([await head.ended(), await done.ended()]).toEqual(['', '']);
     expect([channel.size, server.sse.size]).toEqual([0, 0]);
   });
 
   it('ends without ~end when the channel is closed', async () => {
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     const id = await channel.publish(1);
 
-    await client.until('data: 1');
+    await client.untilText('data: 1');
     await channel.close();
 
-    expect(events(await client.ended)).toBe(frame(id, '1'));
+    expect(events(await client.ended())).toBe(frame(id, '1'));
     expect([channel.size, server.errors]).toEqual([0, []]);
   });
 });
@@ -155,10 +155,10 @@ describe('a newcomer', () => {
     const server = await serve((app) => app.get('/', () => channel));
     const place = placeOf(channel);
 
-    const client = await server.open('/');
-    await client.until('\n\n');
+    const client = await server.openStream('/');
+    await client.untilText('\n\n');
 
-    expect(client.body).toBe(`id: ${place}\n\n`);
+    expect(client.text).toBe(`id: ${place}\n\n`);
   });
 
   it('gets nothing of the past', async () => {
@@ -166,11 +166,11 @@ describe('a newcomer', () => {
     await channel.publish('before');
     const server = await serve((app) => app.get('/', () => channel));
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     const id = await channel.publish('after');
-    await client.until('after');
+    await client.untilText('after');
 
-    expect(events(client.body)).toBe(frame(id, 'after'));
+    expect(events(client.text)).toBe(frame(id, 'after'));
   });
 
   it('gets all that is retained with replay: true', async () => {
@@ -179,10 +179,10 @@ describe('a newcomer', () => {
     for (const n of [1, 2, 3]) ids.push(await channel.publish(n));
     const server = await serve((app) => app.get('/', () => channel));
 
-    const client = await server.open('/');
-    await client.until('data: 3');
+    const client = await server.openStream('/');
+    await client.untilText('data: 3');
 
-    expect(client.body).toBe(frame(ids[1] as string, '2') + frame(ids[2] as string, '3'));
+    expect(client.text).toBe(frame(ids[1] as string, '2') + frame(ids[2] as string, '3'));
   });
 
   it('may send an empty Last-Event-ID', async () => {
@@ -192,9 +192,9 @@ describe('a newcomer', () => {
 
     const client = await reopen(server, '');
     await channel.publish('after');
-    await client.until('after');
+    await client.untilText('after');
 
-    expect(client.body).not.toContain('before');
+    expect(client.text).not.toContain('before');
   });
 });
 
@@ -213,16 +213,16 @@ describe('subscribe()', () => {
     });
     await channel.publish('too early');
 
-    const opened = server.open('/');
+    const opened = server.openStream('/');
     await asked.promise;
     const during = await channel.publish('during');
     snapshot.open('snapshot');
     const client = await opened;
-    await client.until('during');
+    await client.untilText('during');
     const after = await channel.publish('after');
-    await client.until('after');
+    await client.untilText('after');
 
-    expect(events(client.body)).toBe(`data: snapshot\n\n${frame(during, 'during')}${frame(after, 'after')}`);
+    expect(events(client.text)).toBe(`data: snapshot\n\n${frame(during, 'during')}${frame(after, 'after')}`);
   });
 
   it('that is never read holds nothing', async () => {
@@ -264,9 +264,9 @@ describe('a gap', () => {
     const server = await serve((app) => app.get('/', () => channel));
 
     const client = await reopen(server, Buffer.from(id).toString('latin1'));
-    await client.until('data: a');
+    await client.untilText('data: a');
 
-    expect(client.body).toBe(gap(id, a) + frame(a, 'a'));
+    expect(client.text).toBe(gap(id, a) + frame(a, 'a'));
   });
 
   it('has no oldest one if nothing is retained', async () => {
@@ -275,9 +275,9 @@ describe('a gap', () => {
 
     const client = await reopen(server, 'unknown');
     const a = await channel.publish('a');
-    await client.until('data: a');
+    await client.untilText('data: a');
 
-    expect(client.body).toBe(gap('unknown', null) + frame(a, 'a'));
+    expect(client.text).toBe(gap('unknown', null) + frame(a, 'a'));
   });
 
   it('comes for an id of a log before a restart', async () => {
@@ -287,9 +287,9 @@ describe('a gap', () => {
     const server = await serve((app) => app.get('/', () => channel));
 
     const client = await reopen(server, before);
-    await client.until('data: a');
+    await client.untilText('data: a');
 
-    expect(client.body).toBe(gap(before, a) + frame(a, 'a'));
+    expect(client.text).toBe(gap(before, a) + frame(a, 'a'));
   });
 
   it.each([
@@ -303,9 +303,9 @@ describe('a gap', () => {
     const server = await serve((app) => app.get('/', () => channel));
 
     const client = await reopen(server, ids[index] as string);
-    await client.until('data: 4');
+    await client.untilText('data: 4');
 
-    expect(client.body).toBe((isGap ? gap(ids[index] as string, c) : '') + frame(c, '3') + frame(d, '4'));
+    expect(client.text).toBe((isGap ? gap(ids[index] as string, c) : '') + frame(c, '3') + frame(d, '4'));
   });
 
   it('comes for an id that the log is yet to give', async () => {
@@ -315,9 +315,9 @@ describe('a gap', () => {
     const server = await serve((app) => app.get('/', () => channel));
 
     const client = await reopen(server, future);
-    await client.until('data: a');
+    await client.untilText('data: a');
 
-    expect(client.body).toBe(gap(future, a) + frame(a, 'a'));
+    expect(client.text).toBe(gap(future, a) + frame(a, 'a'));
   });
 
   it.each(['01', '1 ', '1.0', '+1', '1e0', '-1'])('comes for a number written as %p', async (number) => {
@@ -326,10 +326,10 @@ describe('a gap', () => {
     const lastEventId = a.replace(/1$/, number);
     const server = await serve((app) => app.get('/', () => channel.subscribe({ lastEventId })));
 
-    const client = await server.open('/');
-    await client.until('data: a');
+    const client = await server.openStream('/');
+    await client.untilText('data: a');
 
-    expect(client.body).toBe(gap(lastEventId, a) + frame(a, 'a'));
+    expect(client.text).toBe(gap(lastEventId, a) + frame(a, 'a'));
   });
 
   it('passes every filter', async () => {
@@ -338,9 +338,9 @@ describe('a gap', () => {
     const server = await serve((app) => app.get('/', () => channel.filter(() => false)));
 
     const client = await reopen(server, 'unknown');
-    await client.until('\n\n');
+    await client.untilText('\n\n');
 
-    expect(client.body).toBe(gap('unknown', a));
+    expect(client.text).toBe(gap('unknown', a));
   });
 
   it('cannot be made to carry further fields by a lastEventId of several lines', async () => {
@@ -353,10 +353,12 @@ describe('a gap', () => {
       { keepAliveMs: 16 },
     );
 
-    const client = await server.open(`/?lastEventId=${encodeURIComponent('x\nevent: admin\ndata: y\n')}`);
-    await client.until(': keep-alive\n\n');
+    const client = await server.openStream(
+      `/?lastEventId=${encodeURIComponent('x\nevent: admin\ndata: y\n')}`,
+    );
+    await client.untilText(': keep-alive\n\n');
 
-    expect(client.body).not.toMatch(/^event: admin$/m);
+    expect(client.text).not.toMatch(/^event: admin$/m);
   });
 });
 
@@ -372,13 +374,13 @@ describe('filter()', () => {
         }),
       ),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const odd = await channel.publish({ n: 1 });
     const even = await channel.publish(event('even', { n: 2 }));
-    await client.until('{"n":2}');
+    await client.untilText('{"n":2}');
 
-    expect(events(client.body)).toBe(frame(even, '{"n":2}', 'even'));
+    expect(events(client.text)).toBe(frame(even, '{"n":2}', 'even'));
     expect(seen).toEqual([
       [{ n: 1 }, undefined, odd],
       [{ n: 2 }, 'even', even],
@@ -389,12 +391,12 @@ describe('filter()', () => {
     const channel = new Channel<number>();
     const part = channel.filter((n) => n > 1).filter((n) => n < 3);
     const server = await serve((app) => app.get('/', () => part));
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const ids = await Promise.all([1, 2, 3].map((n) => channel.publish(n)));
     await channel.end();
 
-    expect(events(await client.ended)).toBe(frame(ids[1] as string, '2') + END);
+    expect(events(await client.ended())).toBe(frame(ids[1] as string, '2') + END);
   });
 
   it('has each event parsed once for all of them', async () => {
@@ -402,10 +404,14 @@ describe('filter()', () => {
     const channel = new Channel<number[]>({ parse });
     const got: unknown[] = [];
     const server = await serve((app) => app.get('/', () => channel.filter((data) => got.push(data) > 0)));
-    const clients = await Promise.all([server.open('/'), server.open('/'), server.open('/')]);
+    const clients = await Promise.all([
+      server.openStream('/'),
+      server.openStream('/'),
+      server.openStream('/'),
+    ]);
 
     await channel.publish([1, 2]);
-    for (const client of clients) await client.until('[1,2]');
+    for (const client of clients) await client.untilText('[1,2]');
 
     expect(parse).toHaveBeenCalledTimes(1);
     expect(got).toEqual([
@@ -453,16 +459,16 @@ describe('filter()', () => {
         }),
       );
     });
-    const [whole, broken] = await Promise.all([server.open('/'), server.open('/broken')]);
+    const [whole, broken] = await Promise.all([server.openStream('/'), server.openStream('/broken')]);
 
     const a = await channel.publish(1);
-    await broken.until('data: 1');
+    await broken.untilText('data: 1');
     const b = await channel.publish(2);
     const c = await channel.publish(3);
-    await whole.until('data: 3');
+    await whole.untilText('data: 3');
 
-    expect(events(await broken.ended)).toBe(frame(a, '1'));
-    expect(events(whole.body)).toBe(frame(a, '1') + frame(b, '2') + frame(c, '3'));
+    expect(events(await broken.ended())).toBe(frame(a, '1'));
+    expect(events(whole.text)).toBe(frame(a, '1') + frame(b, '2') + frame(c, '3'));
     expect(await server.heard(1)).toEqual([boom]);
     expect([server.closedBefore, channel.size]).toEqual([[true], 1]);
   });
@@ -477,11 +483,11 @@ describe('filter()', () => {
         }),
       ),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const [a, b] = await Promise.all([1, 2, 3].map((n) => channel.publish(n)));
 
-    expect(events(await client.ended)).toBe(frame(a as string, '1') + frame(b as string, '2'));
+    expect(events(await client.ended())).toBe(frame(a as string, '1') + frame(b as string, '2'));
     expect(await server.heard(1)).toHaveLength(1);
   });
 
@@ -500,12 +506,12 @@ describe('filter()', () => {
         return subscription;
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const a = await channel.publish(1);
-    await client.until('data: 1');
+    await client.untilText('data: 1');
     await channel.publish(2);
-    await client.ended;
+    await client.ended();
 
     expect(subscriptions.map(({ lastEventId }) => lastEventId)).toEqual([a]);
   });
@@ -521,9 +527,9 @@ describe('filter()', () => {
       ),
     );
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect([client.status, await client.ended]).toEqual([418, '{"error":"boom"}']);
+    expect([client.status, await client.ended()]).toEqual([418, '{"error":"boom"}']);
     expect(channel.size).toBe(0);
   });
 
@@ -541,11 +547,11 @@ describe('filter()', () => {
         }),
       ),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     await channel.publish(1);
 
-    expect(await client.ended).not.toContain('~end');
+    expect(await client.ended()).not.toContain('~end');
     expect(await Promise.all(pending)).toMatchObject([{ value: { data: 1 } }, { value: { data: 1 } }]);
     expect([channel.size, server.errors]).toEqual([0, []]);
   });
@@ -559,7 +565,7 @@ describe('filter()', () => {
       return false;
     });
     const server = await serve((app) => app.get('/', () => audited));
-    await server.open('/');
+    await server.openStream('/');
     const subscription = audited.subscribe();
     const pending = subscription.next().catch((error: { code: string }) => error.code);
 
@@ -584,13 +590,13 @@ describe('filter()', () => {
         ),
       { onError: () => event('sorry', '') },
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const a = await channel.publish(1);
-    await client.until('data: 1');
+    await client.untilText('data: 1');
     await channel.publish(2);
 
-    expect(events(await client.ended)).toBe(`${frame(a, '1')}event: sorry\ndata: \n\n`);
+    expect(events(await client.ended())).toBe(`${frame(a, '1')}event: sorry\ndata: \n\n`);
     expect(await server.heard(1)).toHaveLength(1);
   });
 });
@@ -611,16 +617,16 @@ describe('end()', () => {
     async (_name, value, last) => {
       const channel = new Channel();
       const server = await serve((app) => app.get('/', () => channel));
-      const present = await server.open('/');
+      const present = await server.openStream('/');
 
       const a = await channel.publish('a');
       await channel.end(value);
-      const late = await server.open('/');
+      const late = await server.openStream('/');
       const back = await reopen(server, a);
 
-      expect(events(await present.ended)).toBe(frame(a, 'a') + last);
-      expect(await late.ended).toBe(frame(a, 'a') + last);
-      expect(await back.ended).toBe(last);
+      expect(events(await present.ended())).toBe(frame(a, 'a') + last);
+      expect(await late.ended()).toBe(frame(a, 'a') + last);
+      expect(await back.ended()).toBe(last);
       expect(channel.size).toBe(0);
     },
   );
@@ -645,33 +651,33 @@ describe('end()', () => {
 
     const back = await reopen(server, a);
 
-    expect(await back.ended).toBe('event: end\nid: ~end\ndata: over\n\n');
+    expect(await back.ended()).toBe('event: end\nid: ~end\ndata: over\n\n');
   });
 
   it('sends no ~end with the route option end: reconnect, and ~end is an id like any other', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel), { end: 'reconnect' });
-    const present = await server.open('/');
+    const present = await server.openStream('/');
 
     const a = await channel.publish('a');
     await channel.end('over');
     const late = await reopen(server, '~end');
 
-    expect(events(await present.ended)).toBe(frame(a, 'a'));
-    expect([late.status, await late.ended]).toEqual([200, gap('~end', a) + frame(a, 'a')]);
+    expect(events(await present.ended())).toBe(frame(a, 'a'));
+    expect([late.status, await late.ended()]).toEqual([200, gap('~end', a) + frame(a, 'a')]);
   });
 
   it('ends whoever comes once it was told, with no ~end, to a retired stream', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel));
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const closed = server.sse.close({ spreadMs: 0 });
-    await client.ended;
+    await client.ended();
     await channel.end('over');
     await closed;
 
-    expect(events(client.body)).toBe('');
+    expect(events(client.text)).toBe('');
   });
 });
 
@@ -685,7 +691,9 @@ describe('close()', () => {
     await channel.publish(1);
 
     const closing = channel.close();
-    const bodies = await Promise.all(['/', '/filter'].map(async (path) => (await server.open(path)).ended));
+    const bodies = await Promise.all(
+      ['/', '/filter'].map(async (path) => (await server.openStream(path)).ended()),
+    );
 
     expect(channel.close()).toBe(closing);
     expect(bodies.map(events)).toEqual(['', '']);
@@ -701,18 +709,18 @@ describe('close()', () => {
     const client = await reopen(server, a);
     await channel.close();
 
-    expect(await client.ended).toBe(END);
+    expect(await client.ended()).toBe(END);
   });
 
   it('of many subscribers leaves none', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel));
-    const clients = await Promise.all(Array.from({ length: 50 }, () => server.open('/')));
+    const clients = await Promise.all(Array.from({ length: 50 }, () => server.openStream('/')));
 
     await channel.close();
 
     expect(channel.size).toBe(0);
-    for (const client of clients) expect(events(await client.ended)).toBe('');
+    for (const client of clients) expect(events(await client.ended())).toBe('');
   });
 });
 
@@ -776,12 +784,12 @@ describe('publish()', () => {
     const serialize = jest.fn((data: unknown) => `<${JSON.stringify(data)}>\n`);
     const channel = new Channel({ serialize });
     const server = await serve((app) => app.get('/', () => channel), { serialize: () => 'not this' });
-    const clients = await Promise.all([server.open('/'), server.open('/')]);
+    const clients = await Promise.all([server.openStream('/'), server.openStream('/')]);
 
     const id = await channel.publish({ n: 1 });
-    for (const client of clients) await client.until('\ndata: \n\n');
+    for (const client of clients) await client.untilText('\ndata: \n\n');
 
-    expect(clients.map(({ body }) => events(body))).toEqual(
+    expect(clients.map(({ text }) => events(text))).toEqual(
       Array(2).fill(`id: ${id}\ndata: <{"n":1}>\ndata: \n\n`),
     );
     expect(serialize).toHaveBeenCalledTimes(1);
@@ -827,27 +835,27 @@ describe('keep-alives', () => {
     const server = await serve((app) => app.get('/', () => channel.filter((n) => n > 2)), {
       keepAliveMs: 16,
     });
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     await channel.publish(1);
     const b = await channel.publish(2);
-    await client.until(`: keep-alive\nid: ${b}\n\n${KEEP_ALIVE}`);
+    await client.untilText(`: keep-alive\nid: ${b}\n\n${KEEP_ALIVE}`);
     const c = await channel.publish(3);
-    await client.until(`data: 3\n\n${KEEP_ALIVE}`);
+    await client.untilText(`data: 3\n\n${KEEP_ALIVE}`);
 
-    expect(client.body.split(`id: ${b}\n`)).toHaveLength(2);
-    expect(client.body.split(`id: ${c}\n`)).toHaveLength(2);
+    expect(client.text.split(`id: ${b}\n`)).toHaveLength(2);
+    expect(client.text.split(`id: ${c}\n`)).toHaveLength(2);
   });
 
   it('of one without a filter carry none', async () => {
     const channel = new Channel<number>();
     const server = await serve((app) => app.get('/', () => channel), { keepAliveMs: 16 });
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const a = await channel.publish(1);
-    await client.until(KEEP_ALIVE + KEEP_ALIVE);
+    await client.untilText(KEEP_ALIVE + KEEP_ALIVE);
 
-    expect(events(client.body).replaceAll(KEEP_ALIVE, '')).toBe(frame(a, '1'));
+    expect(events(client.text).replaceAll(KEEP_ALIVE, '')).toBe(frame(a, '1'));
   });
 
   it('save the client of a seldom filter from a false gap', async () => {
@@ -855,22 +863,22 @@ describe('keep-alives', () => {
     const server = await serve((app) => app.get('/', () => channel.filter((n) => n === 100)), {
       keepAliveMs: 16,
     });
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     for (let n = 0; n < 20; n++) await channel.publish(n);
-    await client.until(`id: ${placeOf(channel)}`);
-    client.leave();
+    await client.untilText(`id: ${placeOf(channel)}`);
+    client.drop();
     const hit = await channel.publish(100);
     const back = await reopen(
       server,
-      client.body
+      client.text
         .match(/id: (.*)\n/g)
         ?.at(-1)
         ?.slice(4, -1) as string,
     );
-    await back.until('data: 100');
+    await back.untilText('data: 100');
 
-    expect(back.body).toBe(frame(hit, '100'));
+    expect(back.text).toBe(frame(hit, '100'));
   });
 });
 
@@ -939,10 +947,10 @@ describe('on the wire', () => {
     for (let n = 0; n < 20; n++) frames.push(frame(await channel.publish(text + n), text + n));
     const server = await serve((app) => app.get('/', () => channel));
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     await channel.end();
 
-    expect((await client.ended) === frames.join('') + END).toBe(true);
+    expect((await client.ended()) === frames.join('') + END).toBe(true);
   });
 });
 
@@ -951,20 +959,20 @@ describe('streams that are told to end', () => {
     const channel = new Channel();
     const first = await serve((app) => app.get('/', () => channel));
     const second = await serve((app) => app.get('/', () => channel));
-    const client = await first.open('/');
+    const client = await first.openStream('/');
     const a = await channel.publish('a');
-    await client.until('data: a');
+    await client.untilText('data: a');
 
     await first.sse.close({ spreadMs: 0, graceMs: 60_000 });
     const b = await channel.publish('b');
     const back = await reopen(second, a);
-    await back.until('data: b');
+    await back.untilText('data: b');
 
-    expect(events(await client.ended)).toBe(frame(a, 'a'));
-    back.leave();
+    expect(events(await client.ended())).toBe(frame(a, 'a'));
+    back.drop();
     await emptied(channel as Channel<never>);
 
-    expect(back.body).toBe(frame(b, 'b'));
+    expect(back.text).toBe(frame(b, 'b'));
     expect([first.sse.size, second.sse.size]).toEqual([0, 0]);
   });
 
@@ -980,8 +988,8 @@ describe('streams that are told to end', () => {
       }
     })();
 
-    const client = await server.open('/');
-    const body = events(await client.ended);
+    const client = await server.openStream('/');
+    const body = events(await client.ended());
     publishing = false;
     await published;
 
@@ -1009,14 +1017,14 @@ describe('streams that are told to end', () => {
         }
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     const a = await channel.publish('a');
-    await client.until('data: a');
+    await client.untilText('data: a');
 
     await server.sse.close({ spreadMs: 0, graceMs: 60_000 });
     await finished.promise;
 
-    expect(events(await client.ended)).toBe(frame(a, 'a'));
+    expect(events(await client.ended())).toBe(frame(a, 'a'));
     expect([server.errors, channel.size]).toEqual([[], 0]);
   });
 });
@@ -1034,13 +1042,13 @@ describe('a generator around a channel', () => {
         return 'done';
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     await channel.publish(1);
-    await client.until('data: 1');
+    await client.untilText('data: 1');
     await channel.close();
 
-    expect(await client.ended).toContain(
+    expect(await client.ended()).toContain(
       'data: ERR_SSE_CHANNEL_CLOSED\n\nevent: end\nid: ~end\ndata: done\n\n',
     );
   });
@@ -1057,14 +1065,14 @@ describe('a generator around a channel', () => {
         }
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const a = await channel.publish(1);
     await waiting.promise;
     for (const n of [2, 3, 4]) await channel.publish(n);
     go.open();
 
-    expect(events(await client.ended)).toBe(frame(a, '1'));
+    expect(events(await client.ended())).toBe(frame(a, '1'));
     expect([server.errors, channel.size]).toEqual([[], 0]);
   });
 
@@ -1080,17 +1088,17 @@ describe('a generator around a channel', () => {
         }
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     const a = await channel.publish(1);
     await waiting.promise;
     const ids: string[] = [];
     for (const n of [2, 3, 4]) ids.push(await channel.publish(n));
     go.open();
-    await client.until('data: 4');
+    await client.untilText('data: 4');
 
     const [, c = '', d = ''] = ids;
-    expect(events(client.body)).toBe(frame(a, '1') + gap(a, c) + frame(c, '3') + frame(d, '4'));
+    expect(events(client.text)).toBe(frame(a, '1') + gap(a, c) + frame(c, '3') + frame(d, '4'));
   });
 });
 
@@ -1103,13 +1111,13 @@ describe('a subscription that a route returned', () => {
         channel.subscribe({ lastEventId: res.sse.lastEventId, signal: kick.signal }),
       ),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     kick.abort();
     await channel.publish('for those who are still there');
     await emptied(channel as Channel<never>);
 
-    expect(events(await client.ended)).toBe('');
+    expect(events(await client.ended())).toBe('');
   });
 
   it('ends the response when somebody calls its return()', async () => {
@@ -1122,11 +1130,11 @@ describe('a subscription that a route returned', () => {
         return subscription;
       }),
     );
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     await subscriptions[0]?.return?.();
 
-    await client.ended;
+    await client.ended();
     expect([channel.size, server.sse.size]).toEqual([0, 0]);
   });
 });

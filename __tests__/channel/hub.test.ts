@@ -95,7 +95,7 @@ describe('a client that reads nothing for a while', () => {
   it('is disconnected once the log has passed it, also if it is the only one', async () => {
     const channel = new Channel<string>({ log: memoryLog({ maxEvents: 4 }) });
     const server = await serve((app) => app.get('/', () => channel), { stallTimeoutMs: false });
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     await fill(server, channel);
@@ -108,35 +108,35 @@ describe('a client that reads nothing for a while', () => {
   it('gets one gap and what is retained with overflow: skip', async () => {
     const channel = new Channel<string>({ overflow: 'skip', log: memoryLog({ maxEvents: 4 }) });
     const server = await serve((app) => app.get('/', () => channel), { stallTimeoutMs: false });
-    const client = await server.open('/');
-    const other = await server.open('/');
+    const client = await server.openStream('/');
+    const other = await server.openStream('/');
     client.stall();
 
     await fill(server, channel);
     for (let n = 0; n < 2_000; n++) await channel.publish(`late ${n}`);
     client.resume();
-    await client.until('data: late 1999');
+    await client.untilText('data: late 1999');
 
-    const [before = '', after = ''] = client.body.split('event: gap\n');
-    expect(client.body.split('event: gap\n')).toHaveLength(2);
+    const [before = '', after = ''] = client.text.split('event: gap\n');
+    expect(client.text.split('event: gap\n')).toHaveLength(2);
     expect(before).not.toContain('late');
     const ids = [...after.matchAll(/^id: (.*)$/gm)].map(([, id]) => id);
     expect(after).toMatch(/^data: \{"lastEventId":".*","oldest":"(.*)"\}\n\nid: \1\ndata: late 1996\n\n/);
     expect(ids).toHaveLength(4);
-    expect(other.body).toContain('data: late 1999');
+    expect(other.text).toContain('data: late 1999');
   });
 
   it('goes on without a gap if the log still holds what comes next', async () => {
     const channel = new Channel<string>();
     const server = await serve((app) => app.get('/', () => channel));
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     await fill(server, channel);
     for (let n = 0; n < 50; n++) await channel.publish('late');
     client.resume();
     await channel.end();
-    const body = await client.ended;
+    const body = await client.ended();
 
     const numbers = [...body.matchAll(/^id: .*-(\d+)\ndata/gm)].map(([, number]) => Number(number));
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
@@ -146,11 +146,11 @@ describe('a client that reads nothing for a while', () => {
   it('may leave while it is stalled', async () => {
     const channel = new Channel<string>();
     const server = await serve((app) => app.get('/', () => channel));
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
 
     await fill(server, channel);
-    client.leave();
+    client.drop();
     while (channel.size > 0) await setImmediate();
     await channel.publish('after');
 
@@ -212,7 +212,7 @@ describe('a publisher that awaits', () => {
   it('is not held up by one who reads nothing', async () => {
     const channel = new Channel<string>();
     const server = await serve((app) => app.get('/', () => channel));
-    const client = await server.open('/');
+    const client = await server.openStream('/');
     client.stall();
     await fill(server, channel);
 

@@ -152,15 +152,18 @@ describe('a client of a log that takes its time', () => {
     });
     for (const n of upTo(500)) void channel.publish(n);
     const headers = { 'Last-Event-ID': first };
-    const [all, even] = await Promise.all([server.open('/', { headers }), server.open('/even', { headers })]);
+    const [all, even] = await Promise.all([
+      server.openStream('/', { headers }),
+      server.openStream('/even', { headers }),
+    ]);
     for (let n = 500; n < 700; n++) await channel.publish(n);
     await channel.end();
 
     const frames = upTo(700).map((n) => `id: n${n + 2}\ndata: ${n}\n\n`);
     const end = 'event: end\nid: ~end\ndata: \n\n';
-    const body = (await all.ended).replace(/^: \n\n/, '');
+    const body = (await all.ended()).replace(/^: \n\n/, '');
     expect(body).toBe(frames.join('') + end);
-    expect((await even.ended).replace(/^: \n\n/, '')).toBe(
+    expect((await even.ended()).replace(/^: \n\n/, '')).toBe(
       frames.filter((_, n) => n % 2 === 0).join('') + end,
     );
     expect(channel.size).toBe(0);
@@ -171,10 +174,10 @@ describe('a client of a log that takes its time', () => {
     await channel.publish(1);
     const server = await serve((app) => app.get('/', () => channel), { commitAfterMs: false });
 
-    const client = await server.open('/');
-    await client.until('\n\n');
+    const client = await server.openStream('/');
+    await client.untilText('\n\n');
 
-    expect(client.body).toBe('id: n1\n\n');
+    expect(client.text).toBe('id: n1\n\n');
   });
 
   it('gets a real status if the log has failed before anything was sent', async () => {
@@ -186,9 +189,9 @@ describe('a client of a log that takes its time', () => {
     const channel = new Channel({ log });
     const server = await serve((app) => app.get('/', () => channel));
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
-    expect([client.status, await client.ended]).toEqual([503, '{"error":"away"}']);
+    expect([client.status, await client.ended()]).toEqual([503, '{"error":"away"}']);
     expect([channel.size, store.followers.size]).toEqual([0, 0]);
   });
 
@@ -212,12 +215,12 @@ describe('a client of a log that takes its time', () => {
       { commitAfterMs: false },
     );
 
-    const client = await server.open('/');
-    const unharmed = await server.open('/other');
+    const client = await server.openStream('/');
+    const unharmed = await server.openStream('/other');
     await other.publish(1);
-    await unharmed.until('data: 1');
+    await unharmed.untilText('data: 1');
 
-    expect([client.status, await client.ended]).toEqual([502, '{"error":"no head"}']);
+    expect([client.status, await client.ended()]).toEqual([502, '{"error":"no head"}']);
     expect([channel.size, other.size]).toEqual([0, 1]);
   });
 
@@ -228,10 +231,10 @@ describe('a client of a log that takes its time', () => {
     await channel.publish(2);
     const server = await serve((app) => app.get('/', () => channel));
 
-    const client = await server.open('/', { headers: { 'Last-Event-ID': 'n1' } });
-    await client.until('data: 2');
+    const client = await server.openStream('/', { headers: { 'Last-Event-ID': 'n1' } });
+    await client.untilText('data: 2');
 
-    expect(client.body.replace(/^: \n\n/, '')).toBe(
+    expect(client.text.replace(/^: \n\n/, '')).toBe(
       ': a\n: b\nevent: tick\nid: n2\nretry: 5\ndata: 1\n\nid: n3\ndata: 2\n\n',
     );
   });

@@ -42,16 +42,16 @@ describe('Channel.from()', () => {
     });
     const server = await serve((app) => app.get('/', () => job));
 
-    const early = await server.open('/');
-    await early.until('data: 1');
+    const early = await server.openStream('/');
+    await early.untilText('data: 1');
     go.open();
-    const body = await early.ended;
-    const late = await server.open('/');
+    const body = await early.ended();
+    const late = await server.openStream('/');
 
     expect(body.replaceAll(/^id: [^~].*\n/gm, '')).toBe(
       'data: a\n\nevent: tick\ndata: 1\n\ndata: b\n\nevent: end\nid: ~end\ndata: {"rows":3}\n\n',
     );
-    expect([await late.ended, job.size]).toEqual([body, 0]);
+    expect([await late.ended(), job.size]).toEqual([body, 0]);
   });
 
   it('goes on while nobody watches, and a client that comes back gets the rest', async () => {
@@ -62,16 +62,16 @@ describe('Channel.from()', () => {
       yield 'b';
     });
     const server = await serve((app) => app.get('/', () => job));
-    const client = await server.open('/');
-    await client.until('data: a');
-    const [, id = ''] = client.body.match(/id: (.*)\n/) ?? [];
+    const client = await server.openStream('/');
+    await client.untilText('data: a');
+    const [, id = ''] = client.text.match(/id: (.*)\n/) ?? [];
 
-    client.leave();
+    client.drop();
     while (job.size > 0) await setImmediate();
     go.open();
-    const back = await server.open('/', { headers: { 'Last-Event-ID': id } });
+    const back = await server.openStream('/', { headers: { 'Last-Event-ID': id } });
 
-    expect(await back.ended).toMatch(/^id: .*\ndata: b\n\nevent: end\nid: ~end\ndata: \n\n$/);
+    expect(await back.ended()).toMatch(/^id: .*\ndata: b\n\nevent: end\nid: ~end\ndata: \n\n$/);
   });
 
   it('tells a client that has missed the beginning of a gap', async () => {
@@ -176,11 +176,11 @@ describe('a run that fails', () => {
       throw boom;
     });
     const server = await serve((app) => app.get('/', () => job));
-    const client = await server.open('/');
-    await client.until('data: a');
+    const client = await server.openStream('/');
+    await client.untilText('data: a');
     go.open();
 
-    expect(await client.ended).toMatch(/^id: .*\ndata: a\n\n$/);
+    expect(await client.ended()).toMatch(/^id: .*\ndata: a\n\n$/);
     expect([await server.heard(1), server.closedBefore]).toEqual([[boom], [true]]);
     expect((await server.heard(1))[0]).toBe(boom);
   });
@@ -189,13 +189,13 @@ describe('a run that fails', () => {
     const job = Channel.from(failing);
     await warned.promise;
     const server = await serve((app) => app.get('/', () => job));
-    const late = await server.open('/');
-    const [, id = ''] = (await late.ended).match(/id: (.*)\n/) ?? [];
+    const late = await server.openStream('/');
+    const [, id = ''] = (await late.ended()).match(/id: (.*)\n/) ?? [];
 
-    const back = await server.open('/', { headers: { 'Last-Event-ID': id } });
+    const back = await server.openStream('/', { headers: { 'Last-Event-ID': id } });
 
-    expect([late.status, late.body]).toEqual([200, `id: ${id}\ndata: a\n\n`]);
-    expect([back.status, await back.ended]).toEqual([500, '{"error":"boom"}']);
+    expect([late.status, late.text]).toEqual([200, `id: ${id}\ndata: a\n\n`]);
+    expect([back.status, await back.ended()]).toEqual([500, '{"error":"boom"}']);
     expect([await server.heard(2), job.size]).toEqual([[boom, boom], 0]);
   });
 
@@ -206,7 +206,7 @@ describe('a run that fails', () => {
     });
     const server = await serve((app) => app.get('/', () => job), { commitAfterMs: false });
 
-    const client = await server.open('/');
+    const client = await server.openStream('/');
 
     expect([client.status, job.size]).toEqual([403, 0]);
   });
@@ -409,13 +409,13 @@ describe('close() of a run', () => {
       }
     });
     const server = await serve((app) => app.get('/', () => job));
-    const client = await server.open('/');
-    await client.until('data: a');
+    const client = await server.openStream('/');
+    await client.untilText('data: a');
 
     await job.close();
     await cleaned.promise;
 
-    expect(await client.ended).toMatch(/^id: .*\ndata: a\n\n$/);
+    expect(await client.ended()).toMatch(/^id: .*\ndata: a\n\n$/);
     expect([job.size, server.errors]).toEqual([0, []]);
   });
 

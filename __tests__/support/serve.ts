@@ -5,7 +5,6 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from 'express';
 import { createSse, type Sse, type SseOptions } from '../../lib';
 import { type OpenedStream, openStream, type StreamInit } from '../../lib/testing';
-import { Client } from './client';
 import { LibTimers } from './timers';
 
 /** A real Express server on a real socket, with an `sse` of its own. */
@@ -22,7 +21,6 @@ export class TestServer {
   readonly #listeners: Array<{ readonly now: () => number[]; readonly before: number[] }> = [];
   readonly server: http.Server;
   readonly #streams: OpenedStream[] = [];
-  readonly #clients: Client[] = [];
   readonly #foreignListeners: number;
   readonly #timers = new LibTimers();
   #base = '';
@@ -69,12 +67,6 @@ export class TestServer {
     return stream;
   }
 
-  async open(path: string, init?: StreamInit): Promise<Client> {
-    const client = await Client.open(this.url(path), init);
-    this.#clients.push(client);
-    return client;
-  }
-
   /** Sends a request whose response may never begin. */
   send(path: string): http.ClientRequest {
     return http
@@ -97,7 +89,6 @@ export class TestServer {
   /** Ends everything, and shows that no stream, listener, timer or socket is left. */
   async release(): Promise<void> {
     await Promise.all(this.#streams.map((stream) => stream.close()));
-    for (const client of this.#clients) client.leave();
     this.server.close();
     while (this.sse.size > 0) await setImmediate();
     if (this.server.listening) await once(this.server, 'close');
