@@ -1,0 +1,47 @@
+import { CERTIFICATE, type Place, type ProxyKind } from './proxy';
+
+export interface NginxOptions {
+  /** To the client, over TLS; HTTP/1.1 otherwise. */
+  readonly http2?: boolean;
+  /** Compress event streams, whatever they say of it. */
+  readonly gzip?: boolean;
+}
+
+/** nginx with its defaults, so with `proxy_buffering on`, and HTTP/1.1 with kept connections to the app. */
+export function nginx({ http2 = false, gzip = false }: NginxOptions = {}): ProxyKind {
+  return {
+    command: 'nginx',
+    isSecure: http2,
+    args: (configFile, folder) => ['-p', folder, '-c', configFile, '-e', 'stderr'],
+    config: (place) => configOf(place, http2, gzip),
+  };
+}
+
+function configOf({ port, appPort, folder }: Place, http2: boolean, gzip: boolean): string {
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `
+daemon off;
+pid ${folder}/nginx.pid;
+worker_processes 1;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+events {}
+http {
+  access_log off;
+  ${paths.map((path) => `${path}_temp_path ${folder}/${path};`).join('\n  ')}
+  ${gzip ? 'gzip on; gzip_types text/event-stream;' : ''}
+  upstream app {
+    server 127.0.0.1:${appPort};
+    keepalive 8;
+  }
+  server {
+    listen 127.0.0.1:${port}${http2 ? ' ssl http2' : ''};
+    ${http2 ? `ssl_certificate ${CERTIFICATE}; ssl_certificate_key ${CERTIFICATE};` : ''}
+    location / {
+      proxy_pass http://app;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }
+  }
+}
+`;
+}
