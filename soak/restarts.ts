@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Child } from './child';
+import type { Incidents } from './incidents';
+import type { ServerQuestion } from './server';
+import { leftIn, type ServerSample } from './server-sample';
+
+/** One that does not end by itself for so long is killed, and that is an incident. */
+const EXIT_MS = 10_000;
+
+/** A server that is replaced on its port, again and again. */
+export class RestartedServer {
+  readonly port: number;
+  restarts = 0;
+  /** Of all those that are gone. */
+  readonly reasons: Record<string, number> = {};
+  readonly #incidents: Incidents;
+  #seed: number;
+  #child: Child;
+
+  private constructor(child: Child, port: number, seed: number, incidents: Incidents) {
+    this.#child = child;
+    this.port = port;
+    this.#seed = seed;
+    this.#incidents = incidents;
+  }
+
+  static async start(seed: number, incidents: Incidents): Promise<RestartedServer> {
+    const { child, greeting } = await Child.start<number>('server.ts', ['0', String(seed), 'true']);
+    return new RestartedServer(child, greeting, seed, incidents);
+  }
+
+  ask(question: ServerQuestion): Promise<ServerSample> {
+    return this.#child.ask<ServerSample>(question);
+  }
+
+  /** Its logs are lost, as they are in memory. */
+  async restart(): Promise<void> {
+    await this.stop();
+    const args = [String(this.port), String(++this.#seed), 'true'];
+    this.#child = (await Child.start('server.ts', args)).child;
+    this.restarts++;
+  }
+
+  async stop(): Promise<void> {
+    const left = await this.ask('stop');
+    for (const [reason, count] of Object.entries(left.reasons))
+      this.reasons[reason] = (this.reasons[reason] ?? 0) + count;
+    await endChild(this.#child, left, 'the restarted server', this.#incidents);
+  }
+}
+
+/** Has a server that was stopped end by itself, and tells what it has left. */
+export async function endChild(
+  child: Child,
+  left: ServerSample,
+  name: string,
+  incidents: Incidents,
+): Promise<void> {
+  for (const text of left.incidents) incidents.add(`${name}: ${text}`);
+  const remains = leftIn(left);
+  if (remains !== '') incidents.add(`${name} has left ${remains}`);
+  child.disconnect();
+  const code = await Promise.race([child.exited, sleep(EXIT_MS, 'late' as const, { ref: false })]);
+  if (code === 0) return;
+  incidents.add(`${name} has ended ${code === 'late' ? 'not at all' : `with code ${code}`}`);
+  child.kill();
+}
