@@ -371,7 +371,8 @@ describe('the client leaves', () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         try {
-          yield 1;
+          // Never through by itself, so that it is return() that fails.
+          for (;;) yield 'x'.repeat(50_000);
         } finally {
           // biome-ignore lint/correctness/noUnsafeFinally: that a clean-up fails is what is tested
           throw new Error('clean-up failed');
@@ -379,7 +380,6 @@ describe('the client leaves', () => {
       });
     });
 
-    // Suspended at its first yield while the socket is full or gone.
     const client = await server.openStream('/');
     client.drop();
 

@@ -51,8 +51,8 @@ export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<D
   /**
    * The part of the channel that a function lets through. A gap and the end always come through.
    *
-   * @param accepts gets the data as it was parsed from the log, once for all filters, and the event with its `type` and
-   *   `id`. If it throws, that subscriber's stream ends with the error, and nobody else's.
+   * @param accepts gets the data as it was parsed from the log, once for all filters and iterators, which share it and so
+   *   must not change it, and the event with its `type` and `id`. If it throws, that subscriber's stream ends with the error, and nobody else's.
    * @throws `TypeError` `ERR_SSE_INVALID_FILTER` if it is no function
    * @example
    * app.get('/prices/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
