@@ -15,6 +15,8 @@ describeWithCommand('nginx', 'behind nginx', () => {
 
   describeWay({ name: 'nginx, HTTP/1.1', proxy: nginx() }, matrix);
 
+  describeWay({ name: 'nginx, nothing but `proxy_pass`', proxy: nginx({ isBare: true }) }, matrix);
+
   describeWay({ name: 'nginx, HTTP/2', proxy: nginx({ http2: true }), http2: true }, matrix);
 
   // It does not ask `no-transform`; with buffering off it sends what it has compressed after each read.
@@ -39,25 +41,27 @@ describeWithCommand('nginx', 'behind nginx', () => {
     matrix,
   );
 
-  it('delivers each event to curl --http2 before the next one is yielded', async () => {
-    const gates = Array.from({ length: 10 }, () => new Gate());
-    const field = await Field.start({ name: 'curl', proxy: nginx({ http2: true }) }, (app) => {
-      app.get('/', async function* () {
-        for (const [n, gate] of gates.entries()) {
-          yield n;
-          await gate.promise;
-        }
+  describeWithCommand('curl', 'curl --http2', () => {
+    it('prints each event before the next one is yielded', async () => {
+      const gates = Array.from({ length: 10 }, () => new Gate());
+      const field = await Field.start({ name: 'curl', proxy: nginx({ http2: true }) }, (app) => {
+        app.get('/', async function* () {
+          for (const [n, gate] of gates.entries()) {
+            yield n;
+            await gate.promise;
+          }
+        });
       });
+      const curl = await Curl.open('--http2', '--insecure', '--include', field.url);
+
+      for (const [n, gate] of gates.entries()) {
+        await curl.until(`data: ${n}\n\n`);
+        gate.open();
+      }
+      const said = await curl.ended();
+
+      expect(said).toMatch(/^HTTP\/2 200/);
+      expect(said).not.toMatch(/^connection:/im);
     });
-    const curl = await Curl.open('--http2', '--insecure', '--include', field.url);
-
-    for (const [n, gate] of gates.entries()) {
-      await curl.until(`data: ${n}\n\n`);
-      gate.open();
-    }
-    const said = await curl.ended();
-
-    expect(said).toMatch(/^HTTP\/2 200/);
-    expect(said).not.toMatch(/^connection:/im);
   });
 });
