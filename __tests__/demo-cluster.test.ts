@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -129,8 +129,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
   });
 
   it('names a busy port and the remedy, and exits with 1', async () => {
-    const other = createServer().listen(0);
-    await once(other, 'listening');
+    const other = await busyPort();
     const { port } = other.address() as AddressInfo;
 
     const demo = runDemo('demo/cluster.ts', { PORT: String(port), REDIS_URL: '' });
@@ -141,6 +140,22 @@ describeWithRedis('npm run demo:cluster', (redis) => {
     await once(other, 'close');
   });
 });
+
+/** Listens on a port behind which the next one is free, as the second process is to have it. */
+async function busyPort(): Promise<Server> {
+  for (;;) {
+    const server = createServer().listen(0).unref();
+    await once(server, 'listening');
+    const next = createServer().listen((server.address() as AddressInfo).port + 1);
+    const isFree = await once(next, 'listening').then(
+      () => true,
+      () => false,
+    );
+    next.close();
+    if (isFree) return server;
+    server.close();
+  }
+}
 
 describe('npm run demo:cluster without a Redis', () => {
   it('says that redis-server is missing, and the remedy, and exits with 1', async () => {

@@ -374,7 +374,7 @@ describe('the options of channels and logs', () => {
   });
 
   it.each([
-    [resolveChannelOptions, { overflow: 'skip', replay: true, serialize: String, parse: String, log }],
+    [resolveChannelOptions, { overflow: 'skip', replay: true, serialize: String, parse: String }],
     [resolveRunOptions, { ttlMs: 1, replay: false, log }],
     [resolveRunOptions, { ttlMs: false }],
     [resolveMemoryLogOptions, { maxEvents: 1, maxBytes: 1, maxAgeMs: 1 }],
