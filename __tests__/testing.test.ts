@@ -40,7 +40,11 @@ afterEach(async () => {
   process.off('unhandledRejection', onUnhandled);
   expect(unhandled.splice(0)).toEqual([]);
   expect(timers.stop()).toEqual([]);
-  expect(sockets()).toEqual(before);
+  // Not the same, for one that was closed before may have been on its way.
+  for (const kind of new Set(sockets())) {
+    const count = (all: string[]) => all.filter((each) => each === kind).length;
+    expect(count(sockets())).toBeLessThanOrEqual(count(before));
+  }
 });
 
 /** The sockets and servers of this process. */

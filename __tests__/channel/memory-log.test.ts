@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EventRecord, type MemoryLogOptions, memoryLog } from '../../lib';
+import { LibTimers } from '../support/timers';
 
 const record = (data: string): EventRecord => ({ kind: 'event', data, serialized: false });
 
@@ -50,6 +51,7 @@ describe('memoryLog()', () => {
   });
 
   it('forgets by age, down to nothing, and goes on from there', async () => {
+    const timers = new LibTimers();
     const log = memoryLog({ maxAgeMs: 200 });
     const first = await log.append(record('a'));
     const second = await log.append(record('b'));
@@ -68,6 +70,9 @@ describe('memoryLog()', () => {
       { gap: false, entries: [{ record: { data: 'c' } }] },
       { gap: true, entries: [{ record: { data: 'c' } }] },
     ]);
+    // Its timer goes when nothing is retained any more.
+    while (timers.alive().length > 0) await sleep(5);
+    timers.stop();
   });
 
   it('appends nothing behind an end or an error', async () => {

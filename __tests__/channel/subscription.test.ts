@@ -401,6 +401,7 @@ describe('a log that fails', () => {
 
 describe('maxAgeMs', () => {
   it('is a gap for who comes back too late, with nothing and with something retained', async () => {
+    const timers = new LibTimers();
     const channel = new Channel({ log: memoryLog({ maxAgeMs: 250 }) });
     const a = await channel.publish('a');
     const b = await channel.publish('b');
@@ -417,6 +418,8 @@ describe('maxAgeMs', () => {
       'c',
     ]);
     await Promise.all([early.return(), last.return()]);
+    while (timers.alive().length > 0) await sleep(5);
+    timers.stop();
   });
 
   it('leaves no timer once nothing is retained', async () => {
