@@ -41,12 +41,17 @@ class Teller<Word extends { readonly kind: string }> {
     });
   }
 
+  async #endedInstead(kind: string): Promise<never> {
+    const { code, signal } = await this.exited;
+    throw new Error(`A process ended with ${code ?? signal} before it was '${kind}'.`);
+  }
+
   /** Resolves with the first such word after the first so many. */
   async told<Kind extends Word['kind']>(kind: Kind, after = 0): Promise<Extract<Word, { kind: Kind }>> {
     for (;;) {
       const word = this.words.slice(after).find((word) => word.kind === kind);
       if (word !== undefined) return word as Extract<Word, { kind: Kind }>;
-      await once(this.process, 'message');
+      await Promise.race([once(this.process, 'message'), this.#endedInstead(kind)]);
     }
   }
 }
