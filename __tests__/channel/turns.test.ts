@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { awaitTurn, type Served } from '../../lib/channel/turns';
+import { awaitTurn, noteEvent, type Served } from '../../lib/channel/turns';
 
 /** Has so many to serve, and notes in which turn how many were. */
 class Crowd implements Served {
@@ -28,6 +28,7 @@ async function turns(count: number): Promise<void> {
 
 beforeEach(() => {
   Crowd.turn = 0;
+  noteEvent();
 });
 
 describe('awaitTurn()', () => {
@@ -43,16 +44,20 @@ describe('awaitTurn()', () => {
     expect(crowd.served).toEqual([[0, 5]]);
   });
 
-  it('serves a slice a turn', async () => {
-    const crowd = new Crowd(250);
+  it('serves a slice a turn, a larger one as long as no event has come since the last', async () => {
+    const crowd = new Crowd(850);
 
     awaitTurn(crowd);
-    await turns(5);
+    await turns(2);
+    noteEvent();
+    await turns(3);
 
     expect(crowd.served.filter(([, count]) => count > 0)).toEqual([
       [0, 100],
-      [1, 100],
-      [2, 50],
+      [1, 300],
+      [2, 100],
+      [3, 300],
+      [4, 50],
     ]);
   });
 
@@ -75,7 +80,7 @@ describe('awaitTurn()', () => {
     await turns(2);
 
     expect(small.served).toEqual([[1, 10]]);
-    expect(large.left).toBe(810);
+    expect(large.left).toBe(610);
     await turns(10);
     expect(large.left).toBe(0);
   });

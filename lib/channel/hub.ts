@@ -4,7 +4,7 @@ import { Entry } from './entry';
 import type { EventLog, Following, LogEntry, LogFollower, LogTip } from './event-log';
 import { MemoryLog } from './memory-log';
 import { Link, Queue } from './queue';
-import { awaitTurn, type Served } from './turns';
+import { awaitTurn, noteEvent, type Served } from './turns';
 import { Window } from './window';
 
 /** The part in memory of a log that is kept elsewhere is bounded by its number of events; this is a last resort. */
@@ -171,6 +171,7 @@ export class Hub implements LogFollower, Served {
       return undefined;
     }
     if (!this.complete) append(window, entries, missed);
+    noteEvent();
     this.#behind.pushAll(this.#idle);
     const isBehind = this.#behind.first !== undefined;
     if (isBehind || window.first >= this.#nextLook) awaitTurn(this);

@@ -9,15 +9,24 @@ export interface Served {
 }
 
 /**
- * How many subscribers are served before the event loop goes on, over all channels. Small enough that other work
- * waits for less than a millisecond; and while one slice is served after the other, what is published meanwhile
- * gathers, so that under load each write carries more events (measured: 9 times less CPU per delivery than one
- * write an event).
+ * How many subscribers are served before the event loop goes on, over all channels, while events are being published.
+ * Few, so that what is published meanwhile gathers, and under load each write carries more events by itself (measured:
+ * a tenth of the CPU per delivery of one write an event).
  */
 const SLICE = 100;
 
+/** While nothing is published, there is nothing to wait for but other work: a millisecond or two (measured: 1.5 % less CPU). */
+const CALM_SLICE = 300;
+
 const waiting = new Set<Served>();
 let scheduled = false;
+/** Whether nothing was published since the last slice. */
+let calm = false;
+
+/** An event has come, and others may follow soon. */
+export function noteEvent(): void {
+  calm = false;
+}
 
 /** Has `served` called in a turn of the event loop of its own, and again until nobody is left. */
 export function awaitTurn(served: Served): void {
@@ -37,7 +46,8 @@ function turn(): void {
 }
 
 function serveSlice(): void {
-  let left = SLICE;
+  let left = calm ? CALM_SLICE : SLICE;
+  calm = true;
   for (const served of waiting) {
     // Behind all the others for its next turn.
     waiting.delete(served);
