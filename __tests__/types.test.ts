@@ -124,14 +124,15 @@ const GOOD = {
     });
     same<typeof part, Subscribable<Price>>();
     part.filter(({ cents }) => cents < 9).subscribe();`,
-  'a subscription yields events and gaps, which differ by their type': `${CHANNELS}${SAME}
+  'a subscription yields events, and gaps, which are known by having no id': `${CHANNELS}${SAME}
     async function read() {
       for await (const each of prices) {
         same<typeof each, ChannelEvent<Price>>();
-        if (each.type === 'gap') continue;
-        const { data } = each;
-        const either: Price | Gap = data;
-        console.log(either);
+        if (each.id === undefined) same<typeof each.data, Gap>();
+        else same<[typeof each.data, typeof each.id], [Price, string]>();
+      }
+      for await (const { id, data } of prices.filter(({ cents }) => cents > 1)) {
+        if (id !== undefined) same<typeof data, Price>();
       }
       const { value, done } = await prices.subscribe({ lastEventId: 'x', signal: AbortSignal.timeout(5) }).next();
       if (!done) same<typeof value, ChannelEvent<Price>>();

@@ -7,13 +7,22 @@ import type { Awaitable, LogTip } from './event-log';
 import type { Hub } from './hub';
 import { Reader, type Start } from './reader';
 
-/** What a subscription yields when events are missing in front of the next one. It has no id. */
+/** What a subscription yields when events are missing in front of the next one. It has no id, and is known by that. */
 export interface GapEvent extends ServerSentEvent<Gap> {
   readonly type: 'gap';
+  readonly id: undefined;
 }
 
-/** What a subscription yields. */
-export type ChannelEvent<Data> = ServerSentEvent<Data> | GapEvent;
+/**
+ * What a subscription yields: the channel's events, each with its id, and gaps, which have none.
+ *
+ * @example
+ * for await (const event of prices.subscribe({ lastEventId })) {
+ *   if (event.id === undefined) console.warn('missed some after', event.data.lastEventId);
+ *   else console.log(event.data.price);
+ * }
+ */
+export type ChannelEvent<Data> = (ServerSentEvent<Data> & { readonly id: string }) | GapEvent;
 
 /** Who subscribes; `res.sse` is one. */
 export interface Subscriber {
