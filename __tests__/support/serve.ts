@@ -7,6 +7,15 @@ import { createSse, type Sse, type SseOptions } from '../../lib';
 import { type OpenedStream, openStream, type StreamInit } from '../../lib/testing';
 import { LibTimers } from './timers';
 
+const LISTENED = ['res close', 'res drain', 'res finish', 'socket drain', 'socket close'];
+
+/** How many listeners one response and its socket have, now and when it began. */
+interface Listeners {
+  readonly url: string;
+  readonly now: () => number[];
+  readonly before: number[];
+}
+
 /** A real Express server on a real socket, with an `sse` of its own. */
 export class TestServer {
   readonly sse: Sse;
@@ -18,7 +27,7 @@ export class TestServer {
   /** The responses of all requests so far. */
   readonly responses: Response[] = [];
   /** Says how many listeners of somebody else's each response and its socket have. */
-  readonly #listeners: Array<{ readonly now: () => number[]; readonly before: number[] }> = [];
+  readonly #listeners: Listeners[] = [];
   readonly server: http.Server;
   readonly #streams: OpenedStream[] = [];
   readonly #foreignListeners: number;
@@ -29,7 +38,7 @@ export class TestServer {
     this.#foreignListeners = foreignListeners;
     this.sse = createSse(defaults);
     this.app.set('env', 'test');
-    this.app.use(...outermost, (_req, res, next) => {
+    this.app.use(...outermost, (req, res, next) => {
       this.responses.push(res);
       const { socket } = res;
       const now = () => [
@@ -39,7 +48,7 @@ export class TestServer {
         socket?.listenerCount('drain') ?? 0,
         socket?.listenerCount('close') ?? 0,
       ];
-      this.#listeners.push({ now, before: now() });
+      this.#listeners.push({ url: req.originalUrl, now, before: now() });
       next();
     });
     this.server = http.createServer(this.app);
@@ -93,14 +102,17 @@ export class TestServer {
     while (this.sse.size > 0) await setImmediate();
     if (this.server.listening) await once(this.server, 'close');
     await this.#connectionsGone();
-    for (const { now, before } of this.#listeners) {
-      // Node takes its own listeners off a socket that has closed.
-      for (const [index, count] of now().entries()) {
-        expect(count).toBeLessThanOrEqual((before[index] ?? 0) + this.#foreignListeners);
-      }
-    }
+    expect(this.#listeners.flatMap((each) => this.#leftOf(each))).toEqual([]);
     await setImmediate();
     expect(this.#timers.stop()).toEqual([]);
+  }
+
+  /** Node takes its own listeners off a socket that has closed. */
+  #leftOf({ url, now, before }: Listeners): string[] {
+    return now().flatMap((count, index) => {
+      const most = (before[index] ?? 0) + this.#foreignListeners;
+      return count > most ? [`${url}: ${count} for ${LISTENED[index]}, ${most} at the most`] : [];
+    });
   }
 
   async #connectionsGone(): Promise<void> {
