@@ -102,6 +102,9 @@ export class TestServer {
     while (this.sse.size > 0) await setImmediate();
     if (this.server.listening) await once(this.server, 'close');
     await this.#connectionsGone();
+    // A connection no longer counts before its handle is closed; its response hears of that in the loop's closing phase.
+    await setImmediate();
+    await setImmediate();
     expect(this.#listeners.flatMap((each) => this.#leftOf(each))).toEqual([]);
     await setImmediate();
     expect(this.#timers.stop()).toEqual([]);
