@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +14,7 @@ import {
   resolveRunOptions,
 } from '../lib/options';
 import { type OpenedStream, openStream } from '../lib/testing';
+import { freePort } from './support/program';
 import { describeWithRedis } from './support/redis';
 
 const ROOT = join(__dirname, '..');
@@ -33,14 +33,6 @@ beforeAll(() => {
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Resolves once the program answers on its port. */
 async function opened(program: ChildProcess, url: string): Promise<OpenedStream> {

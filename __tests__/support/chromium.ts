@@ -1,6 +1,5 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { describeWithProgram, findProgram } from './program';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
 
@@ -69,14 +68,9 @@ export class Tabs {
  */
 export function describeInChromium(name: string, tests: (tabs: Tabs) => void): void {
   const executablePath = findChromium();
-  const skipped = executablePath === undefined && !isCi();
-  if (skipped) console.warn(`SKIPPED: ${name}. ${MISSING}`);
-  (skipped ? describe.skip : describe)(name, () => {
+  describeWithProgram(executablePath, MISSING, name, () => {
     const tabs = new Tabs();
-    beforeAll(async () => {
-      if (executablePath === undefined) throw new Error(MISSING);
-      await tabs.launch(executablePath);
-    }, 30_000);
+    beforeAll(() => tabs.launch(executablePath ?? ''), 30_000);
     afterEach(() => tabs.closeAll());
     tests(tabs);
     afterAll(() => tabs.quit());
@@ -85,21 +79,5 @@ export function describeInChromium(name: string, tests: (tabs: Tabs) => void): v
 
 function findChromium(): string | undefined {
   const given = process.env.CHROMIUM_PATH;
-  if (given !== undefined && given !== '') return given;
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return COMMANDS.flatMap((command) => folders.map((folder) => join(folder, command))).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
-
-function isCi(): boolean {
-  const { CI = '' } = process.env;
-  return CI !== '' && CI !== 'false' && CI !== '0';
+  return given === undefined || given === '' ? findProgram(...COMMANDS) : given;
 }

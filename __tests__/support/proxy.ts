@@ -1,16 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describeWithProgram, findProgram, freePort } from './program';
 
 /** Key and certificate of a server that nobody trusts. */
 export const CERTIFICATE = join(__dirname, 'localhost.pem');
-
-/** Administrators' programs lie where a user's PATH may not lead. */
-const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
 
 /** Where a proxy listens and what it stands in front of. */
 export interface Place {
@@ -53,7 +51,7 @@ export class ProxyProcess {
   private constructor({ command, isSecure, args }: ProxyKind, configFile: string, place: Place) {
     this.url = `${isSecure ? 'https' : 'http'}://127.0.0.1:${place.port}`;
     this.#place = place;
-    this.#process = spawn(find(command) ?? command, args(configFile, place.folder), {
+    this.#process = spawn(findProgram(command) ?? command, args(configFile, place.folder), {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -82,15 +80,7 @@ export class ProxyProcess {
 /** A `describe` whose tests need a program. Without it they are skipped, loudly; under `CI` they fail. */
 export function describeWithCommand(command: string, name: string, tests: () => void): void {
   const missing = `These tests need a real ${command}, and there is none on PATH. Install it (apt install ${command}, brew install ${command}).`;
-  const isMissing = find(command) === undefined;
-  const skipped = isMissing && !isCi();
-  if (skipped) console.warn(`SKIPPED: ${name}. ${missing}`);
-  (skipped ? describe.skip : describe)(name, () => {
-    beforeAll(() => {
-      if (isMissing) throw new Error(missing);
-    });
-    tests();
-  });
+  describeWithProgram(findProgram(command), missing, name, tests);
 }
 
 async function accepts(port: number): Promise<boolean> {
@@ -104,31 +94,4 @@ async function accepts(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-function find(command: string): string | undefined {
-  return FOLDERS.map((folder) => join(folder, command)).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isCi(): boolean {
-  const { CI = '' } = process.env;
-  return CI !== '' && CI !== 'false' && CI !== '0';
 }

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import IoRedis from 'ioredis';
 import { createClient } from 'redis';
 import type { RedisClient } from '../../lib/redis';
+import { describeWithProgram, findProgram, freePort } from './program';
 
 const MISSING =
   'These tests need a real Redis, and there is no redis-server on PATH. Install it (apt install redis-server, brew install redis).';
@@ -41,7 +41,7 @@ export class RedisServer {
 
   /** On a free port, or on the one that it had. */
   async start(): Promise<void> {
-    if (this.port === 0) this.port = await freePort();
+    if (this.port === 0) this.port = await lowPort();
     const args = `--port ${this.port} --bind 127.0.0.1 --dir ${this.#folder}`.split(' ');
     this.#process = spawn(this.#command, [...args, ...DURABLE, ...this.#args], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -119,15 +119,10 @@ export function describeWithRedis(
   tests: (server: RedisServer) => void,
   args: readonly string[] = [],
 ): void {
-  const command = findRedis();
-  const skipped = command === undefined && !isCi();
-  if (skipped) console.warn(`SKIPPED: ${name}. ${MISSING}`);
-  (skipped ? describe.skip : describe)(name, () => {
+  const command = findProgram('redis-server');
+  describeWithProgram(command, MISSING, name, () => {
     const server = new RedisServer(command ?? '', args);
-    beforeAll(async () => {
-      if (command === undefined) throw new Error(MISSING);
-      await server.start();
-    });
+    beforeAll(() => server.start());
     afterAll(() => server.remove());
     tests(server);
   });
@@ -139,29 +134,7 @@ function quiet(client: IoRedis): IoRedis {
 }
 
 /** Not a high one: the nodes of a cluster also use the port 10,000 above. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port < 55_000 ? port : freePort();
-}
-
-function findRedis(): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.map((folder) => join(folder, 'redis-server')).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isCi(): boolean {
-  const { CI = '' } = process.env;
-  return CI !== '' && CI !== 'false' && CI !== '0';
+async function lowPort(): Promise<number> {
+  const port = await freePort();
+  return port < 55_000 ? port : lowPort();
 }
