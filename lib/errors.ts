@@ -70,6 +70,11 @@ export function outOfRange(code: MistakeCode, message: string): RangeError {
   return Object.assign(new RangeError(message), { code });
 }
 
+/** Tells the process of an error that nobody else can be told of. */
+export function warn(error: unknown): void {
+  process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
+}
+
 /** How error messages show a value: `0 (number)`, `'soon' (string)`, `null`; bounded in length. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);

@@ -9,7 +9,7 @@ import { accepts } from './connection/headers';
 import { isGone, type ServerReply, type ServerRequest } from './connection/http';
 import type { Registry, Retirable } from './connection/registry';
 import { recordClose, recordOpen, type StreamEnd } from './diagnostics';
-import { SseError, type SseErrorCode } from './errors';
+import { SseError, type SseErrorCode, warn } from './errors';
 import { encode, encodeEnd } from './event-stream/encode';
 import { END_ID, ServerSentEvent } from './event-stream/event';
 import type { FrameSink, Frames } from './event-stream/frames';
@@ -431,10 +431,6 @@ function warnOfStuck({ req, handler }: Exchange): void {
     `The generator of ${req.method} ${path} goes on although its client has left. Pass res.sse.signal to what it awaits.`,
     { type: 'SseWarning', code: 'SSE_GENERATOR_OUTLIVES_CLIENT' },
   );
-}
-
-function warn(error: unknown): void {
-  process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
 }
 
 function after(ms: number, callback: () => void): NodeJS.Timeout {

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { inspect } from 'node:util';
-import { SseError } from '../errors';
+import { SseError, warn } from '../errors';
 import type { ServerSentEvent } from '../event-stream/event';
 import { closeSource, type OpenSource, openSource } from '../source';
 import type { Awaitable } from './event-log';
@@ -170,8 +169,4 @@ async function isTaken(publishing: Promise<unknown>): Promise<boolean> {
     if (error instanceof SseError && error.code === 'ERR_SSE_CHANNEL_CLOSED') return false;
     throw error;
   }
-}
-
-function warn(error: unknown): void {
-  process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
 }
