@@ -1,3 +1,4 @@
+import diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,9 +9,17 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { app as traced } from '../docs/opentelemetry';
-import { app as measured } from '../docs/prometheus';
 import { sse } from '../lib';
+
+/** The examples subscribe for the life of a process, which other tests share. */
+const subscribed = jest.spyOn(diagnostics, 'subscribe');
+const { app: traced } = jest.requireActual<typeof import('../docs/opentelemetry')>('../docs/opentelemetry');
+const { app: measured } = jest.requireActual<typeof import('../docs/prometheus')>('../docs/prometheus');
+
+afterAll(() => {
+  for (const [name, listener] of subscribed.mock.calls) diagnostics.unsubscribe(name, listener);
+  expect(diagnostics.hasSubscribers('express-yield:open')).toBe(false);
+});
 
 /** Runs `use` against the app on a real socket, and shows that no stream is left. */
 async function withServer(app: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
