@@ -12,6 +12,8 @@ export interface Route {
   /** Whether each request has a run of the source to itself, or one run is published to all subscribers. */
   readonly run: 'own' | 'shared';
   readonly compression: Compression;
+  /** Milliseconds without other bytes after which a stream gets a comment; `false` where none is due during the row. */
+  readonly keepAliveMs: number | false;
 }
 
 /** One way to send a source as Server-Sent Events. All adapters send the same bytes; the run begins with a check of that. */

@@ -33,8 +33,8 @@ export interface Row {
 
 const STREAM = { reads: 'all', filtered: false, measures: ['CPU µs/event'], targets: {} } as const;
 const BROADCAST = { ...STREAM, measures: ['CPU µs/delivery'] } as const;
-const OWN = { run: 'own', compression: 'absent' } as const;
-const SHARED = { run: 'shared', compression: 'absent' } as const;
+const OWN = { run: 'own', compression: 'absent', keepAliveMs: false } as const;
+const SHARED = { run: 'shared', compression: 'absent', keepAliveMs: false } as const;
 const FLOOD = { ...OWN, path: '/flood', source: flood } as const;
 const TURNS = { ...SHARED, path: '/turns', source: turns } as const;
 
