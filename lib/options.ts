@@ -8,20 +8,35 @@ import type { ConnectionOptions } from 'node:tls';
 import { isUint8Array } from 'node:util/types';
 import { describe, outOfRange, wrongType } from './errors';
 
-/** Turns data that is not a string into text; `JSON.stringify` by default. */
+/**
+ * Turns data that is not a string into text; `JSON.stringify` by default. What is no string afterwards is refused with
+ * `ERR_SSE_INVALID_DATA`.
+ *
+ * @example
+ * const withBigInts: Serialize = (data) =>
+ *   JSON.stringify(data, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+ * app.use(sse({ serialize: withBigInts }));
+ */
 export type Serialize = (data: unknown) => string | undefined;
 
-/** How streams behave. Every option may be left out; `undefined` counts as left out; off is `false`. */
+/**
+ * How streams behave. Every option may be left out; `undefined` counts as left out; off is `false`. A misspelt one, or a
+ * wrong value, throws at once.
+ *
+ * @example
+ * app.use(sse({ keepAliveMs: 10_000, maxDurationMs: 15 * 60_000 }));
+ */
 export interface SseOptions {
   /**
-   * Milliseconds without other bytes after which a comment keeps the connection warm, up to 1/16 of it later.
-   * Below the idle time-out of every proxy on the way. `false` turns it off.
+   * Milliseconds without other bytes after which a comment keeps the connection warm, up to 1/16 of it later; also while
+   * the generator is waiting. Choose it below the idle time-out of every proxy on the way. `false` turns it off.
    * @default 15_000
    */
   readonly keepAliveMs?: number | false;
   /**
-   * The client's reconnection time, in milliseconds, sent once at the beginning of each stream. `false` sends none.
-   * @default not sent; 3_000 with `maxStreams`, whose longer reconnection time must be taken back
+   * The client's reconnection time, in milliseconds, sent once at the beginning of each stream; an `EventSource` keeps it
+   * until it is told another. `false` sends none.
+   * @default false; 3_000 with `maxStreams`, whose longer reconnection time must be taken back
    */
   readonly retryMs?: number | false;
   /**
@@ -38,28 +53,31 @@ export interface SseOptions {
   readonly end?: 'stop' | 'reconnect';
   /**
    * Extra response headers, which win over the package's own; `Set-Cookie` and `Vary` are added to those set before.
-   * Not those that frame the body.
-   * @default none
+   * `Content-Type`, `Connection` and those that frame the body are refused.
+   * @default {}
    */
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
   /**
-   * Turns data that is not a string into text.
+   * Turns data that is not a string into text. What it throws, or returns other than a string, is the stream's error. Of
+   * what a channel publishes, the channel's own.
    * @default JSON.stringify
    */
   readonly serialize?: Serialize;
   /**
-   * Let `compression()` compress the stream; each write is then flushed. Without it the head says `no-transform`.
+   * `true` lets `compression()` compress the stream; each write is then flushed. `false` says `no-transform` in the head.
    * @default false
    */
   readonly compress?: boolean;
   /**
-   * Hears of an error after the head; what it returns, not as a promise, is the client's last value. Nothing of the
-   * error itself reaches the client.
-   * @default none
+   * Hears of an error after the head; what it returns, not as a promise, is the client's last value, and `undefined` is
+   * none. Nothing of the error itself reaches the client. Where there is no `next`, as under `node:http`, it hears of
+   * errors before the head too, in place of a process warning.
+   * @default undefined
    */
   readonly onError?: (error: unknown, req: IncomingMessage) => unknown;
   /**
-   * How many streams of this instance may be open when one more asks.
+   * How many streams of this instance may be open when one more asks: a positive integer, or `Infinity` for no limit. The
+   * instance is `sse` itself, with all its doors, or what `createSse()` has made.
    * @default Infinity
    */
   readonly maxStreams?: number;
@@ -70,19 +88,20 @@ export interface SseOptions {
    */
   readonly whenFull?: 'retry' | 'refuse';
   /**
-   * Milliseconds after which a stream is ended so that its client reconnects, at a random moment in the last fifth.
-   * `false` never.
+   * Milliseconds after which a stream is ended so that its client reconnects, at a random moment in the last fifth: its
+   * signal aborts, and its generator may go on for 5 seconds. `false` never.
    * @default false
    */
   readonly maxDurationMs?: number | false;
   /**
-   * Milliseconds a client may take to read what was sent before it is disconnected. `false` waits for ever.
+   * Milliseconds a client may take to read what was sent before it is disconnected; until then its generator is paused.
+   * `false` waits for ever.
    * @default 60_000
    */
   readonly stallTimeoutMs?: number | false;
   /**
-   * Milliseconds a generator may go on after its client has left before a process warning tells, once per route.
-   * `false` never.
+   * Milliseconds a generator may go on after its client has left before a process warning tells, once per route; it is
+   * not stopped, which nobody can do from outside. `false` never.
    * @default 30_000
    */
   readonly cleanupWarnMs?: number | false;
@@ -105,15 +124,21 @@ export interface Settings {
   readonly cleanupWarnMs: number | false;
 }
 
-/** How `sse.close()` goes about it. */
+/**
+ * How `sse.close()` goes about it.
+ *
+ * @example
+ * await sse.close({ spreadMs: 10_000, graceMs: 1_000 }); // gone after 11 seconds at the latest
+ */
 export interface CloseOptions {
   /**
-   * Milliseconds over which the streams are told, each at a random moment, so that the reconnections spread.
+   * Milliseconds over which the streams are told, each at a random moment, so that the reconnections spread. `0` tells
+   * all at once.
    * @default 1_000
    */
   readonly spreadMs?: number;
   /**
-   * Milliseconds a told generator may go on, to say farewell.
+   * Milliseconds a told generator may go on, to say farewell. `0` ends its stream as soon as it is told.
    * @default 5_000
    */
   readonly graceMs?: number;
@@ -137,15 +162,20 @@ const CHANNEL_DEFAULTS = {
 /** The longest delay that Node's timers keep; a longer one fires at once. */
 const MAX_DELAY_MS = 2_147_483_647;
 
-/** How much `memoryLog()` retains; whatever comes first counts. */
+/**
+ * How much `memoryLog()` retains; whatever comes first counts.
+ *
+ * @example
+ * const news = new Channel({ log: memoryLog({ maxEvents: 100, maxAgeMs: 60 * 60_000 }) });
+ */
 export interface MemoryLogOptions {
   /**
-   * How many events are retained.
+   * How many events are retained: a positive integer. A client that has missed more is told of a gap.
    * @default 1_000
    */
   readonly maxEvents?: number;
   /**
-   * How many bytes of frames are retained; the newest event in any case.
+   * How many bytes of frames are retained: a positive integer; the newest event in any case.
    * @default 16_777_216
    */
   readonly maxBytes?: number;
@@ -172,12 +202,14 @@ export interface ChannelSettings {
    */
   readonly replay?: boolean;
   /**
-   * Turns data that is not a string into text, once for each event.
+   * Turns data that is not a string into text, once for each event, when it is published; the routes' own is not asked.
+   * What it throws, or returns other than a string, is the publisher's error.
    * @default JSON.stringify
    */
   readonly serialize?: Serialize;
   /**
-   * The way back, for filters and iterators.
+   * The way back, for filters and iterators; not called for strings, nor for a browser's stream without a filter. If it
+   * throws, the subscriber that asked ends with the error.
    * @default JSON.parse
    */
   readonly parse?: (text: string) => unknown;
@@ -186,25 +218,36 @@ export interface ChannelSettings {
 /** How `Channel.from()` runs its source, besides what the channel is made with. */
 export interface RunSettings extends ChannelSettings {
   /**
-   * Milliseconds without a subscriber after which the source is cancelled; also if none has come yet. `false` never.
+   * Milliseconds without a subscriber, in whichever process, after which the source is cancelled; also if none has come
+   * yet. `false` never.
    * @default 60_000
    */
   readonly ttlMs?: number | false;
 }
 
-/** How all logs of one Redis are kept. */
+/**
+ * How all logs of one Redis are kept.
+ *
+ * @example
+ * const logs = redisLogs(client, { prefix: 'shop:events:' });
+ */
 export interface RedisLogsOptions {
   /**
-   * Goes in front of each log's key in Redis.
+   * Goes in front of each log's key in Redis, behind a `keyPrefix` of the client. `''` for none.
    * @default 'sse:'
    */
   readonly prefix?: string;
 }
 
-/** How much a log on Redis retains. */
+/**
+ * How much a log on Redis retains. All processes should name the same bounds for a key.
+ *
+ * @example
+ * const prices = new Channel({ log: logs('prices', { maxEvents: 10_000, maxAgeMs: 24 * 60 * 60_000 }) });
+ */
 export interface RedisLogOptions {
   /**
-   * How many events Redis retains, perhaps a hundred more.
+   * How many events Redis retains, perhaps a hundred more: a positive integer.
    * @default 1_000
    */
   readonly maxEvents?: number;
@@ -215,24 +258,42 @@ export interface RedisLogOptions {
    */
   readonly maxAgeMs?: number | false;
   /**
-   * How many of the newest events each process holds in memory while it has subscribers.
+   * How many of the newest events each process holds in memory while it has subscribers: a positive integer. Who is
+   * further behind reads from Redis.
    * @default 1_000
    */
   readonly memoryEvents?: number;
 }
 
-/** How `openStream()` opens a stream in a test. */
+/**
+ * How `openStream()` opens a stream in a test.
+ *
+ * @example
+ * const stream = await openStream(app, '/prices', { lastEventId: 'row-7', headers: { Cookie: 'session=1' } });
+ */
 export interface StreamInit {
-  /** @default 'GET', or 'POST' if there is a body */
+  /**
+   * The request's method.
+   * @default 'GET', or 'POST' if there is a body
+   */
   readonly method?: string;
-  /** `Accept: text/event-stream` is sent unless one is given. */
+  /**
+   * The request's headers. `Accept: text/event-stream` is sent unless one is given.
+   * @default {}
+   */
   readonly headers?: Readonly<OutgoingHttpHeaders>;
-  /** Sent as it is; say of what type in `headers`. */
+  /**
+   * The request's body, sent as it is; say of what type in `headers`.
+   * @default undefined
+   */
   readonly body?: string | Uint8Array;
-  /** Sent as `Last-Event-ID`, as by a browser that comes back. */
+  /**
+   * Sent as `Last-Event-ID`, as by a browser that comes back; `''` is not sent.
+   * @default ''
+   */
   readonly lastEventId?: string;
   /**
-   * Milliseconds after which a wait fails, with a message that shows what had arrived.
+   * Milliseconds after which a wait fails, with a message that shows what had arrived. It cannot be turned off.
    * @default 3_000
    */
   readonly timeoutMs?: number;
@@ -248,10 +309,13 @@ export type Timed<Options> = Options & { readonly timeoutMs: number };
 
 /** How much `eventStream()` reads of a response in a test, besides its predicate. */
 export interface EventStreamSettings {
-  /** So many events. */
+  /**
+   * How many events are read before the request is ended: a positive integer. Not together with `until`.
+   * @default all, to the end of the response
+   */
   readonly take?: number;
   /**
-   * Milliseconds after which the request fails, with a message that shows what had arrived.
+   * Milliseconds after which the request fails, with a message that shows what had arrived. It cannot be turned off.
    * @default 3_000
    */
   readonly timeoutMs?: number;
