@@ -1,5 +1,6 @@
 import type { Route } from './adapter';
 import { beats, flood, lone, market, paced, ticks, turns, visit } from './sources';
+import type { Target } from './targets';
 
 /** What one sample of a row yields. */
 export type Measure =
@@ -25,13 +26,12 @@ export interface Row {
   /** Whether each connection asks for one symbol alone. */
   readonly filtered: boolean;
   readonly measures: readonly Measure[];
-  /** The most that this measure may be, as a multiple of by-hand's. */
-  readonly targets: Readonly<Partial<Record<Measure, number>>>;
+  readonly targets: readonly Target[];
   /** The row whose first measure the package should not exceed here. */
   readonly noMoreThan?: string;
 }
 
-const STREAM = { reads: 'all', filtered: false, measures: ['CPU µs/event'], targets: {} } as const;
+const STREAM = { reads: 'all', filtered: false, measures: ['CPU µs/event'], targets: [] } as const;
 const BROADCAST = { ...STREAM, measures: ['CPU µs/delivery'] } as const;
 const OWN = { run: 'own', compression: 'absent', keepAliveMs: false } as const;
 const SHARED = { run: 'shared', compression: 'absent', keepAliveMs: false } as const;
@@ -47,7 +47,10 @@ export const ROWS: readonly Row[] = [
     streams: 1,
     events: 2_000_000,
     warmUp: { streams: 1, events: 500_000 },
-    targets: { 'CPU µs/event': 0.5 },
+    targets: [
+      { measure: 'CPU µs/event', most: 0.4, of: 'best package' },
+      { measure: 'CPU µs/event', most: 0.45, of: 'by-hand' },
+    ],
   },
   {
     ...STREAM,
@@ -57,7 +60,10 @@ export const ROWS: readonly Row[] = [
     streams: 50,
     events: 40_000,
     warmUp: { streams: 50, events: 10_000 },
-    targets: { 'CPU µs/event': 0.5 },
+    targets: [
+      { measure: 'CPU µs/event', most: 0.4, of: 'best package' },
+      { measure: 'CPU µs/event', most: 0.45, of: 'by-hand' },
+    ],
   },
   {
     ...STREAM,
@@ -67,7 +73,7 @@ export const ROWS: readonly Row[] = [
     streams: 200,
     events: 200,
     warmUp: { streams: 200, events: 50 },
-    targets: { 'CPU µs/event': 1.1 },
+    targets: [{ measure: 'CPU µs/event', most: 1.1, of: 'by-hand' }],
   },
   {
     ...STREAM,
@@ -77,7 +83,7 @@ export const ROWS: readonly Row[] = [
     streams: 200,
     events: 200,
     warmUp: { streams: 200, events: 50 },
-    targets: { 'CPU µs/event': 1.1 },
+    targets: [{ measure: 'CPU µs/event', most: 1.1, of: 'by-hand' }],
   },
   {
     ...STREAM,
@@ -88,7 +94,7 @@ export const ROWS: readonly Row[] = [
     events: 300,
     warmUp: { streams: 1, events: 100 },
     measures: ['latency p50 µs', 'latency p99 µs', 'CPU µs/event'],
-    targets: { 'latency p50 µs': 1.1 },
+    targets: [{ measure: 'latency p50 µs', most: 1.1, of: 'by-hand' }],
   },
   {
     ...STREAM,
@@ -118,7 +124,7 @@ export const ROWS: readonly Row[] = [
     reads: 'first',
     filtered: false,
     measures: ['CPU µs/visit'],
-    targets: {},
+    targets: [{ measure: 'CPU µs/visit', most: 0.9, of: 'by-hand' }],
   },
   {
     ...BROADCAST,
@@ -128,7 +134,7 @@ export const ROWS: readonly Row[] = [
     streams: 1_000,
     events: 400,
     warmUp: { streams: 1_000, events: 100 },
-    targets: { 'CPU µs/delivery': 0.15 },
+    targets: [{ measure: 'CPU µs/delivery', most: 0.12, of: 'best other' }],
   },
   {
     ...BROADCAST,
@@ -138,6 +144,7 @@ export const ROWS: readonly Row[] = [
     streams: 10_000,
     events: 100,
     warmUp: { streams: 1_000, events: 100 },
+    targets: [{ measure: 'CPU µs/delivery', most: 0.12, of: 'best other' }],
     noMoreThan: 'broadcast',
   },
   {
@@ -148,7 +155,10 @@ export const ROWS: readonly Row[] = [
     streams: 1_000,
     events: 120,
     warmUp: { streams: 1_000, events: 25 },
-    targets: { 'CPU µs/delivery': 0.65 },
+    targets: [
+      { measure: 'CPU µs/delivery', most: 0.75, of: 'best package' },
+      { measure: 'CPU µs/delivery', most: 1, of: 'nchan' },
+    ],
   },
   {
     ...BROADCAST,
