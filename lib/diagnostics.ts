@@ -5,6 +5,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
  * Why a stream is over. `'finished'`: its source was through · `'left'`: the client went away · `'failed'`: its source
  * threw, or yielded what cannot be sent · `'stalled'`: the client did not read for `stallTimeoutMs` · `'expired'`:
  * `maxDurationMs` · `'closed'`: `sse.close()` · `'channel'`: its channel was closed, or has gone past it.
+ *
+ * @example
+ * const ends = new Map<StreamEnd, number>();
+ * subscribe('express-yield:close', (stream) => {
+ *   const { reason = 'left' } = stream as StreamRecord;
+ *   ends.set(reason, (ends.get(reason) ?? 0) + 1);
+ * });
  */
 export type StreamEnd = 'finished' | 'left' | 'failed' | 'stalled' | 'expired' | 'closed' | 'channel';
 
@@ -16,11 +23,14 @@ export type StreamEnd = 'finished' | 'left' | 'failed' | 'stalled' | 'expired' |
  * import { subscribe } from 'node:diagnostics_channel';
  *
  * subscribe('express-yield:close', (stream) => {
- *   console.log(stream.route, stream.reason, stream.events, stream.bytes, stream.durationMs);
+ *   const { route, reason, events, bytes, durationMs } = stream as StreamRecord;
+ *   console.log(route, reason, events, bytes, durationMs);
  * });
  */
 export interface StreamRecord {
+  /** Under Express its `Request`, with what your middleware has put on it. */
   readonly req: IncomingMessage;
+  /** Under Express its `Response`. */
   readonly res: ServerResponse;
   /** The route's pattern, such as `/prices/:symbol`; without a router the request's path. */
   readonly route: string;

@@ -1,6 +1,12 @@
 import { inspect } from 'node:util';
 
-/** Every `code` an {@link SseError} can carry. */
+/**
+ * Every `code` an {@link SseError} can carry. `CHANNEL_CLOSED`, `CHANNEL_FAILED` and `OVERFLOW` come from reading or
+ * publishing to a channel, `LOG_UNAVAILABLE` from its log, the others through `next` to an error handler.
+ *
+ * @example
+ * const harmless: ReadonlySet<SseErrorCode> = new Set(['ERR_SSE_FULL', 'ERR_SSE_NOT_ACCEPTABLE']);
+ */
 export type SseErrorCode =
   | 'ERR_SSE_CHANNEL_CLOSED'
   | 'ERR_SSE_CHANNEL_FAILED'
@@ -30,26 +36,30 @@ export interface SseErrorDetails {
 }
 
 /**
- * Something went wrong at run time that is nobody's typing mistake: the server is full, the client wants
- * another format, this Express is too old, a channel is closed or its log out of reach. Mistakes in a call are `TypeError`s and `RangeError`s instead, with
- * a `code` of the same form.
+ * Something went wrong at run time that is nobody's typing mistake: the server is full, the client wants another format,
+ * this Express is too old, a channel is closed or its log out of reach. Mistakes in a call are `TypeError`s and
+ * `RangeError`s instead, with a `code` of the same form.
  *
  * `status`, `statusCode` and `headers` are there when the error has a place in HTTP; Express's and connect's
  * own error handlers answer with them.
  *
  * @example
- * app.use((err, req, res, next) => {
- *   if (err instanceof SseError && err.code === 'ERR_SSE_FULL') metrics.full.inc();
+ * app.use((err: unknown, req: Request, res: Response, next: NextFunction) => {
+ *   if (err instanceof SseError && err.code === 'ERR_SSE_FULL') console.warn('full:', sse.size);
  *   next(err);
  * });
  */
 export class SseError extends Error {
   /** Stable across versions; test this, never the message. */
   readonly code: SseErrorCode;
+  /** The response's status code, such as `503`; `undefined` for an error that has no place in HTTP. */
   readonly status: number | undefined;
+  /** The same as `status`, by the name that connect looks for. */
   readonly statusCode: number | undefined;
+  /** Response headers that go with the status, such as `Retry-After`. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 
+  /** For a log of your own, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. */
   constructor(code: SseErrorCode, message: string, { cause, ...answer }: SseErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'SseError';

@@ -128,7 +128,7 @@ export interface Settings {
  * How `sse.close()` goes about it.
  *
  * @example
- * await sse.close({ spreadMs: 10_000, graceMs: 1_000 }); // gone after 11 seconds at the latest
+ * await sse.close({ spreadMs: 10_000, graceMs: 1_000 }); // all have been told after 10 seconds
  */
 export interface CloseOptions {
   /**

@@ -22,7 +22,15 @@ declare global {
   }
 }
 
-/** Any request handler, whatever its server hands to it. */
+/**
+ * Any request handler, whatever its server hands to it.
+ *
+ * @example
+ * function guarded<Handler extends AnyHandler>(handler: Handler): Handler {
+ *   return handler;
+ * }
+ * app.get('/report', guarded((req, res) => res.json([])));
+ */
 export type AnyHandler = (req: never, res: never, next: never) => unknown;
 
 interface WithSse {
@@ -37,12 +45,26 @@ type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
  *
  * `Expected` is the kind of handler that the place asks for, so that a route's own `Request` and `Response`, with
  * its parameters, are known in it; by itself it is one for `node:http`.
+ *
+ * @example
+ * const report: SseHandler<RequestHandler> = async function* (req, res) {
+ *   yield { path: req.path, lastEventId: res.sse.lastEventId };
+ * };
+ * app.get('/report', sse(report));
  */
 export type SseHandler<Expected> = Expected extends (req: infer Req, res: infer Res, next: infer N) => unknown
   ? (req: Or<Req, IncomingMessage>, res: Or<Res, ServerResponse> & WithSse, next: Or<N, Next>) => unknown
   : Expected;
 
-/** What `sse(handler)` returns: a request handler for Express, connect, `node:http` and `node:http2`. */
+/**
+ * What `sse(handler)` returns: a request handler for Express, connect, `node:http` and `node:http2`.
+ *
+ * @example
+ * const report: StreamingHandler<RequestListener> = sse(async function* () {
+ *   yield 'one line';
+ * });
+ * http.createServer(report).listen(0);
+ */
 export type StreamingHandler<Expected> = Expected extends (
   req: infer Req,
   res: infer Res & WithSse,
@@ -51,9 +73,24 @@ export type StreamingHandler<Expected> = Expected extends (
   ? (req: Req, res: Res, next?: Next) => void
   : Expected;
 
-/** What `sse()` returns: a middleware for `app.use` and `router.use`. */
+/**
+ * What `sse()` returns: a middleware for `app.use` and `router.use`.
+ *
+ * @example
+ * const streaming: SseMiddleware = sse({ keepAliveMs: 10_000 });
+ * app.use((req, res, next) => (req.path === '/health' ? next() : streaming(req, res, next)));
+ */
 export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
+/**
+ * What `sse` and each `createSse()` are: a function with two doors, `close()` and `size`.
+ *
+ * @example
+ * app.use(sse()); // what later handlers return is streamed
+ * app.get('/report', sse(async function* () { // what this one returns is streamed
+ *   yield 'one line';
+ * }));
+ */
 export interface Sse {
   /**
    * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http`
@@ -111,16 +148,23 @@ export interface Sse {
    */
   close(options?: CloseOptions): Promise<void>;
 
-  /** How many streams of this instance are open. */
+  /**
+   * How many streams of this instance are open, in this process.
+   *
+   * @example
+   * app.get('/health', (req, res) => res.json({ streams: sse.size }));
+   */
   readonly size: number;
 }
 
 /**
  * Another `sse`, independent of the others: with defaults, open streams and limits of its own.
  *
+ * @param defaults for all its streams; the options of a door win over them
  * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
  * @example
  * const feeds = createSse({ maxStreams: 5_000, maxDurationMs: 15 * 60_000 });
+ * app.use('/feeds', feeds());
  */
 export function createSse(defaults?: SseOptions): Sse {
   resolveOptions(defaults);
@@ -138,7 +182,17 @@ export function createSse(defaults?: SseOptions): Sse {
   }) as Sse;
 }
 
-/** The `sse` of everyday use: `createSse()`. */
+/**
+ * Streams what Express routes return, as Server-Sent Events: `app.use(sse())` for all routes below it,
+ * `app.get(path, sse(handler))` for one. The `sse` of everyday use: `createSse()` with every default.
+ *
+ * @see {@link SseOptions} for what can be set
+ * @example
+ * app.use(sse());
+ * app.get('/clock', async function* (req, res) {
+ *   for await (const _ of setInterval(1000, null, { signal: res.sse.signal })) yield new Date();
+ * });
+ */
 export const sse: Sse = createSse();
 
 type Handler = (req: ServerRequest, res: ServerReply, next: Next | undefined) => unknown;

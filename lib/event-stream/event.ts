@@ -1,12 +1,29 @@
 import { describe, wrongType } from '../errors';
 
-/** The fields of an event beside its type and data. */
+/**
+ * The fields of an event beside its type and data.
+ *
+ * @example
+ * const fields: EventFields = { id: 42, retry: 5_000, comment: 'row 42' };
+ * yield event('row', { name: 'Ada' }, fields);
+ */
 export interface EventFields {
-  /** Becomes the client's last event ID, which it sends as `Last-Event-ID` when it reconnects. */
+  /**
+   * Becomes the client's last event ID, which it sends as `Last-Event-ID` when it reconnects: one line without control
+   * characters or outer spaces, at most 4,096 bytes, not beginning with `~`. `0` and `''` are ids; `''` makes the client
+   * forget its last one.
+   * @default none: the client keeps its last event ID
+   */
   readonly id?: string | number | bigint;
-  /** The client's reconnection time from now on, in milliseconds. */
+  /**
+   * The client's reconnection time from now on, in whole milliseconds, from 0.
+   * @default none: the client keeps the one it has
+   */
   readonly retry?: number;
-  /** A comment in front of the event; clients ignore it. */
+  /**
+   * A comment in front of the event; clients ignore it. Of several lines, each becomes a comment line.
+   * @default none
+   */
   readonly comment?: string;
 }
 
@@ -30,17 +47,27 @@ const NOT_IN_A_HEADER = /[\0-\x08\x0a-\x1f\x7f]|^[\t ]|[\t ]$/;
  * are frozen.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream (9.2.5)
+ * @example
+ * const tick: ServerSentEvent<number> = event('tick', 1, { id: 7 });
+ * tick.id; // '7': ids are strings, as on the wire
  */
 export class ServerSentEvent<Data = unknown> {
-  /** The event type, for `addEventListener(type)`; `undefined` for a comment alone. */
+  /** The event type, for `addEventListener(type)`; `undefined` for a comment alone, and for a published value without one. */
   readonly type: string | undefined;
+  /** As it was given, or as a channel has parsed it; not yet text. */
   readonly data: Data;
+  /** As it goes over the wire; `undefined` if the event has none. */
   readonly id: string | undefined;
-  /** Milliseconds. */
+  /** Milliseconds; `undefined` if the event has none. */
   readonly retry: number | undefined;
+  /** Its lines still in one text; `undefined` if the event has none. */
   readonly comment: string | undefined;
 
-  /** @throws `TypeError` as {@link event} does */
+  /**
+   * {@link event} and {@link comment} are shorter.
+   *
+   * @throws `TypeError` as {@link event} does
+   */
   constructor(type: string | undefined, data: Data, fields: EventFields = {}) {
     checkFields(fields);
     this.type = type === undefined ? undefined : checkedType(type);

@@ -1,7 +1,13 @@
-/** An event as a browser dispatches it: the fields of a `MessageEvent`. */
+/**
+ * An event as a browser dispatches it: the fields of a `MessageEvent`.
+ *
+ * @example
+ * const { type, data, lastEventId }: DispatchedEvent = await stream.next();
+ */
 export interface DispatchedEvent {
   /** The event type; `'message'` if the stream names none. */
   readonly type: string;
+  /** Always text; parse what your server has sent as JSON. */
   readonly data: string;
   /** The id of this event, or of the last one before it that had any; `''` if none had. */
   readonly lastEventId: string;

@@ -3,7 +3,13 @@ import type { Serialize } from '../options';
 import { linesOf, textOf } from './encode';
 import { END_ID, PublishedEvent, ServerSentEvent } from './event';
 
-/** One event as a log keeps it: everything but its id, with the data as text. Plain strings and numbers. */
+/**
+ * One event as a log keeps it: everything but its id, with the data as text. Plain strings and numbers.
+ *
+ * @example
+ * const record: EventRecord = { kind: 'event', type: 'price', data: '{"cents":101}', serialized: true };
+ * const id = await log.append(record);
+ */
 export interface EventRecord {
   /** `'end'` and `'error'` are the last of a log: the channel has finished, or its run has failed. */
   readonly kind: 'event' | 'end' | 'error';
@@ -15,6 +21,7 @@ export interface EventRecord {
   readonly serialized: boolean;
   /** Milliseconds. */
   readonly retry?: number;
+  /** Text in front of the event, which clients ignore. */
   readonly comment?: string;
 }
 
