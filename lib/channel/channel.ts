@@ -9,16 +9,27 @@ import { memoryLog } from './memory-log';
 import type { DataOf, RunSource } from './run';
 import { type ChannelEvent, type Subscriber, Subscription } from './subscription';
 
-/** What a channel is made with. */
+/**
+ * What a channel is made with. Every option may be left out; `undefined` counts as left out. A misspelt one, or a wrong
+ * value, throws at once.
+ *
+ * @example
+ * const chat = new Channel<string>({ log: memoryLog({ maxEvents: 200 }), replay: true });
+ */
 export interface ChannelOptions extends ChannelSettings {
   /**
-   * Keeps the events. One log, one channel in each process.
+   * Keeps the events: `memoryLog()`, one of `redisLogs()`, or your own. One log, one channel in each process.
    * @default memoryLog()
    */
   readonly log?: EventLog;
 }
 
-/** How `Channel.from()` runs its source. */
+/**
+ * How `Channel.from()` runs its source: the options of a channel, and how long it may run without anybody who watches.
+ *
+ * @example
+ * const job = Channel.from(work, { ttlMs: 10 * 60_000, log: memoryLog({ maxEvents: 100_000 }) });
+ */
 export interface RunOptions extends RunSettings {
   /**
    * Keeps the events; it should hold all that the source yields, or who comes late is told of a gap.
@@ -27,10 +38,22 @@ export interface RunOptions extends RunSettings {
   readonly log?: EventLog;
 }
 
-/** Decides by its data, and by the event with its type and id, whether a subscriber gets an event. */
+/**
+ * Decides by its data, and by the event with its type and id, whether a subscriber gets an event.
+ *
+ * @example
+ * const dear: Filter<Price> = ({ price }, { type }) => type === undefined && price > 100;
+ * app.get('/dear', () => prices.filter(dear));
+ */
 export type Filter<Data> = (data: Data, event: ServerSentEvent<Data>) => boolean;
 
-/** What can be subscribed to: a channel, or a part of one. */
+/**
+ * What can be subscribed to: a channel, or a part of one.
+ *
+ * @example
+ * const acme: Subscribable<Price> = prices.filter(({ symbol }) => symbol === 'ACME');
+ * app.get('/acme', () => acme);
+ */
 export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<Data>, unknown> {
   /**
    * Takes a place in the channel, at this moment: behind the subscriber's last event ID, or at the end.
@@ -59,7 +82,7 @@ export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<D
    */
   abstract filter(accepts: Filter<Data>): Subscribable<Data>;
 
-  /** {@link Subscribable.subscribe} without a subscriber: what comes from now on. */
+  /** {@link Subscribable.subscribe} without a subscriber: what comes from now on, or with `replay` what is retained too. */
   [Symbol.asyncIterator](): Subscription<Data> {
     return this.subscribe();
   }
@@ -117,7 +140,7 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     return channel;
   }
 
-  /** How many subscribers read it in this process. */
+  /** How many subscribers read it in this process. Those who have taken a place and not begun to read do not count. */
   get size(): number {
     return this.#core.size;
   }
@@ -132,6 +155,9 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    * @returns the event's id, once the log has it
    * @throws (rejects with) `TypeError` as `encode()` throws · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or
    *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is out of reach
+   * @example
+   * const id = await prices.publish({ symbol: 'ACME', price: 101.5 });
+   * await prices.publish(event('split', { symbol: 'ACME', price: 50.75 }));
    */
   publish(value: Data | ServerSentEvent<Data>): Promise<string> {
     return this.#core.publish(value);
@@ -144,6 +170,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    * @param value the data of the closing `end` event, or `event(type, data)` to name it
    * @returns a promise that resolves when the log has it
    * @throws (rejects) as {@link Channel.publish} does
+   * @example
+   * await prices.end({ closed: 'until Monday' });
    */
   end(value?: unknown): Promise<void> {
     return this.#core.endAndCancel(value);
@@ -154,6 +182,8 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    * all who come later. Nothing is appended to the log.
    *
    * @returns a promise, always the same, that resolves when no subscriber is left
+   * @example
+   * await prices.close(); // its subscribers reconnect, and find another process
    */
   close(): Promise<void> {
     return this.#core.close();

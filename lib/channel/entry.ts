@@ -5,7 +5,12 @@ import type { LogEntry } from './event-log';
 /** Turns a channel's data from the text of its log into a value again; `JSON.parse` by default. */
 export type Parse = (text: string) => unknown;
 
-/** What a `gap` tells the client. */
+/**
+ * What a `gap` tells the client.
+ *
+ * @example
+ * const gap: Gap = { lastEventId: 'lq3k9-17', oldest: 'lq3k9-42' }; // 18 to 41 are missing
+ */
 export interface Gap {
   /** The id after which something is missing. */
   readonly lastEventId: string;

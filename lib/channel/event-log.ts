@@ -1,15 +1,34 @@
 import type { EventRecord } from '../event-stream/record';
 
-/** A value, or a promise of one. */
+/**
+ * A value, or a promise of one.
+ *
+ * @example
+ * async function idOf(appended: Awaitable<string>) {
+ *   return await appended;
+ * }
+ */
 export type Awaitable<Value> = Value | Promise<Value>;
 
-/** One record with the id that its log gave it. */
+/**
+ * One record with the id that its log gave it.
+ *
+ * @example
+ * const { id, record }: LogEntry = { id: '42', record: { kind: 'event', data: 'hello', serialized: false } };
+ */
 export interface LogEntry {
+  /** Becomes the event's id, and so a client's last event ID. */
   readonly id: string;
+  /** As it was appended. */
   readonly record: EventRecord;
 }
 
-/** What {@link EventLog.read} has found. */
+/**
+ * What {@link EventLog.read} has found.
+ *
+ * @example
+ * const { entries, gap }: LogPage = await log.read(lastEventId, 100);
+ */
 export interface LogPage {
   /** Oldest first; empty if nothing follows. */
   readonly entries: readonly LogEntry[];
@@ -20,7 +39,12 @@ export interface LogPage {
   readonly gap: boolean;
 }
 
-/** What {@link EventLog.tip} says. */
+/**
+ * What {@link EventLog.tip} says.
+ *
+ * @example
+ * const { id, over }: LogTip = await log.tip();
+ */
 export interface LogTip {
   /** Whatever is appended after the call comes after this id. Of a log without entries: one that comes before all. */
   readonly id: string;
@@ -28,7 +52,15 @@ export interface LogTip {
   readonly over: boolean;
 }
 
-/** Who hears what is appended. */
+/**
+ * Who hears what is appended.
+ *
+ * @example
+ * const follower: LogFollower = {
+ *   onEntries: (entries, missed) => console.log(entries.length, missed ? 'and some are lost' : ''),
+ * };
+ * const following = log.follow(follower);
+ */
 export interface LogFollower {
   /**
    * Entries that follow those heard before, in order, each once.
@@ -40,7 +72,14 @@ export interface LogFollower {
   onEntries(entries: readonly LogEntry[], missed: boolean): Awaitable<void>;
 }
 
-/** One follower's place with a log. */
+/**
+ * One follower's place with a log.
+ *
+ * @example
+ * const following: Following = log.follow({ onEntries: (entries) => console.log(entries.length) });
+ * await following.from; // from now on it hears all
+ * following.stop();
+ */
 export interface Following {
   /**
    * The id behind which the follower hears every entry; it hears none before this is known. Rejects only if the log is
@@ -60,6 +99,26 @@ export interface Following {
  * has lost entries.
  *
  * Ids that are passed in may come from a client: a log looks at their form before it uses them for anything.
+ *
+ * @example
+ * // Any log, with every append measured.
+ * function measured(log: EventLog, onAppend: (ms: number) => void): EventLog {
+ *   return {
+ *     append: async (record) => {
+ *       const since = performance.now();
+ *       const id = await log.append(record);
+ *       onAppend(performance.now() - since);
+ *       return id;
+ *     },
+ *     read: (after, limit) => log.read(after, limit),
+ *     tip: () => log.tip(),
+ *     follow: (follower) => log.follow(follower),
+ *     compare: (a, b) => log.compare(a, b),
+ *     followed: () => log.followed?.() ?? false,
+ *     memoryEvents: log.memoryEvents,
+ *   };
+ * }
+ * const prices = new Channel({ log: measured(memoryLog(), (ms) => console.log(ms)) });
  */
 export interface EventLog {
   /**
@@ -98,6 +157,9 @@ export interface EventLog {
    */
   followed?(): Awaitable<boolean>;
 
-  /** How many of the newest entries each process holds in memory for its subscribers. @default 1_000 */
+  /**
+   * How many of the newest entries each process holds in memory for its subscribers.
+   * @default 1_000
+   */
   readonly memoryEvents?: number;
 }

@@ -5,11 +5,26 @@ import type { Awaitable, EventLog, LogEntry } from './event-log';
 /**
  * Makes a log. Called twice with the same `key` within one case it makes what two processes have of one log; another
  * key is another log, empty at first. `maxEvents` is how many events it should retain; some more are all right.
+ *
+ * @example
+ * const logs = new Map<string, EventLog>();
+ * const make: MakeLog = (key, maxEvents) => {
+ *   const log = logs.get(key) ?? memoryLog({ maxEvents });
+ *   logs.set(key, log);
+ *   return log;
+ * };
  */
 export type MakeLog = (key: string, maxEvents: number) => Awaitable<EventLog>;
 
-/** One clause of the contract of a log, as a test for whichever runner. */
+/**
+ * One clause of the contract of a log, as a test for whichever runner.
+ *
+ * @example
+ * const [first] = eventLogContract;
+ * console.log(first?.name); // 'gives ids that ascend and can stand in a header'
+ */
 export interface LogCase {
+  /** What a log does that keeps the clause, for the title of a test. */
   readonly name: string;
   /** Rejects with an `AssertionError` if the log breaks the clause. */
   run(make: MakeLog): Promise<void>;
@@ -21,7 +36,14 @@ export interface LogCase {
  * @example
  * describe('my log', () => {
  *   for (const { name, run } of eventLogContract) {
- *     it(name, () => run((key, maxEvents) => myLog(key, { maxEvents })));
+ *     it(name, async () => {
+ *       const logs = new Map<string, EventLog>();
+ *       await run((key, maxEvents) => {
+ *         const log = logs.get(key) ?? memoryLog({ maxEvents }); // yours
+ *         logs.set(key, log);
+ *         return log;
+ *       });
+ *     });
  *   }
  * });
  */

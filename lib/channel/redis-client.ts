@@ -13,8 +13,13 @@ import {
 /**
  * A client of `redis` (node-redis, version 4 or later) or `ioredis` (version 5 or later), or of a cluster by either.
  * Nothing is sent on it: it is the pattern of the connections that are made.
+ *
+ * @example
+ * const client: RedisClient = new Redis(process.env.REDIS_URL ?? 'redis://localhost:6379');
+ * const logs = redisLogs(client);
  */
 export interface RedisClient {
+  /** How the connections are made, with the client's own address and credentials. */
   duplicate(...overrides: never[]): unknown;
 }
 

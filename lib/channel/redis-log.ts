@@ -14,7 +14,14 @@ import { Hearing } from './redis-hearing';
 import { compareIds, FIRST, isId, RedisStream } from './redis-stream';
 import { RedisSubscriptions } from './redis-subscriptions';
 
-/** Makes the logs of one Redis. */
+/**
+ * Makes the logs of one Redis.
+ *
+ * @example
+ * const logs: RedisLogs = redisLogs(client);
+ * const prices = new Channel({ log: logs('prices') });
+ * const news = new Channel({ log: logs('news', { maxAgeMs: 24 * 60 * 60_000 }) });
+ */
 export interface RedisLogs {
   /**
    * The log that Redis keeps under a key. Every process that asks for the same key has the same log.
@@ -24,6 +31,8 @@ export interface RedisLogs {
    *   `memoryEvents`: how many of the newest each process holds while it has subscribers
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
    * @default `{ maxEvents: 1_000, maxAgeMs: false, memoryEvents: 1_000 }`
+   * @example
+   * const prices = new Channel<Price>({ log: logs('prices', { maxEvents: 10_000 }) });
    */
   (key: string, options?: RedisLogOptions): EventLog;
   /**
@@ -31,6 +40,9 @@ export interface RedisLogs {
    * nothing afterwards.
    *
    * @returns a promise, always the same, that resolves when both connections are gone
+   * @example
+   * await prices.close();
+   * await logs.close();
    */
   close(): Promise<void>;
 }
@@ -56,7 +68,8 @@ const MAX_DRIFT = 0.001;
  * @throws `TypeError` `ERR_SSE_INVALID_OPTION` at once
  * @default `{ prefix: 'sse:' }`
  * @example
- * const logs = redisLogs(await createClient({ url: process.env.REDIS_URL }).connect());
+ * const client = await createClient({ url: process.env.REDIS_URL }).connect();
+ * const logs = redisLogs(client);
  * const prices = new Channel<Price>({ log: logs('prices', { maxEvents: 10_000 }) });
  */
 export function redisLogs(client: RedisClient, options?: RedisLogsOptions): RedisLogs {

@@ -4,7 +4,15 @@ import type { ServerSentEvent } from '../event-stream/event';
 import { closeSource, type OpenSource, openSource } from '../source';
 import type { Awaitable } from './event-log';
 
-/** What the source of a run is called with. */
+/**
+ * What the source of a run is called with.
+ *
+ * @example
+ * async function* source({ signal }: RunContext) {
+ *   for await (const _ of setInterval(1000, null, { signal })) yield Date.now();
+ * }
+ * const clock = Channel.from(source);
+ */
 export interface RunContext {
   /** Aborts when the run is cancelled. Pass it to what the source awaits. */
   readonly signal: AbortSignal;
@@ -12,10 +20,22 @@ export interface RunContext {
 
 type Values<Value> = AsyncIterable<Value> | Iterable<Value>;
 
-/** What `Channel.from()` runs: values that may be published, or a function that returns such, or a promise of them. */
+/**
+ * What `Channel.from()` runs: values that may be published, or a function that returns such, or a promise of them.
+ *
+ * @example
+ * const source: RunSource<{ percent: number }> = async function* ({ signal }) {
+ *   for (let percent = 0; percent < 100 && !signal.aborted; percent++) yield { percent };
+ * };
+ */
 export type RunSource<Value> = Values<Value> | ((context: RunContext) => Awaitable<Values<Value>>);
 
-/** The data of values, some of which may be events. */
+/**
+ * The data of values, some of which may be events.
+ *
+ * @example
+ * const data: DataOf<ServerSentEvent<Price> | Price> = { symbol: 'ACME', price: 101.5 };
+ */
 export type DataOf<Value> = Value extends ServerSentEvent<infer Data> ? Data : Value;
 
 /** What a run does to its channel. */

@@ -7,9 +7,16 @@ import type { Awaitable, LogTip } from './event-log';
 import type { Hub } from './hub';
 import { Reader, type Start } from './reader';
 
-/** What a subscription yields when events are missing in front of the next one. It has no id, and is known by that. */
+/**
+ * What a subscription yields when events are missing in front of the next one. It has no id, and is known by that.
+ *
+ * @example
+ * const onGap = ({ data }: GapEvent) => console.warn('missed some after', data.lastEventId);
+ */
 export interface GapEvent extends ServerSentEvent<Gap> {
+  /** For a browser's `addEventListener('gap', …)`. Somebody may have published an event of this type, which has an id. */
   readonly type: 'gap';
+  /** So that the client keeps the last event ID that it has. */
   readonly id: undefined;
 }
 
@@ -24,7 +31,13 @@ export interface GapEvent extends ServerSentEvent<Gap> {
  */
 export type ChannelEvent<Data> = (ServerSentEvent<Data> & { readonly id: string }) | GapEvent;
 
-/** Who subscribes; `res.sse` is one. */
+/**
+ * Who subscribes; `res.sse` is one.
+ *
+ * @example
+ * const worker: Subscriber = { lastEventId: '', signal: AbortSignal.timeout(60_000) };
+ * const subscription = prices.subscribe(worker);
+ */
 export interface Subscriber {
   /** The id of the last event that it has seen; without one, or with `''`, it gets what the channel's `replay` says. */
   readonly lastEventId?: string;
@@ -65,6 +78,10 @@ export interface SubscriptionStart {
  * Reading it ends when the channel has finished; the channel's closing value is the iterator's return value. It throws
  * `SseError` `ERR_SSE_CHANNEL_CLOSED` if the channel is closed, `ERR_SSE_OVERFLOW` if the log has gone past it, the
  * error of a run that has failed, and the signal's reason once that has aborted.
+ *
+ * @example
+ * const subscription = prices.subscribe({ lastEventId });
+ * for await (const { id, data } of subscription) console.log(id, data);
  */
 export class Subscription<Data = unknown> implements AsyncIterableIterator<ChannelEvent<Data>, unknown> {
   readonly #channel: SubscribedChannel;
@@ -73,6 +90,7 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
   #reader: IteratorReader | SinkReader | undefined;
   #returned = false;
 
+  /** @internal */
   constructor({ channel, subscriber, accepts }: SubscriptionStart) {
     this.#channel = channel;
     this.#subscriber = subscriber;
@@ -87,6 +105,7 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
   /**
    * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` if it is no use returning it from a route, as it went to one before or is
    *   over
+   * @internal
    */
   static check(subscription: Subscription): void {
     if (!subscription.#returned && !(subscription.#reader instanceof SinkReader)) return;
@@ -100,6 +119,7 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
    * Has frames go straight to a sink, without an iterator between; for the package's own streams.
    *
    * @returns what is to be opened; `undefined` if it is over, or read by an iterator, which goes on from where it is
+   * @internal
    */
   static deliver(subscription: Subscription, sink: FrameSink): SinkReader | undefined {
     if (subscription.#reader !== undefined || subscription.#returned) return undefined;
@@ -124,6 +144,7 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
     return typeof this.#start.after === 'string' ? this.#start.after : '';
   }
 
+  /** The next event or gap; `for await` and `yield*` call it. */
   next(): Promise<IteratorResult<ChannelEvent<Data>, unknown>> {
     if (this.#returned || this.#reader instanceof SinkReader) return Promise.resolve(DONE);
     if (this.#reader === undefined) {
@@ -142,6 +163,7 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
     return Promise.resolve({ done: true, value });
   }
 
+  /** Itself: one subscription is one reading. */
   [Symbol.asyncIterator](): this {
     return this;
   }
