@@ -4,7 +4,12 @@ import { describe, wrongType } from '../errors';
 import { setImmediate } from './clock';
 import { isLeased, lease } from './lease';
 
-/** What a stream is opened on: an Express app or any request listener, a server, or the URL of one. */
+/**
+ * What a stream is opened on: an Express app or any request listener, a server, or the URL of one.
+ *
+ * @example
+ * const targets: StreamTarget[] = [app, http.createServer(app), 'http://localhost:3000'];
+ */
 export type StreamTarget = RequestListener | Server | URL | string;
 
 /** Where the target of a stream is, and how it is let go. */

@@ -12,6 +12,14 @@ import { Waits } from './waits';
  * One client's event stream, over one connection or several. Every wait fails after `timeoutMs`, or as soon as what it waits
  * for can no longer come, with a message that shows what had arrived. Waits that overlap get their events in the order in
  * which they began.
+ *
+ * @example
+ * const stream = await openStream(app, '/prices');
+ * const [first] = await stream.take(3);
+ * stream.drop(); // as in a tunnel
+ * await stream.reconnect(); // with its last event ID
+ * expect(await stream.next()).not.toEqual(first);
+ * await stream.close();
  */
 export class OpenedStream implements AsyncIterable<DispatchedEvent> {
   /** All events so far, over all connections, taken or not. */
@@ -29,6 +37,7 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
   #exchange: Exchange | undefined;
   #closing: Promise<void> | undefined;
 
+  /** @internal */
   constructor(host: Host, path: string, init: Timed<StreamInit>) {
     this.#host = host;
     this.#url = new URL(host.url);
@@ -47,12 +56,12 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     });
   }
 
-  /** Of the latest connection; `0` as long as there is no head. */
+  /** The status code of the latest connection; `0` as long as there is no head. */
   get status(): number {
     return this.#exchange?.status ?? 0;
   }
 
-  /** Of the latest connection. */
+  /** The response headers of the latest connection, their names in lower case; `{}` as long as there is no head. */
   get headers(): IncomingHttpHeaders {
     return this.#exchange?.headers ?? {};
   }
@@ -67,17 +76,17 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     return this.#exchange?.text ?? '';
   }
 
-  /** What a browser would send as `Last-Event-ID`. */
+  /** What a browser would send as `Last-Event-ID`; `''` if no event had an id. */
   get lastEventId(): string {
     return this.#parser.lastEventId;
   }
 
-  /** The reconnection time that the server has set last, in milliseconds. */
+  /** The reconnection time that the server has set last, in milliseconds; `undefined` if it has set none. */
   get retryMs(): number | undefined {
     return this.#parser.retryMs;
   }
 
-  /** The next event. */
+  /** The next event that has not been taken. */
   next(): Promise<DispatchedEvent> {
     return this.#waits.begin('takes', amountOf(1), () => this.#handOut(1)?.[0]);
   }

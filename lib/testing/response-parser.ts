@@ -5,22 +5,53 @@ import { clearTimeout, setTimeout } from './clock';
 import { type ContentType, isEventStream } from './content-type';
 import { amountOf, arrived, THE_END, UNTIL } from './failure-message';
 
-/** Which events {@link eventStream} waits for. */
+/**
+ * Which events {@link eventStream} waits for.
+ *
+ * @example
+ * const res = await request(app)
+ *   .get('/report')
+ *   .buffer()
+ *   .parse(eventStream({ until: ({ type }) => type === 'end', timeoutMs: 1_000 }));
+ */
 export interface EventStreamOptions extends EventStreamSettings {
-  /** All up to the first for which this holds, and that one. */
+  /**
+   * Reads all events up to the first for which this holds, and that one. Not together with `take`.
+   * @default all, to the end of the response
+   */
   readonly until?: (event: DispatchedEvent) => boolean;
 }
 
-/** What superagent, and so supertest, hands to a parser: Node's response, decompressed. */
+/**
+ * What superagent, and so supertest, hands to a parser: Node's response, decompressed.
+ *
+ * @example
+ * const parser: ResponseParser = eventStream();
+ * const logged = (res: ParsedResponse, callback: Parameters<ResponseParser>[1]) => {
+ *   console.log(res.statusCode);
+ *   parser(res, callback);
+ * };
+ */
 export interface ParsedResponse {
+  /** Of an event stream 200. */
   statusCode?: number;
+  /** Of these the `Content-Type` is looked at. */
   headers?: ContentType;
+  /** The parser's: what has arrived, as text. */
   text?: string;
+  /** Tells of bytes and of the end. */
   on(event: 'data' | 'end' | 'close', listener: (bytes: Buffer | string) => void): unknown;
+  /** Ends the request when the events have come. */
   destroy?(): unknown;
 }
 
-/** What superagent, and so supertest, takes as a parser. */
+/**
+ * What superagent, and so supertest, takes as a parser.
+ *
+ * @example
+ * const firstThree: ResponseParser = eventStream({ take: 3 });
+ * const res = await request(app).get('/clock').buffer().parse(firstThree);
+ */
 export type ResponseParser = (
   res: ParsedResponse,
   callback: (error: Error | null, body: DispatchedEvent[]) => void,
@@ -31,6 +62,7 @@ export type ResponseParser = (
  * events that it was asked for, and leaves them in `res.body`; fewer, if the response ends before. Without options it
  * reads to the end. What has arrived is also in `res.text`, so that the body of an error can be read.
  *
+ * @param options `take`: how many events · `until`: or all up to one for which it holds · `timeoutMs`: 3,000
  * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` if an option is wrong, or both `take` and `until` are given
  * @example
  * const res = await request(app).get('/clock').buffer().parse(eventStream({ take: 3 }));
