@@ -1,0 +1,34 @@
+import express, { type Response } from 'express';
+import { createClient } from 'redis';
+import type { Contender } from '../contender';
+
+const CHANNEL = 'quotes';
+
+/** `SUBSCRIBE` in each process, a set of responses, a loop. What a client has not taken waits in Node's own buffer. */
+export const byHand: Contender = {
+  name: 'by-hand',
+  exact: false,
+  async join(redisPort) {
+    const publisher = await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect();
+    const listener = await publisher.duplicate().connect();
+    const responses = new Set<Response>();
+    await listener.subscribe(CHANNEL, (text) => {
+      const frame = `data: ${text}\n\n`;
+      for (const res of responses) res.write(frame);
+    });
+    const app = express();
+    app.get('/quotes', (_req, res) => {
+      res.setHeader('Content-Type', 'text/event-stream');
+      res.setHeader('Cache-Control', 'no-cache, no-transform');
+      res.setHeader('X-Accel-Buffering', 'no');
+      res.flushHeaders();
+      responses.add(res);
+      res.on('close', () => responses.delete(res));
+    });
+    return {
+      listener: app,
+      size: () => responses.size,
+      publish: (quote) => publisher.publish(CHANNEL, JSON.stringify(quote)),
+    };
+  },
+};

@@ -1,0 +1,112 @@
+import type { Pace } from './server';
+
+/** What one sample of a row yields. */
+export type Measure =
+  | 'latency p50 µs'
+  | 'latency p99 µs'
+  | 'deliveries/s'
+  | 'CPU µs/delivery'
+  | 'Redis CPU µs/event';
+
+export interface Row {
+  readonly name: string;
+  readonly about: string;
+  readonly processes: number;
+  /** Over all processes. */
+  readonly streams: number;
+  /** How many of the processes publish. */
+  readonly publishers: number;
+  /** Of each publisher. */
+  readonly events: number;
+  /** The same for the unmeasured run before. */
+  readonly warmUp: number;
+  readonly pace: Pace;
+  readonly measures: readonly Measure[];
+}
+
+const PACED = {
+  publishers: 1,
+  events: 300,
+  warmUp: 100,
+  pace: { everyMs: 10 },
+  measures: ['latency p50 µs', 'latency p99 µs', 'CPU µs/delivery', 'Redis CPU µs/event'],
+} as const;
+
+const FLOOD = {
+  publishers: 1,
+  pace: { window: 64 },
+  measures: ['deliveries/s', 'CPU µs/delivery', 'Redis CPU µs/event'],
+} as const;
+
+export const ROWS: readonly Row[] = [
+  {
+    ...PACED,
+    name: 'lone',
+    about: '2 processes, a subscriber at each; single events 10 ms apart',
+    processes: 2,
+    streams: 2,
+    measures: ['latency p50 µs', 'latency p99 µs'],
+  },
+  {
+    ...PACED,
+    name: 'paced-2',
+    about: '2 processes, 200 subscribers; 100 events/s',
+    processes: 2,
+    streams: 200,
+  },
+  {
+    ...PACED,
+    name: 'paced-4',
+    about: '4 processes, 200 subscribers; 100 events/s',
+    processes: 4,
+    streams: 200,
+  },
+  {
+    ...FLOOD,
+    name: 'flood-2',
+    about: '2 processes, 200 subscribers; as fast as 64 awaited publishes at a time allow',
+    processes: 2,
+    streams: 200,
+    events: 2_000,
+    warmUp: 500,
+  },
+  {
+    ...FLOOD,
+    name: 'flood-4',
+    about: 'the same over 4 processes',
+    processes: 4,
+    streams: 200,
+    events: 2_000,
+    warmUp: 500,
+  },
+  {
+    ...FLOOD,
+    name: 'flood-1000',
+    about: '2 processes, 1,000 subscribers; likewise',
+    processes: 2,
+    streams: 1_000,
+    events: 400,
+    warmUp: 100,
+  },
+  {
+    ...FLOOD,
+    name: 'everywhere',
+    about: '4 processes, 200 subscribers; all 4 publish, 16 at a time each',
+    processes: 4,
+    streams: 200,
+    publishers: 4,
+    events: 500,
+    warmUp: 125,
+    pace: { window: 16 },
+  },
+];
+
+/** The rows whose names begin with one of these words; all of them, if there are none. */
+export function rowsNamed(words: readonly string[]): readonly Row[] {
+  const unknown = words.find((word) => !ROWS.some(({ name }) => name.startsWith(word)));
+  if (unknown !== undefined) {
+    const known = ROWS.map(({ name }) => name).join(', ');
+    throw new RangeError(`Expected a row's name or how it begins, got '${unknown}'. Rows: ${known}.`);
+  }
+  return ROWS.filter(({ name }) => words.length === 0 || words.some((word) => name.startsWith(word)));
+}

@@ -1,0 +1,86 @@
+import { writeFileSync } from 'node:fs';
+import { findProgram } from '../../__tests__/support/program';
+import { readArguments } from '../arguments';
+import { Child, CORES } from '../child';
+import { machine } from '../machine';
+import { CONTENDERS } from './contenders';
+import { type Faults, faultsOf, figuresOf } from './figures';
+import { RedisServer } from './redis-server';
+import { type Row, rowsNamed } from './rows';
+import { type Sample, type Surroundings, takeSample } from './sample';
+import { faultTable, figureTable } from './table';
+
+const MISSING =
+  'bench:redis needs a real Redis, and there is no redis-server on PATH. Install it (apt install redis-server, brew install redis).';
+
+async function main(): Promise<void> {
+  const { words, rounds, json, profile } = readArguments();
+  const rows = rowsNamed(words);
+  const program = findProgram('redis-server');
+  if (program === undefined) return skip();
+  const redis = await RedisServer.start(program);
+  const { child: client } = await Child.start('redis/client.ts', CORES.client);
+  try {
+    const title = `${machine()}; Redis ${await redis.version()}, without a disk, beside the client`;
+    console.log(`${title}\n`);
+    for (const { name, about } of rows) console.log(`${name}: ${about}`);
+    const samples = await takeSamples(rows, rounds, { client, redis, profileDir: profile });
+    show(rows, rounds, samples);
+    if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine: title, samples }, null, 2)}\n`);
+  } finally {
+    await client.stop();
+    await redis.stop();
+  }
+}
+
+function skip(): void {
+  const { CI = '' } = process.env;
+  console.error(`\nSKIPPED: ${MISSING}\n`);
+  process.exitCode = ['', '0', 'false'].includes(CI) ? 0 : 1;
+}
+
+/** The contenders take turns, A B C A B C …, so that a slow moment of the machine meets them all. */
+async function takeSamples(
+  rows: readonly Row[],
+  rounds: number,
+  surroundings: Surroundings,
+): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  for (const row of rows) {
+    for (let round = 1; round <= rounds; round++) {
+      for (const contender of CONTENDERS) {
+        tell(`${row.name}, round ${round} of ${rounds}: ${contender.name}`);
+        samples.push(await takeSample(contender, row, round, surroundings));
+      }
+    }
+  }
+  tell('');
+  return samples;
+}
+
+function show(rows: readonly Row[], rounds: number, samples: readonly Sample[]): void {
+  console.log(`\n${figureTable(rows.flatMap((row) => figuresOf(row, samples)))}\n`);
+  const faults = rows.flatMap((row) => faultsOf(row, samples));
+  console.log(`${faultTable(faults)}\n`);
+  console.log(
+    `Median and range of ${rounds} interleaved rounds. CPU is that of all server processes together.`,
+  );
+  for (const broken of faults.filter(breaksPromise)) {
+    console.error(
+      `${broken.contender} promises every event once and in one order, and has not kept it in ${broken.row}.`,
+    );
+    process.exitCode = 1;
+  }
+}
+
+function breaksPromise({ contender, lost, doubled, late, orders }: Faults): boolean {
+  const isExact = CONTENDERS.some(({ name, exact }) => exact && name === contender);
+  return isExact && (lost > 0 || doubled > 0 || late > 0 || orders > 1);
+}
+
+/** What is going on, for who waits at a terminal. */
+function tell(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+void main();

@@ -1,0 +1,108 @@
+import { Child, CORES } from '../child';
+import type { ClientQuestion, Seen } from './client';
+import type { Contender } from './contender';
+import type { RedisServer } from './redis-server';
+import type { Measure, Row } from './rows';
+import type { Published, ServerQuestion, Usage } from './server';
+
+/** One contender, one row, one round. */
+export interface Sample {
+  readonly row: string;
+  readonly contender: string;
+  readonly round: number;
+  readonly wallMs: number;
+  readonly values: Readonly<Record<Measure, number>>;
+  readonly total: Seen['total'];
+  readonly orders: number;
+}
+
+/** Who takes part in every sample. */
+export interface Surroundings {
+  readonly client: Child;
+  readonly redis: RedisServer;
+  /** Where the servers' CPU profiles go. */
+  readonly profileDir: string | undefined;
+}
+
+interface Process {
+  readonly child: Child;
+  readonly port: number;
+}
+
+/** Processes of its own for each sample, so that no contender profits from what the one before has warmed or littered. */
+export async function takeSample(
+  contender: Contender,
+  row: Row,
+  round: number,
+  surroundings: Surroundings,
+): Promise<Sample> {
+  await surroundings.redis.empty();
+  const processes = await startAll(contender, row, surroundings);
+  try {
+    await run({ ...row, events: row.warmUp }, processes, surroundings);
+    const result = await run(row, processes, surroundings);
+    return { row: row.name, contender: contender.name, round, ...result };
+  } finally {
+    await Promise.all(processes.map(({ child }) => child.stop()));
+  }
+}
+
+function startAll({ name }: Contender, row: Row, { redis, profileDir }: Surroundings): Promise<Process[]> {
+  const nodeArgs = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  const indices = Array.from({ length: row.processes }, (_, index) => index);
+  return Promise.all(
+    indices.map(async (index) => {
+      const args = [name, String(redis.port), String(index)];
+      const { child, greeting: port } = await Child.start<number>(
+        'redis/server.ts',
+        CORES.server,
+        args,
+        nodeArgs,
+      );
+      return { child, port };
+    }),
+  );
+}
+
+async function run(row: Row, processes: readonly Process[], { client, redis }: Surroundings) {
+  const { streams, publishers, events } = row;
+  const ports = processes.map(({ port }) => port);
+  await client.ask({ ports, streams, publishers, events } satisfies ClientQuestion);
+  await askAll<'started'>(processes, (index) => ({
+    kind: 'start',
+    subscribers: shareOf(streams, processes.length, index),
+  }));
+  const redisBefore = await redis.cpuMs();
+  const seen = client.hear<Seen>();
+  const publishing = processes.slice(0, publishers);
+  const published = await askAll<Published>(publishing, () => ({ kind: 'publish', events, pace: row.pace }));
+  const { latencies, lastAt, total, orders } = await seen;
+  const used = await askAll<Usage>(processes, () => ({ kind: 'stop' }));
+  const redisMs = (await redis.cpuMs()) - redisBefore;
+  const wallMs = (lastAt - Math.min(...published.map(({ startedAt }) => startedAt))) / 1e6;
+  const cpuMs = used.reduce((sum, usage) => sum + usage.cpuMs, 0);
+  const values: Sample['values'] = {
+    'latency p50 µs': quantile(latencies, 0.5) / 1_000,
+    'latency p99 µs': quantile(latencies, 0.99) / 1_000,
+    'deliveries/s': total.received / (wallMs / 1_000),
+    'CPU µs/delivery': (cpuMs * 1_000) / total.received,
+    'Redis CPU µs/event': (redisMs * 1_000) / (events * publishers),
+  };
+  return { wallMs, values, total, orders };
+}
+
+function askAll<Answer>(
+  processes: readonly Process[],
+  questionFor: (index: number) => ServerQuestion,
+): Promise<Answer[]> {
+  return Promise.all(processes.map(({ child }, index) => child.ask<Answer>(questionFor(index))));
+}
+
+/** How many of the streams, dealt out in turn, come to this process. */
+function shareOf(streams: number, processes: number, index: number): number {
+  return Math.floor((streams - index + processes - 1) / processes);
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
