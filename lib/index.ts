@@ -1,3 +1,10 @@
+/**
+ * The front door: `sse()` streams what Express routes return, `event()` gives a value its fields, and a `Channel`
+ * publishes to many. `import { sse } from 'express-yield'`, or `require('express-yield')`.
+ *
+ * @module express-yield
+ */
+
 export {
   Channel,
   type ChannelOptions,

@@ -1,3 +1,9 @@
+/**
+ * Reads endless streams in tests, with any runner. `import { openStream } from 'express-yield/testing'`.
+ *
+ * @module express-yield/testing
+ */
+
 export { eventLogContract, type LogCase, type MakeLog } from './channel/log-contract';
 export type { DispatchedEvent } from './event-stream/parse';
 export type { StreamInit } from './options';

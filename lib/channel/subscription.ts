@@ -29,7 +29,12 @@ export interface GapEvent extends ServerSentEvent<Gap> {
  *   else console.log(event.data.price);
  * }
  */
-export type ChannelEvent<Data> = (ServerSentEvent<Data> & { readonly id: string }) | GapEvent;
+export type ChannelEvent<Data> =
+  | (ServerSentEvent<Data> & {
+      /** That of the log; a gap has none. */
+      readonly id: string;
+    })
+  | GapEvent;
 
 /**
  * Who subscribes; `res.sse` is one.
