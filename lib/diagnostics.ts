@@ -7,6 +7,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
  * `maxDurationMs` · `'closed'`: `sse.close()` · `'channel'`: its channel was closed, or has gone past it.
  *
  * @example
+ * import { subscribe } from 'node:diagnostics_channel';
+ *
  * const ends = new Map<StreamEnd, number>();
  * subscribe('express-yield:close', (stream) => {
  *   const { reason = 'left' } = stream as StreamRecord;

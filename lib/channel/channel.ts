@@ -28,7 +28,7 @@ export interface ChannelOptions extends ChannelSettings {
  * How `Channel.from()` runs its source: the options of a channel, and how long it may run without anybody who watches.
  *
  * @example
- * const job = Channel.from(work, { ttlMs: 10 * 60_000, log: memoryLog({ maxEvents: 100_000 }) });
+ * const job = Channel.from(report, { ttlMs: 10 * 60_000, log: memoryLog({ maxEvents: 100_000 }) });
  */
 export interface RunOptions extends RunSettings {
   /**

@@ -8,6 +8,8 @@ import type { Awaitable } from './event-log';
  * What the source of a run is called with.
  *
  * @example
+ * import { setInterval } from 'node:timers/promises';
+ *
  * async function* source({ signal }: RunContext) {
  *   for await (const _ of setInterval(1000, null, { signal })) yield Date.now();
  * }

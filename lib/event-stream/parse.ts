@@ -2,6 +2,7 @@
  * An event as a browser dispatches it: the fields of a `MessageEvent`.
  *
  * @example
+ * const stream = await openStream(app, '/clock');
  * const { type, data, lastEventId }: DispatchedEvent = await stream.next();
  */
 export interface DispatchedEvent {
