@@ -1,0 +1,61 @@
+/** Notifications of one user at a time. Run it with `npx tsx docs/notifications.ts`. */
+import express from 'express';
+import { Channel, event, sse } from 'express-yield';
+
+const IDLE_MS = Number(process.env.IDLE_MS ?? 5 * 60_000);
+
+/** Stands for your database. */
+const unread = new Map<string, string[]>();
+
+/** Only of users who are here, or were a moment ago. */
+export const inboxes = new Map<string, { channel: Channel; idle: NodeJS.Timeout }>();
+
+function inboxOf(user: string) {
+  const inbox = inboxes.get(user) ?? openInbox(user);
+  inbox.idle.refresh();
+  return inbox;
+}
+
+function openInbox(user: string) {
+  const channel = new Channel();
+  const drop = () => channel.size === 0 && inboxes.delete(user);
+  const inbox = { channel, idle: setTimeout(drop, IDLE_MS).unref() };
+  inboxes.set(user, inbox);
+  return inbox;
+}
+
+const app = express();
+app.use(sse());
+app.use(express.json());
+app.get('/', (_req, res) => res.sendFile('notifications.html', { root: 'docs' }));
+
+// In place of `:user`, ask your session who it is.
+app.get('/users/:user/notifications', async function* ({ params: { user } }, res) {
+  const { channel, idle } = inboxOf(user);
+  try {
+    const live = channel.subscribe(res.sse); // takes its place before the count is read
+    yield event('unread', await countUnread(user), { id: live.lastEventId });
+    yield* live;
+  } finally {
+    idle.refresh();
+  }
+});
+
+app.post('/users/:user/notifications', async ({ params: { user }, body }, res) => {
+  unread.set(user, [...(unread.get(user) ?? []), body.text]);
+  const notification = { text: body.text, unread: await countUnread(user) };
+  await inboxes.get(user)?.channel.publish(event('notification', notification));
+  res.sendStatus(204);
+});
+
+app.delete('/users/:user/notifications', async ({ params: { user } }, res) => {
+  unread.delete(user);
+  await inboxes.get(user)?.channel.publish(event('unread', 0)); // the badge of every tab
+  res.sendStatus(204);
+});
+
+async function countUnread(user: string): Promise<number> {
+  return unread.get(user)?.length ?? 0;
+}
+
+export const server = app.listen(process.env.PORT ?? 3000);
