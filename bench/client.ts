@@ -1,9 +1,10 @@
+import { type Counted, Hold, type HoldOrder } from './hold';
 import { readStream } from './read-stream';
 import { RECEIVED } from './received';
 import { ROWS, type Row } from './rows';
 import { subscribeAll } from './subscribe-all';
 
-/** What the parent asks for: one run of a row. If that is shared, the first answer is `'received'`. */
+/** What the parent asks for: one run of a row. If that is shared or held, the first answer is `'received'`. */
 export interface ClientQuestion {
   readonly port: number;
   readonly row: string;
@@ -18,7 +19,13 @@ export interface Seen {
   readonly latencies: readonly number[];
 }
 
-export type ClientAnswer = Seen | typeof RECEIVED | { readonly error: string };
+export interface Failed {
+  readonly error: string;
+}
+
+export type ClientAnswer = Seen | typeof RECEIVED | Failed;
+
+let hold: Hold | undefined;
 
 async function run(question: ClientQuestion): Promise<Seen> {
   const latencies: number[] = [];
@@ -30,10 +37,13 @@ async function run(question: ClientQuestion): Promise<Seen> {
 function readEach(question: ClientQuestion, latencies: number[]): Promise<number[]> {
   const { route, reads, filtered } = rowOf(question);
   if (reads === 'first') return visitEach(question);
-  if (route.run === 'own') return readAll(question, latencies);
+  if (reads === 'all' && route.run === 'own') return readAll(question, latencies);
   const { port, streams, events } = question;
   const each = { port, path: route.path, events, gzip: false, leavesEarly: false, latencies };
-  return subscribeAll({ each, streams, filtered, onReceived: () => process.send?.(RECEIVED) });
+  const onReceived = () => process.send?.(RECEIVED);
+  if (reads === 'all') return subscribeAll({ each, streams, filtered, onReceived });
+  hold = new Hold(each, streams, onReceived);
+  return hold.counts;
 }
 
 function readAll(question: ClientQuestion, latencies: number[]): Promise<number[]> {
@@ -67,6 +77,14 @@ async function answer(question: ClientQuestion): Promise<ClientAnswer> {
   }
 }
 
-process.on('message', async (question: ClientQuestion) => process.send?.(await answer(question)));
+function obey(order: HoldOrder): void {
+  if (order === 'leave') hold?.leave();
+  else process.send?.(hold?.count() satisfies Counted | undefined);
+}
+
+process.on('message', async (message: ClientQuestion | HoldOrder) => {
+  if (typeof message === 'string') obey(message);
+  else process.send?.(await answer(message));
+});
 process.on('disconnect', () => process.exit());
 process.send?.('ready');

@@ -1,5 +1,5 @@
 import type { Route } from './adapter';
-import { beats, flood, lone, market, paced, ticks, turns, visit } from './sources';
+import { beats, flood, lone, market, paced, quiet, quietWithSignal, ticks, turns, visit } from './sources';
 import type { Target } from './targets';
 
 /** What one sample of a row yields. */
@@ -7,6 +7,9 @@ export type Measure =
   | 'CPU µs/event'
   | 'CPU µs/visit'
   | 'CPU µs/delivery'
+  | 'CPU µs/keep-alive'
+  | 'heap bytes/stream'
+  | 'RSS bytes/stream'
   | 'latency p50 µs'
   | 'latency p99 µs';
 
@@ -21,8 +24,10 @@ export interface Row {
   readonly events: number;
   /** The same for the unmeasured run before. */
   readonly warmUp: { readonly streams: number; readonly events: number };
-  /** Whether the client reads each stream to its end, or leaves after the first event. */
-  readonly reads: 'all' | 'first';
+  /** Whether the client reads each stream to its end, leaves after the first event, or stays after that. */
+  readonly reads: 'all' | 'first' | 'held';
+  /** Where streams are held: how long, once all have their events. */
+  readonly holdMs?: number;
   /** Whether each connection asks for one symbol alone. */
   readonly filtered: boolean;
   readonly measures: readonly Measure[];
@@ -35,6 +40,15 @@ const STREAM = { reads: 'all', filtered: false, measures: ['CPU µs/event'], tar
 const BROADCAST = { ...STREAM, measures: ['CPU µs/delivery'] } as const;
 const OWN = { run: 'own', compression: 'absent', keepAliveMs: false } as const;
 const SHARED = { run: 'shared', compression: 'absent', keepAliveMs: false } as const;
+const IDLE = {
+  streams: 10_000,
+  events: 1,
+  warmUp: { streams: 200, events: 1 },
+  reads: 'held',
+  holdMs: 0,
+  filtered: false,
+  measures: ['heap bytes/stream', 'RSS bytes/stream'],
+} as const;
 const FLOOD = { ...OWN, path: '/flood', source: flood } as const;
 const TURNS = { ...SHARED, path: '/turns', source: turns } as const;
 
@@ -125,6 +139,20 @@ export const ROWS: readonly Row[] = [
     filtered: false,
     measures: ['CPU µs/visit'],
     targets: [{ measure: 'CPU µs/visit', most: 0.9, of: 'by-hand' }],
+  },
+  {
+    ...IDLE,
+    name: 'idle',
+    about: "10,000 streams that wait after their first event; what each holds of the server's memory",
+    route: { ...OWN, path: '/idle', source: quiet },
+    targets: [{ measure: 'heap bytes/stream', most: 0.9, of: 'by-hand' }],
+  },
+  {
+    ...IDLE,
+    name: 'idle-signal',
+    about: 'the same, and each waits for its signal to abort',
+    route: { ...OWN, path: '/idle-signal', source: quietWithSignal },
+    targets: [{ measure: 'heap bytes/stream', most: 0.9, of: 'by-hand' }],
   },
   {
     ...BROADCAST,

@@ -1,9 +1,8 @@
 import type { Adapter } from './adapter';
 import { Child, CORES } from './child';
-import type { ClientAnswer, ClientQuestion, Seen } from './client';
-import { RECEIVED } from './received';
 import type { Measure, Row } from './rows';
-import type { ServerQuestion, Usage } from './server';
+import { type Outcome, runRow } from './run-row';
+import type { Usage } from './server';
 
 /** One adapter, one row, one round. */
 export interface Sample {
@@ -24,7 +23,8 @@ export async function takeSample(
   client: Child,
   profileDir?: string,
 ): Promise<Sample> {
-  const nodeArgs = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  const profiling = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  const nodeArgs = ['--expose-gc', ...profiling];
   const { child: server, greeting: port } = await Child.start<number>(
     'server.ts',
     CORES.server,
@@ -32,63 +32,32 @@ export async function takeSample(
     nodeArgs,
   );
   try {
-    await run(row, { client, server, port, ...row.warmUp });
-    const { seen, usage } = await run(row, {
-      client,
-      server,
-      port,
-      streams: row.streams,
-      events: row.events,
-    });
-    const { wallMs } = usage;
-    return {
-      row: row.name,
-      adapter: adapter.name,
-      round,
-      events: seen.events,
-      wallMs,
-      usage,
-      values: valuesOf(seen, usage),
-    };
+    const run = { row, client, server, port };
+    await runRow({ ...run, ...row.warmUp });
+    const outcome = await runRow({ ...run, streams: row.streams, events: row.events });
+    return sampleOf(outcome, { row: row.name, adapter: adapter.name, round });
   } finally {
     await server.stop();
   }
 }
 
-interface RunOfRow {
-  readonly client: Child;
-  readonly server: Child;
-  readonly port: number;
-  readonly streams: number;
-  readonly events: number;
+function sampleOf(outcome: Outcome, names: Pick<Sample, 'row' | 'adapter' | 'round'>): Sample {
+  const { seen, usage } = outcome;
+  return { ...names, events: seen.events, wallMs: usage.wallMs, usage, values: valuesOf(outcome) };
 }
 
-async function run(row: Row, { client, server, port, streams, events }: RunOfRow) {
-  const question: ClientQuestion = { port, row: row.name, streams, events };
-  await server.ask<Usage>('start' satisfies ServerQuestion);
-  const answer = await client.ask<ClientAnswer>(question);
-  // A shared run ends its streams only when it is told to stop, so that closing them is not measured.
-  const end = answer === RECEIVED ? client.hear<ClientAnswer>() : answer;
-  const usage = server.ask<Usage>('stop' satisfies ServerQuestion);
-  return { seen: checked(await end, question), usage: await usage };
-}
-
-function checked(answer: ClientAnswer, { row, streams, events }: ClientQuestion): Seen {
-  if (answer === RECEIVED) throw new Error(`${row}: Expected the end, got '${RECEIVED}' twice.`);
-  if ('error' in answer) throw new Error(`${row}: ${answer.error}`);
-  const expected = streams * events;
-  if (answer.events !== expected) throw new Error(`Expected ${expected} events, got ${answer.events}.`);
-  return answer;
-}
-
-function valuesOf({ events, latencies }: Seen, { userMs, systemMs }: Usage): Sample['values'] {
-  const cpu = ((userMs + systemMs) * 1_000) / events;
+function valuesOf({ seen, usage, held }: Outcome): Sample['values'] {
+  const { events, latencies } = seen;
+  const cpuUs = (usage.userMs + usage.systemMs) * 1_000;
   return {
-    'CPU µs/event': cpu,
-    'CPU µs/visit': cpu,
-    'CPU µs/delivery': cpu,
+    'CPU µs/event': cpuUs / events,
+    'CPU µs/visit': cpuUs / events,
+    'CPU µs/delivery': cpuUs / events,
+    'CPU µs/keep-alive': held === undefined ? Number.NaN : cpuUs / held.comments,
     'latency p50 µs': quantile(latencies, 0.5) / 1_000,
     'latency p99 µs': quantile(latencies, 0.99) / 1_000,
+    'heap bytes/stream': held === undefined ? Number.NaN : held.growth.heapBytes / events,
+    'RSS bytes/stream': held === undefined ? Number.NaN : held.growth.rssBytes / events,
   };
 }
 

@@ -65,6 +65,18 @@ export async function* visit(viewer: Viewer): AsyncGenerator<Quote, void, undefi
   await setTimeout(60_000, null, { signal: viewer.signal });
 }
 
+/** One event, then nothing for as long as the server runs. */
+export async function* quiet(): AsyncGenerator<Quote, void, undefined> {
+  yield quote(0);
+  await new Promise(() => undefined);
+}
+
+/** One event, then nothing until the signal aborts. */
+export async function* quietWithSignal({ signal }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  yield quote(0);
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
+
 /** One event for each turn of the event loop, for a shared run. */
 export async function* turns({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
   for (let seq = 0; seq < events; seq++) {

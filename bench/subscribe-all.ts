@@ -8,6 +8,8 @@ export interface Subscribing {
   readonly filtered: boolean;
   /** Everybody has got all events. */
   onReceived(): void;
+  /** A comment has come to this one of them. */
+  readonly onComment?: (stream: number) => void;
 }
 
 /** So many connect at a time: all of 10,000 at once would overflow the queue of the server's socket. */
@@ -18,7 +20,13 @@ const CONNECTING = 100;
  *
  * @returns the number of events of each, when all are closed
  */
-export function subscribeAll({ each, streams, filtered, onReceived }: Subscribing): Promise<number[]> {
+export function subscribeAll({
+  each,
+  streams,
+  filtered,
+  onReceived,
+  onComment,
+}: Subscribing): Promise<number[]> {
   const counts: number[] = [];
   let started = 0;
   let receiving = streams;
@@ -35,9 +43,10 @@ export function subscribeAll({ each, streams, filtered, onReceived }: Subscribin
     };
     function start(): void {
       if (started === streams) return;
-      const symbol = filtered ? symbolAt(started) : undefined;
-      started++;
-      readStream({ ...each, shared: { ...shared, symbol } }).then(onClosed, reject);
+      const stream = started++;
+      const symbol = filtered ? symbolAt(stream) : undefined;
+      const heard = onComment === undefined ? undefined : () => onComment(stream);
+      readStream({ ...each, shared: { ...shared, symbol }, onComment: heard }).then(onClosed, reject);
     }
     for (let connecting = 0; connecting < CONNECTING; connecting++) start();
   });
