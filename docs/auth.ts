@@ -1,0 +1,66 @@
+/** Streams for who is signed in, and only as long. Run it with `npx tsx docs/auth.ts`. */
+import { randomUUID } from 'node:crypto';
+import cookieParser from 'cookie-parser';
+import cors from 'cors';
+import express, { type Request, type RequestHandler } from 'express';
+import { Channel, sse } from 'express-yield';
+
+const { PAGE_ORIGIN = 'http://localhost:5173', PORT = 3000 } = process.env;
+const TICKET_MS = 30_000;
+const MAX_STREAM_MS = Number(process.env.MAX_STREAM_MS ?? 15 * 60_000);
+
+interface Session {
+  readonly user: string;
+  /** Aborts when the session is over. */
+  readonly revoked: AbortController;
+}
+
+export const sessions = new Map<string, Session>();
+const tickets = new Map<string, Session>();
+export const news = new Channel();
+
+/** A cookie comes along by itself; a token is put into a header, which only `fetch` can. */
+function keyOf({ cookies, headers }: Request): string {
+  return cookies.session ?? headers.authorization?.replace(/^Bearer /, '') ?? '';
+}
+
+const signedIn: RequestHandler = (req, res, next) => {
+  const { ticket } = req.query;
+  res.locals.session = typeof ticket === 'string' ? tickets.get(ticket) : sessions.get(keyOf(req));
+  if (typeof ticket === 'string') tickets.delete(ticket); // it is in the URL, and so in logs: once is enough
+  if (res.locals.session === undefined) res.sendStatus(401);
+  else next();
+};
+
+const app = express();
+app.use(cors({ origin: PAGE_ORIGIN, credentials: true }), cookieParser(), express.json());
+app.use(sse({ maxDurationMs: MAX_STREAM_MS })); // who comes back is asked again, whatever was forgotten to be revoked
+app.get('/', (_req, res) => res.sendFile('auth.html', { root: 'docs' }));
+
+app.get('/events', signedIn, ({ query }, res) => {
+  const { revoked }: Session = res.locals.session;
+  const lastEventId = res.sse.lastEventId || String(query.lastEventId ?? '');
+  return news.subscribe({ lastEventId, signal: revoked.signal });
+});
+
+app.post('/tickets', signedIn, (_req, res) => {
+  const ticket = randomUUID();
+  tickets.set(ticket, res.locals.session);
+  setTimeout(() => tickets.delete(ticket), TICKET_MS).unref();
+  res.json({ ticket });
+});
+
+app.post('/sessions', ({ body }, res) => {
+  const key = randomUUID();
+  sessions.set(key, { user: String(body.user), revoked: new AbortController() }); // here you check a password
+  res.cookie('session', key, { httpOnly: true, sameSite: 'lax' }).status(201).json({ token: key });
+});
+
+app.delete('/sessions', signedIn, (req, res) => {
+  const { revoked }: Session = res.locals.session;
+  sessions.delete(keyOf(req));
+  revoked.abort();
+  res.clearCookie('session').sendStatus(204);
+});
+
+export const server = app.listen(PORT);

@@ -1,0 +1,63 @@
+/** A dashboard with many topics on one connection. Run it with `npx tsx docs/dashboard.ts`. */
+import express from 'express';
+import { Channel, event, type SseContext, sse } from 'express-yield';
+
+/** One channel for all topics, which are the event types: one log, so that one last event ID says all that was missed. */
+export const board = new Channel();
+
+/** The last value of each topic. */
+const current = new Map<string, unknown>();
+
+export function show(topic: string, value: unknown): void {
+  current.set(topic, value);
+  void board.publish(event(topic, value));
+}
+
+/** At most one value each `ms`, the latest; those between are nobody's loss. */
+export function latest(topic: string, ms: number): (value: unknown) => void {
+  let waiting: { value: unknown } | undefined;
+  return (value) => {
+    if (waiting === undefined) setTimeout(flush, ms).unref();
+    waiting = { value };
+  };
+
+  function flush(): void {
+    if (waiting !== undefined) show(topic, waiting.value);
+    waiting = undefined;
+  }
+}
+
+const app = express();
+app.use(sse());
+app.get('/', (_req, res) => res.sendFile('dashboard.html', { root: 'docs' }));
+
+app.get('/dashboard', ({ query }, res) => {
+  const topics = String(query.topics).split(',');
+  return snapshotThenLive(topics, res.sse);
+});
+
+async function* snapshotThenLive(topics: string[], { lastEventId, signal }: SseContext): AsyncGenerator {
+  const live = board.filter((_, { type }) => topics.includes(type)).subscribe({ lastEventId, signal });
+  if (lastEventId === '') yield event('snapshot', await snapshot(topics), { id: live.lastEventId });
+  for await (const change of live) {
+    if (change.id === undefined) {
+      await live.return(); // away for longer than the log reaches back: begin anew
+      return yield* snapshotThenLive(topics, { lastEventId: '', signal });
+    }
+    yield change;
+  }
+}
+
+async function snapshot(topics: string[]): Promise<object> {
+  return Object.fromEntries([...current].filter(([topic]) => topics.includes(topic)));
+}
+
+app.post('/orders', (_req, res) => {
+  show('orders', Number(current.get('orders') ?? 0) + 1);
+  res.sendStatus(204);
+});
+
+export const server = app.listen(process.env.PORT ?? 3000);
+
+const memory = latest('memory', 250);
+setInterval(() => memory(process.memoryUsage.rss()), 5).unref();
