@@ -5,8 +5,12 @@ export interface Arguments {
   /** Beginnings of the wanted rows' names; none means all. */
   readonly words: readonly string[];
   readonly rounds: number;
+  /** Names of the wanted adapters; none means all. */
+  readonly adapters: readonly string[];
   /** Where every sample goes, besides the table. */
   readonly json: string | undefined;
+  /** Where a chart of the table goes. */
+  readonly svg: string | undefined;
   /** Where the servers' CPU profiles go. */
   readonly profile: string | undefined;
 }
@@ -16,7 +20,9 @@ export function readArguments(): Arguments {
     allowPositionals: true,
     options: {
       rounds: { type: 'string', default: '3' },
+      adapters: { type: 'string', default: '' },
       json: { type: 'string' },
+      svg: { type: 'string' },
       profile: { type: 'string' },
     },
   });
@@ -24,5 +30,7 @@ export function readArguments(): Arguments {
   if (!Number.isInteger(rounds) || rounds < 1) {
     throw new RangeError(`Expected --rounds to be a positive integer, got '${values.rounds}'.`);
   }
-  return { words: positionals, rounds, json: values.json, profile: values.profile };
+  const { json, svg, profile } = values;
+  const adapters = values.adapters.split(',').filter((name) => name !== '');
+  return { words: positionals, rounds, adapters, json, svg, profile };
 }

@@ -1,10 +1,11 @@
 import type { Figure } from './figures';
+import { short } from './format';
 
-/** What a row costs the package beside the row that it should not exceed; one line for each adapter. */
+/** What a row costs the package beside the row that it should not exceed; one line for each of its adapters. */
 export function comparisonsOf(figures: readonly Figure[]): string[] {
   return figures.flatMap((figure) => {
     const other = otherOf(figure, figures);
-    return other === undefined || figure.ratio === undefined ? [] : [comparison(figure, other)];
+    return other === undefined || figure.adapter.kind !== 'ours' ? [] : [comparison(figure, other)];
   });
 }
 
@@ -16,6 +17,6 @@ function otherOf({ row, measure, adapter }: Figure, figures: readonly Figure[]):
 
 function comparison({ row, adapter, measure, value }: Figure, other: Figure): string {
   const verdict = value.median <= other.value.median ? 'met' : 'MISSED';
-  const costs = `${value.median.toFixed(2)} ${measure}, ${other.row.name} ${other.value.median.toFixed(2)}`;
-  return `${row.name} costs ${adapter} ${costs}: no more, ${verdict}.`;
+  const costs = `${short(value.median)} ${measure}, ${other.row.name} ${short(other.value.median)}`;
+  return `${row.name} costs ${adapter.name} ${costs}: no more, ${verdict}.`;
 }

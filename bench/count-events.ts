@@ -1,62 +1,99 @@
 import { now } from './clock';
-import { END_FRAME } from './end';
 import type { Quote } from './sources';
 
-const ID_START = 'id: ';
-const EVENT_START = 'data: {"seq":';
+const EVENT_START = '{"seq":';
+const END_TYPE = 'end';
 const ZERO = 0x30;
 const NINE = 0x39;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const NONE = -1;
 
-/** Counts the events of a body and checks that each comes once and in order. */
+/**
+ * Counts the events of a body and checks that each comes once and in order, whatever their ids and types are. As cheap
+ * as can be: the client is on a core of its own, but should not be what a flood waits for.
+ */
 export class EventCounter {
   events = 0;
-  /** Whether the closing event has come. */
+  /** Whether a closing event has come: one of the type `end`. */
   ended = false;
   readonly #latencies: number[];
   /** What follows the number in an event that does not say when it was yielded. */
   readonly #untimed: string;
+  readonly #onComment: (() => void) | undefined;
   #rest = '';
+  /** Of the event that is being read. */
+  #seq = NONE;
+  #hasData = false;
+  #isEnd = false;
 
   /**
    * @param latencies is given the time from yield to here of each event that says when it was yielded
    * @param symbol of which all events without a time must be
+   * @param onComment called for each comment
    */
-  constructor(latencies: number[], symbol = 'ACME') {
+  constructor(latencies: number[], symbol = 'ACME', onComment?: () => void) {
     this.#latencies = latencies;
     this.#untimed = `,"at":0,"symbol":"${symbol}",`;
+    this.#onComment = onComment;
   }
 
   take(text: string): void {
     const body = this.#rest + text;
     let start = 0;
-    for (let end = body.indexOf('\n\n'); end !== -1; end = body.indexOf('\n\n', start)) {
-      this.#onFrame(body, start, end + 2);
-      start = end + 2;
+    for (let end = body.indexOf('\n'); end !== -1; end = body.indexOf('\n', start)) {
+      if (end === start) this.#dispatch();
+      else this.#onLine(body, start, end);
+      start = end + 1;
     }
     this.#rest = body.slice(start);
   }
 
-  #onFrame(body: string, start: number, end: number): void {
+  #onLine(body: string, start: number, end: number): void {
+    if (body.charCodeAt(start) === COLON) return this.#onComment?.();
     if (this.ended) throw new Error('Expected nothing behind the closing event.');
-    const data = body.startsWith(ID_START, start) ? body.indexOf('\n', start) + 1 : start;
-    if (body.startsWith(EVENT_START, data)) return this.#onEvent(body, data + EVENT_START.length, end);
-    // An id alone, or a comment: no event.
-    if (body.startsWith('\n', data) || body.startsWith(':', start)) return;
-    const frame = body.slice(start, end);
-    if (frame !== END_FRAME) throw new Error(`Expected an event, a comment or the end, got '${frame}'.`);
-    this.ended = true;
+    if (body.startsWith('data:', start)) return this.#onData(body, valueAt(body, start + 5), end);
+    if (body.startsWith('event:', start)) {
+      this.#isEnd = body.slice(valueAt(body, start + 6), end) === END_TYPE;
+      return;
+    }
+    if (body.startsWith('id:', start) || body.startsWith('retry:', start)) return;
+    throw new Error(`Expected a line of an event stream, got '${body.slice(start, end)}'.`);
   }
 
-  #onEvent(body: string, start: number, end: number): void {
-    const seq = numberAt(body, start);
-    if (seq !== this.events) throw new Error(`Expected event ${this.events}, got ${seq}.`);
-    this.events++;
-    if (body.startsWith(this.#untimed, start + String(seq).length)) return;
-    const frame = body.slice(start - EVENT_START.length, end);
-    const { at } = JSON.parse(frame.slice('data: '.length)) as Quote;
-    if (at === 0) throw new Error(`Expected an event with ${this.#untimed} got '${frame}'.`);
+  #onData(body: string, start: number, end: number): void {
+    if (this.#hasData) throw new Error('Expected one line of data, got two.');
+    this.#hasData = true;
+    if (!body.startsWith(EVENT_START, start)) return;
+    this.#seq = numberAt(body, start + EVENT_START.length);
+    const next = start + EVENT_START.length + String(this.#seq).length;
+    if (!body.startsWith(this.#untimed, next)) this.#onTimed(body.slice(start, end));
+  }
+
+  #onTimed(data: string): void {
+    const { at } = JSON.parse(data) as Quote;
+    if (at === 0) throw new Error(`Expected an event with ${this.#untimed} got '${data}'.`);
     this.#latencies.push(now() - at);
   }
+
+  #dispatch(): void {
+    if (this.#isEnd) this.ended = true;
+    // An id or a reconnection time alone is no event.
+    else if (this.#hasData) this.#count();
+    this.#seq = NONE;
+    this.#hasData = false;
+    this.#isEnd = false;
+  }
+
+  #count(): void {
+    if (this.#seq !== this.events) throw new Error(`Expected event ${this.events}, got ${this.#seq}.`);
+    this.events++;
+  }
+}
+
+/** Where a field's value begins: behind the one space that may be there. */
+function valueAt(line: string, start: number): number {
+  return line.charCodeAt(start) === SPACE ? start + 1 : start;
 }
 
 function numberAt(text: string, start: number): number {

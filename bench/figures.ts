@@ -1,6 +1,8 @@
+import type { Adapter } from './adapter';
 import { BASELINE } from './adapters';
 import type { Measure, Row } from './rows';
 import type { Sample } from './sample';
+import type { Against } from './targets';
 
 export interface Spread {
   readonly median: number;
@@ -12,43 +14,90 @@ export interface Spread {
 export interface Figure {
   readonly row: Row;
   readonly measure: Measure;
-  readonly adapter: string;
+  readonly adapter: Adapter;
   readonly events: number;
   readonly wallMs: Spread;
   readonly value: Spread;
-  /** To the baseline of the same round; `undefined` for the baseline itself. */
-  readonly ratio: Spread | undefined;
+  /** To another of the same round; `undefined` where there is none. */
+  readonly ratios: ReadonlyMap<Against, Ratio>;
 }
 
-export function figuresOf(row: Row, samples: readonly Sample[]): Figure[] {
+export interface Ratio extends Spread {
+  /** Whom it is to. */
+  readonly other: string;
+}
+
+const AGAINST: readonly Against[] = ['by-hand', 'best package', 'nchan', 'best other'];
+
+/** The figures of a row, the adapters in the order of the list. */
+export function figuresOf(row: Row, adapters: readonly Adapter[], samples: readonly Sample[]): Figure[] {
   const own = samples.filter((sample) => sample.row === row.name);
-  const adapters = [...new Set(own.map(({ adapter }) => adapter))];
-  return row.measures.flatMap((measure) => adapters.map((adapter) => figureOf(row, measure, adapter, own)));
+  const measured = adapters.filter(({ name }) => own.some(({ adapter }) => adapter === name));
+  return row.measures.flatMap((measure) =>
+    measured.map((adapter) => figureOf(row, measure, adapter, measured, own)),
+  );
 }
 
-function figureOf(row: Row, measure: Measure, adapter: string, samples: readonly Sample[]): Figure {
-  const own = samples.filter((sample) => sample.adapter === adapter);
+function figureOf(
+  row: Row,
+  measure: Measure,
+  adapter: Adapter,
+  measured: readonly Adapter[],
+  samples: readonly Sample[],
+): Figure {
+  const own = samples.filter((sample) => sample.adapter === adapter.name);
+  const ratios = new Map<Against, Ratio>();
+  for (const against of AGAINST) {
+    const other = bestOf(against, measure, measured, samples);
+    if (other !== undefined) ratios.set(against, ratioOf(own, other.name, measure, samples));
+  }
   return {
     row,
     measure,
     adapter,
     events: own[0]?.events ?? 0,
     wallMs: spreadOf(own.map(({ wallMs }) => wallMs)),
-    value: spreadOf(own.map(({ values }) => values[measure])),
-    ratio:
-      adapter === BASELINE.name
-        ? undefined
-        : spreadOf(own.map((sample) => ratioOf(sample, measure, samples))),
+    value: spreadOf(own.map((sample) => measuredBy(sample, measure))),
+    ratios,
   };
 }
 
-function ratioOf({ round, values }: Sample, measure: Measure, samples: readonly Sample[]): number {
-  const base = samples.find((sample) => sample.adapter === BASELINE.name && sample.round === round);
-  return values[measure] / (base?.values[measure] ?? Number.NaN);
+/** Of those who are meant, the one whose median is the lowest. */
+function bestOf(
+  against: Against,
+  measure: Measure,
+  measured: readonly Adapter[],
+  samples: readonly Sample[],
+): Adapter | undefined {
+  const medianOf = ({ name }: Adapter) =>
+    spreadOf(samples.filter(({ adapter }) => adapter === name).map((sample) => measuredBy(sample, measure)))
+      .median;
+  const others = measured.filter((adapter) => isMeant(adapter, against));
+  return others.sort((a, b) => medianOf(a) - medianOf(b))[0];
+}
+
+function isMeant({ name, kind }: Adapter, against: Against): boolean {
+  if (against === 'by-hand') return name === BASELINE;
+  if (against === 'best package') return kind === 'package';
+  if (against === 'nchan') return name === 'nchan';
+  return kind === 'package' || kind === 'program';
+}
+
+/** Each sample is compared with that of the same round. */
+function ratioOf(own: readonly Sample[], other: string, measure: Measure, samples: readonly Sample[]): Ratio {
+  const ratios = own.map((sample) => {
+    const base = samples.find(({ adapter, round }) => adapter === other && round === sample.round);
+    return base === undefined ? Number.NaN : measuredBy(sample, measure) / measuredBy(base, measure);
+  });
+  return { other, ...spreadOf(ratios) };
+}
+
+function measuredBy({ values }: Sample, measure: Measure): number {
+  return values[measure] ?? Number.NaN;
 }
 
 function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
   const at = (index: number) => sorted[index] ?? Number.NaN;
   const middle = (sorted.length - 1) / 2;
   return {

@@ -1,11 +1,27 @@
-import { cpus } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { cpus, release, totalmem, type } from 'node:os';
+import { findNchan } from './adapters/nchan-program';
 import { CORES, PINNED } from './child';
 
 /** What the figures depend on, in one line. */
-export function machine(): string {
+export function machine(withNginx = false): string {
   const cores = cpus();
-  const place = PINNED
-    ? `server on core ${CORES.server}, client on core ${CORES.client}`
-    : 'processes not pinned';
-  return `${cores[0]?.model.trim()}, ${cores.length} cores; Node ${process.version}, ${process.platform}; ${place}`;
+  const gigabytes = Math.round(totalmem() / 2 ** 30);
+  const nginx = withNginx ? findNchan() : undefined;
+  return [
+    `${cores[0]?.model.trim()}, ${cores.length} cores, ${gigabytes} GiB`,
+    `Node ${process.version}${nginx === undefined ? '' : `, nginx ${nginx.version} with nchan`}`,
+    `${distribution()}, ${type()} ${release()}`,
+    PINNED ? `server on core ${CORES.server}, client on core ${CORES.client}` : 'processes not pinned',
+  ].join('; ');
+}
+
+function distribution(): string {
+  try {
+    const name = /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
+    return name ?? process.platform;
+  } catch {
+    // Not a Linux, or one that does not tell.
+    return process.platform;
+  }
 }

@@ -11,6 +11,10 @@ export interface Reading {
   readonly gzip: boolean;
   /** Leave after the last event, without the end of the stream. */
   readonly leavesEarly: boolean;
+  /** Stay after the last event, until this resolves. */
+  readonly held?: Promise<unknown>;
+  /** A comment has come. */
+  readonly onComment?: () => void;
   readonly latencies: number[];
   /** For a shared run. */
   readonly shared?: Sharing;
@@ -28,6 +32,9 @@ export interface Sharing {
   onReceived(): void;
 }
 
+/** Without it a body has no end of its own: it lasts until the connection is closed, by the client once it is told of the end. */
+const CHUNKED = /\r\ntransfer-encoding: chunked/i;
+
 /** Longer than any pause, also with 10,000 clients on a busy machine; a stream that stays silent for so long has failed. */
 const SILENCE_MS = 60_000;
 
@@ -39,7 +46,7 @@ const SILENCE_MS = 60_000;
  */
 export function readStream(reading: Reading): Promise<number> {
   const socket = connect(reading.port, '127.0.0.1');
-  const counter = new EventCounter(reading.latencies, reading.shared?.symbol);
+  const counter = new EventCounter(reading.latencies, reading.shared?.symbol, reading.onComment);
   return new Promise((resolve, reject) => {
     const body = reading.gzip
       ? gunzipTo(counter, socket)
@@ -47,6 +54,7 @@ export function readStream(reading: Reading): Promise<number> {
     socket.on('connect', () => socket.write(requestOf(reading)));
     socket.on('data', bodyOf(socket, reading, counter, body));
     socket.setTimeout(SILENCE_MS, () => socket.destroy(new Error('Expected an event, got silence.')));
+    void reading.held?.then(() => socket.destroy());
     socket.on('error', reject);
     socket.on('close', () => {
       if (isComplete(reading, counter)) return resolve(counter.events);
@@ -72,7 +80,7 @@ type Take = (bytes: Buffer) => void;
 
 /** Passes the head by, then gives on the body; ends the connection when all has come, or when anything is wrong. */
 function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: Take): Take {
-  const dechunker = new Dechunker();
+  let dechunker: Dechunker | undefined;
   const onReceived = once(() => reading.shared?.onReceived());
   let head: string | undefined = '';
   return (received) => {
@@ -83,14 +91,16 @@ function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: T
         const end = head.indexOf('\r\n\r\n');
         if (end === -1) return;
         checkHead(head.slice(0, end), reading);
+        if (CHUNKED.test(head.slice(0, end))) dechunker = new Dechunker();
         bytes = Buffer.from(head.slice(end + 4), 'latin1');
         head = undefined;
         reading.shared?.onOpen();
       }
-      const content = dechunker.take(bytes);
+      const content = dechunker?.take(bytes) ?? bytes;
       if (content.length > 0) body(content);
       if (counter.events === reading.events) onReceived();
-      if (isComplete(reading, counter) && (dechunker.ended || reading.leavesEarly)) socket.destroy();
+      if (isComplete(reading, counter) && (dechunker?.ended !== false || leavesNow(reading)))
+        socket.destroy();
     } catch (error) {
       socket.destroy(error as Error);
     }
@@ -110,9 +120,8 @@ function checkHead(head: string, { gzip }: Reading): void {
   const good =
     fields.startsWith('http/1.1 200 ') &&
     fields.includes('\r\ncontent-type: text/event-stream') &&
-    fields.includes('\r\ntransfer-encoding: chunked') &&
     fields.includes('\r\ncontent-encoding: gzip') === gzip;
-  if (!good) throw new Error(`Expected the head of a chunked event stream, got:\n${head}`);
+  if (!good) throw new Error(`Expected the head of an event stream, got:\n${head}`);
 }
 
 /** Gunzips on the way; the rest of a chunk comes later than the chunk, so it is this that ends the connection. */
@@ -128,6 +137,10 @@ function gunzipTo(counter: EventCounter, socket: Socket): Take {
   });
   gunzip.on('error', (error) => socket.destroy(error));
   return (bytes) => gunzip.write(Buffer.from(bytes));
+}
+
+function leavesNow({ leavesEarly, held }: Reading): boolean {
+  return leavesEarly && held === undefined;
 }
 
 function isComplete({ events, leavesEarly }: Reading, counter: EventCounter): boolean {

@@ -1,53 +1,57 @@
 import { writeFileSync } from 'node:fs';
-import { ADAPTERS, adaptersFor } from './adapters';
+import type { Adapter } from './adapter';
+import { adaptersFor, adaptersNamed } from './adapters';
 import { readArguments } from './arguments';
-import { Child, CORES } from './child';
 import { comparisonsOf } from './comparisons';
 import { figuresOf } from './figures';
 import { machine } from './machine';
 import { type Row, rowsNamed } from './rows';
 import { checkBodies } from './same-bodies';
-import { type Sample, takeSample } from './sample';
+import { chartOf } from './svg';
 import { tableOf } from './table';
+import { takeSamples } from './take-samples';
+import { verdictsOf } from './verdicts';
 
 async function main(): Promise<void> {
-  const { words, rounds, json, profile } = readArguments();
+  const { words, rounds, adapters: names, json, svg, profile } = readArguments();
   const rows = rowsNamed(words);
-  console.log(`${machine()}\n`);
-  for (const { name, about } of rows) console.log(`${name}: ${about}`);
-  await checkBodies(ADAPTERS, rows);
-  console.log(
-    '\nAll adapters send the same bodies. The client checks that each event comes once and in order.\n',
+  const adapters = adaptersNamed(names);
+  const place = machine(
+    rows.some((row) => adaptersFor(row, adapters).some(({ kind }) => kind === 'program')),
   );
-  const samples = await takeSamples(rows, rounds, profile);
-  const figures = rows.flatMap((row) => figuresOf(row, samples));
+  console.log(`${place}\n`);
+  for (const { name, about } of rows) console.log(`${name}: ${about}`);
+  await checkBodies(adapters, rows);
+  console.log('\nAll deliver the same events. The client checks that each comes once and in order.\n');
+  const { samples, failures } = await takeSamples(rows, adapters, rounds, profile);
+  const figures = rows.flatMap((row) => figuresOf(row, adapters, samples));
   console.log(`${tableOf(figures)}\n`);
-  for (const line of comparisonsOf(figures)) console.log(line);
-  console.log(`Median and range of ${rounds} interleaved rounds. CPU is the server process's own.`);
+  print('Targets:', [...verdictsOf(figures), ...comparisonsOf(figures)]);
+  print('Failed:', failures);
+  print('Not measured:', absencesOf(rows, adapters));
+  console.log(`Median and range of ${rounds} interleaved rounds. CPU time is that of the servers alone.`);
   if (json !== undefined)
-    writeFileSync(json, `${JSON.stringify({ machine: machine(), samples }, null, 2)}\n`);
+    writeFileSync(json, `${JSON.stringify({ machine: place, samples, failures }, null, 2)}\n`);
+  if (svg !== undefined)
+    writeFileSync(svg, chartOf(figures, `${place}; median of ${rounds} rounds, and range`));
 }
 
-/** The adapters take turns, A B C A B C …, so that a slow moment of the machine meets them all. */
-async function takeSamples(rows: readonly Row[], rounds: number, profileDir?: string): Promise<Sample[]> {
-  const { child: client } = await Child.start('client.ts', CORES.client);
-  const samples: Sample[] = [];
+function print(heading: string, lines: readonly string[]): void {
+  if (lines.length > 0) console.log(`${heading}\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
+}
+
+/** Who cannot take part, and why; each reason once, with its rows. */
+function absencesOf(rows: readonly Row[], adapters: readonly Adapter[]): string[] {
+  const absent = new Map<string, string[]>();
   for (const row of rows) {
-    for (let round = 1; round <= rounds; round++) {
-      for (const adapter of adaptersFor(row.route)) {
-        tell(`${row.name}, round ${round} of ${rounds}: ${adapter.name}`);
-        samples.push(await takeSample(adapter, row, round, client, profileDir));
-      }
+    for (const { name, measures, skips } of adapters) {
+      const reason = (measures?.(row) ?? true) ? skips?.(row) : undefined;
+      if (reason === undefined) continue;
+      const key = `${name}: ${reason}`;
+      absent.set(key, [...(absent.get(key) ?? []), row.name]);
     }
   }
-  tell('');
-  await client.stop();
-  return samples;
-}
-
-/** What is going on, for who waits at a terminal. */
-function tell(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  return [...absent].map(([reason, names]) => `${reason} (${names.join(', ')})`);
 }
 
 void main();

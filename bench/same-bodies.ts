@@ -1,8 +1,10 @@
-import { strictEqual } from 'node:assert';
+import { deepStrictEqual } from 'node:assert';
 import { get, type IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { Adapter } from './adapter';
+import { createParser } from 'eventsource-parser';
+import type { Adapter, Kind } from './adapter';
+import { adaptersFor } from './adapters';
 import { Child, CORES } from './child';
 import { queryOf } from './read-stream';
 import type { Row } from './rows';
@@ -12,22 +14,57 @@ import { symbolAt } from './sources';
 const EVENTS = 100;
 
 /** Every channel has its own, in front of the events' numbers; of a random part a zero at the end is not written. */
-const LOG_NAME = /^id: [a-z0-9]{13,14}-/gm;
+const LOG_NAME = /^id: [a-z0-9]{13,15}-/gm;
 
-/** @throws if two adapters do not send the same bytes for the same row, but for the moments and the logs' names in them */
+/** These write every byte by hand, so that what they send can be the same. */
+const SAME_BYTES: ReadonlySet<Kind> = new Set(['ours', 'by-hand', 'floor']);
+
+/** What one adapter sent for a row. */
+interface Sent {
+  readonly adapter: string;
+  readonly body: string;
+}
+
+/**
+ * @throws if two adapters do not deliver the same events for the same row, or if those without another package do not
+ * send the same bytes, but for the moments and the logs' names in them
+ */
 export async function checkBodies(adapters: readonly Adapter[], rows: readonly Row[]): Promise<void> {
-  const [first, ...others] = await Promise.all(adapters.map((adapter) => bodiesOf(adapter, rows)));
-  for (const [index, bodies] of others.entries()) {
-    const names = `${adapters[0]?.name} and ${adapters[index + 1]?.name}`;
-    for (const { name } of rows) {
-      strictEqual(bodies.get(name), first?.get(name), `${names} send different bodies for ${name}.`);
+  const events = new Map<string, Sent>();
+  const bytes = new Map<string, Sent>();
+  for (const { name: adapter, kind } of adapters) {
+    const own = rows.filter((row) => adaptersFor(row, adapters).some(({ name }) => name === adapter));
+    for (const [row, body] of await bodiesOf(adapter, own)) {
+      compare(row, { adapter, body }, events, (text) => eventsOf(text));
+      if (SAME_BYTES.has(kind)) compare(row, { adapter, body }, bytes, (text) => text);
     }
   }
 }
 
-async function bodiesOf(adapter: Adapter, rows: readonly Row[]): Promise<Map<string, string>> {
-  const { child, greeting: port } = await Child.start<number>('server.ts', CORES.server, [adapter.name]);
+/** The first that comes is what all others are held against. */
+function compare(row: string, sent: Sent, firsts: Map<string, Sent>, part: (body: string) => unknown): void {
+  const first = firsts.get(row);
+  if (first === undefined) firsts.set(row, sent);
+  else
+    deepStrictEqual(
+      part(sent.body),
+      part(first.body),
+      `${sent.adapter} differs from ${first.adapter} in ${row}.`,
+    );
+}
+
+/** The data of each event but the closing one, as a parser of another package reads them. */
+function eventsOf(body: string): string[] {
+  const events: string[] = [];
+  const parser = createParser({ onEvent: ({ event, data }) => event !== 'end' && events.push(data) });
+  parser.feed(body);
+  return events;
+}
+
+async function bodiesOf(adapter: string, rows: readonly Row[]): Promise<Map<string, string>> {
   const bodies = new Map<string, string>();
+  if (rows.length === 0) return bodies;
+  const { child, greeting: port } = await Child.start<number>('server.ts', CORES.server, [adapter]);
   for (const row of rows) bodies.set(row.name, await bodyOf(port, row, child));
   await child.stop();
   return bodies;
@@ -41,9 +78,14 @@ async function bodyOf(port: number, row: Row, server: Child): Promise<string> {
   let body = '';
   for await (const text of content.setEncoding('utf8')) {
     body += text;
-    if (row.reads === 'first' && body.endsWith('\n\n')) break;
+    if (isWhole(body, row)) break;
   }
   return body.replace(/"at":\d+/g, '"at":0').replace(LOG_NAME, 'id: ');
+}
+
+/** A stream that is not read to its end has one event; some streams have no end of their own, only a last event. */
+function isWhole(body: string, { reads }: Row): boolean {
+  return reads === 'all' ? /^event: ?end\n(.+\n)*\n/m.test(body) : /^data:.*\n(.+\n)*\n/m.test(body);
 }
 
 function open(port: number, { route, reads, filtered }: Row): Promise<IncomingMessage> {

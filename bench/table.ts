@@ -1,4 +1,6 @@
-import type { Figure, Spread } from './figures';
+import type { Figure } from './figures';
+import { spreadText } from './format';
+import type { Against } from './targets';
 
 const HEADINGS = [
   'row',
@@ -8,9 +10,9 @@ const HEADINGS = [
   'measure',
   'median (min–max)',
   '÷ by-hand',
-  'target',
+  '÷ best package',
 ];
-const RIGHT = new Set(['events', 'wall ms', 'median (min–max)', '÷ by-hand']);
+const RIGHT = new Set(['events', 'wall ms', 'median (min–max)', '÷ by-hand', '÷ best package']);
 
 /** The figures as aligned lines, an empty one between two rows. */
 export function tableOf(figures: readonly Figure[]): string {
@@ -20,38 +22,33 @@ export function tableOf(figures: readonly Figure[]): string {
   );
   const rule = widths.map((width) => '─'.repeat(width));
   const table = [HEADINGS, rule, ...lines].map((line) => aligned(line, widths));
-  return table.flatMap((line, index) => (isFirstOfRow(figures, index - 2) ? ['', line] : [line])).join('\n');
+  return table
+    .flatMap((line, index) => (isFirstOfGroup(figures, index - 2) ? ['', line] : [line]))
+    .join('\n');
 }
 
-function isFirstOfRow(figures: readonly Figure[], index: number): boolean {
-  return index > 0 && figures[index]?.row !== figures[index - 1]?.row;
+function isFirstOfGroup(figures: readonly Figure[], index: number): boolean {
+  const [before, here] = [figures[index - 1], figures[index]];
+  return index > 0 && (here?.row !== before?.row || here?.measure !== before?.measure);
 }
 
 function cellsOf(figure: Figure): string[] {
   return [
     figure.row.name,
-    figure.adapter,
+    figure.adapter.name,
     figure.events.toLocaleString('en'),
     figure.wallMs.median.toFixed(0),
     figure.measure,
-    shown(figure.value),
-    figure.ratio === undefined ? '1' : shown(figure.ratio),
-    targetOf(figure),
+    spreadText(figure.value),
+    ratioTo('by-hand', figure),
+    ratioTo('best package', figure),
   ];
 }
 
-function targetOf({ row, measure, ratio }: Figure): string {
-  const target = row.targets.find((known) => known.measure === measure && known.of === 'by-hand');
-  if (target === undefined || ratio === undefined) return '';
-  return `≤ ${target.most} ${ratio.median <= target.most ? 'met' : 'MISSED'}`;
-}
-
-function shown({ median, min, max }: Spread): string {
-  return `${short(median)} (${short(min)}–${short(max)})`;
-}
-
-function short(value: number): string {
-  return value.toFixed(value < 100 ? 2 : 0);
+function ratioTo(against: Against, { adapter, ratios }: Figure): string {
+  const ratio = ratios.get(against);
+  if (ratio === undefined) return '';
+  return ratio.other === adapter.name ? '1' : spreadText(ratio);
 }
 
 function aligned(cells: readonly string[], widths: readonly number[]): string {

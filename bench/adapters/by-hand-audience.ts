@@ -1,26 +1,25 @@
-import type { Response } from 'express';
+import type { ServerResponse } from 'node:http';
 import type { Audience } from '../broadcast';
 import { END_FRAME } from '../end';
 import type { Quote } from '../sources';
+import type { Accepts } from './wanted';
 
 /** As long as the ids of the package. */
 const EPOCH = 'by0hand0by0han';
-
-type Accepts = (quote: Quote) => boolean;
 
 /**
  * Everybody's response in a map, and a loop. The frame is made once per event; what a client has not taken waits in
  * Node's own buffer, as it does wherever this is written by hand.
  */
 export class ByHandAudience implements Audience {
-  readonly #subscribers = new Map<Response, Accepts | undefined>();
+  readonly #subscribers = new Map<ServerResponse, Accepts | undefined>();
   #published = 0;
 
   get size(): number {
     return this.#subscribers.size;
   }
 
-  add(res: Response, accepts?: Accepts): void {
+  add(res: ServerResponse, accepts?: Accepts): void {
     // As the package does: the client learns that the stream is open, and where in it.
     res.write(`id: ${EPOCH}-${this.#published}\n\n`);
     this.#subscribers.set(res, accepts);

@@ -1,29 +1,30 @@
+import { createServer } from 'node:http';
 import compression from 'compression';
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import type { Adapter, Compression, Route } from '../adapter';
+import type { Compression, Route, Serve } from '../adapter';
 import type { Broadcasts } from '../broadcast';
 import { END_FRAME } from '../end';
-import type { Viewer } from '../sources';
+import { listen } from '../listen';
 import { ByHandAudience } from './by-hand-audience';
+import { keepAlive } from './keep-alive';
+import { viewer } from './viewer';
+import { waitsOf } from './waits';
+import { acceptsOf } from './wanted';
 
 /** What a careful engineer writes without a package: backpressure, leaving clients and flushing included. */
-export const byHand: Adapter = {
-  name: 'by-hand',
-  listener(routes, broadcasts) {
-    const app = express();
-    for (const route of routes) {
-      if (route.compression !== 'absent') app.use(route.path, compression());
-      const shared = route.run === 'shared';
-      app.get(route.path, shared ? subscriberOf(route, broadcasts) : handlerOf(route));
-    }
-    return app;
-  },
+export const serve: Serve = (routes, broadcasts) => {
+  const app = express();
+  for (const route of routes) {
+    if (route.compression !== 'absent') app.use(route.path, compression());
+    app.get(route.path, route.run === 'shared' ? subscriberOf(route, broadcasts) : handlerOf(route));
+  }
+  return listen(createServer(app));
 };
 
 function handlerOf(route: Route): RequestHandler {
   const compresses = route.compression === 'used';
   return async (req, res) => {
-    sendHead(res, route.compression);
+    open(res, route);
     const writable = waitsOf(res);
     try {
       for await (const value of route.source(viewerOf(req, res))) {
@@ -43,10 +44,14 @@ function handlerOf(route: Route): RequestHandler {
 function subscriberOf(route: Route, broadcasts: Broadcasts): RequestHandler {
   const broadcast = broadcasts.of(route.source, () => new ByHandAudience());
   return (req, res) => {
-    sendHead(res, route.compression);
-    const { symbol: wanted } = req.query;
-    broadcast.audienceFor(req).add(res, wanted === undefined ? undefined : ({ symbol }) => symbol === wanted);
+    open(res, route);
+    broadcast.audienceFor(req).add(res, acceptsOf(req.query.symbol));
   };
+}
+
+function open(res: Response, { compression, keepAliveMs }: Route): void {
+  sendHead(res, compression);
+  keepAlive(res, keepAliveMs);
 }
 
 function sendHead(res: Response, compression: Compression): void {
@@ -56,28 +61,6 @@ function sendHead(res: Response, compression: Compression): void {
   res.flushHeaders();
 }
 
-/**
- * Waits for drain or close. One lasting pair of listeners: a pair for each wait costs more, and `compression()`
- * would keep every one of them.
- */
-function waitsOf(res: Response): () => Promise<void> {
-  let wake: (() => void) | undefined;
-  const onWritable = () => wake?.();
-  res.on('drain', onWritable);
-  res.on('close', onWritable);
-  return () =>
-    new Promise((resolve) => {
-      wake = resolve;
-    });
-}
-
-function viewerOf(req: Request, res: Response): Viewer {
-  return {
-    events: Number(req.query.events),
-    get signal() {
-      const controller = new AbortController();
-      res.on('close', () => controller.abort());
-      return controller.signal;
-    },
-  };
+function viewerOf(req: Request, res: Response) {
+  return viewer(req.query.events, (listener) => res.on('close', listener));
 }

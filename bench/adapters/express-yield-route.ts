@@ -4,6 +4,7 @@ import type { Broadcasts } from '../broadcast';
 import { Channel, memoryLog } from '../express-yield';
 import type { Quote } from '../sources';
 import { viewerOf } from './express-yield-viewer';
+import { acceptsOf } from './wanted';
 
 /** What a user writes: a function that returns a generator, a channel, or a part of a channel. */
 export function handlerOf({ source, run }: Route, broadcasts: Broadcasts) {
@@ -11,8 +12,8 @@ export function handlerOf({ source, run }: Route, broadcasts: Broadcasts) {
   const broadcast = broadcasts.of(source, openChannel);
   return (req: Request) => {
     const channel = broadcast.audienceFor(req);
-    const { symbol: wanted } = req.query;
-    return wanted === undefined ? channel : channel.filter(({ symbol }) => symbol === wanted);
+    const accepts = acceptsOf(req.query.symbol);
+    return accepts === undefined ? channel : channel.filter(accepts);
   };
 }
 

@@ -1,24 +1,94 @@
-import type { Adapter, Route } from '../adapter';
-import { byHand } from './by-hand';
-import { expressYieldApp } from './express-yield-app';
-import { expressYieldHandler } from './express-yield-handler';
+import type { Adapter } from '../adapter';
+import type { Row } from '../rows';
+import { nchanIsMissing } from './nchan-program';
+
+const NO_COMPRESSION = 'it is no Express app, so the middleware compression() is not in its way';
 
 /** What all others are compared with. */
-export const BASELINE: Adapter = byHand;
+export const BASELINE = 'by-hand';
 
 /** In the order in which they take turns. */
-export const ADAPTERS: readonly Adapter[] = [expressYieldApp, expressYieldHandler, BASELINE];
+export const ADAPTERS: readonly Adapter[] = [
+  { name: 'express-yield-app', kind: 'ours', load: () => import('./express-yield-app.js') },
+  {
+    name: 'express-yield-handler',
+    kind: 'ours',
+    // The package's two doors differ only up to the opening of a stream.
+    measures: ({ name }) => name === 'flood' || name === 'visits',
+    load: () => import('./express-yield-handler.js'),
+  },
+  { name: BASELINE, kind: 'by-hand', load: () => import('./by-hand.js') },
+  {
+    name: 'node-http',
+    kind: 'floor',
+    skips: ({ route }) => (route.compression === 'absent' ? undefined : NO_COMPRESSION),
+    load: () => import('./node-http.js'),
+  },
+  {
+    name: 'socket',
+    kind: 'floor',
+    skips: ({ route }) => (route.compression === 'absent' ? undefined : NO_COMPRESSION),
+    load: () => import('./socket.js'),
+  },
+  {
+    name: 'better-sse',
+    kind: 'package',
+    skips: ({ route }) =>
+      route.compression === 'used'
+        ? 'it never flushes compression(), which holds its events back'
+        : undefined,
+    load: () => import('./better-sse.js'),
+  },
+  {
+    name: '@fastify/sse',
+    kind: 'package',
+    skips: ({ route }) => (route.compression === 'absent' ? undefined : NO_COMPRESSION),
+    load: () => import('./fastify-sse.js'),
+  },
+  { name: 'sse-channel', kind: 'package', load: () => import('./sse-channel.js') },
+  {
+    name: 'express-sse',
+    kind: 'package',
+    skips: skippedByExpressSse,
+    load: () => import('./express-sse.js'),
+  },
+  {
+    name: 'hono',
+    kind: 'package',
+    skips: ({ route }) => (route.compression === 'absent' ? undefined : NO_COMPRESSION),
+    load: () => import('./hono.js'),
+  },
+  {
+    name: 'nchan',
+    kind: 'program',
+    measures: ({ route }) => route.run === 'shared',
+    skips: nchanIsMissing,
+    load: () => import('./nchan.js'),
+  },
+];
 
-/**
- * Those that are measured. The package's two doors differ only up to the opening of a stream, and a shared run is
- * measured from there on, so one of them is enough.
- */
-export function adaptersFor({ run }: Route): readonly Adapter[] {
-  return run === 'own' ? ADAPTERS : ADAPTERS.filter((adapter) => adapter !== expressYieldHandler);
+function skippedByExpressSse({ route, filtered }: Row): string | undefined {
+  if (route.compression === 'used') return 'it never flushes compression(), which holds its events back';
+  return filtered ? 'send() is always to all of an instance, which cannot filter' : undefined;
+}
+
+/** Those that take part in a row, of these. */
+export function adaptersFor(row: Row, adapters: readonly Adapter[] = ADAPTERS): readonly Adapter[] {
+  return adapters.filter(({ measures, skips }) => (measures?.(row) ?? true) && skips?.(row) === undefined);
+}
+
+/** Those that these words name; all, if there are none. */
+export function adaptersNamed(names: readonly string[]): readonly Adapter[] {
+  if (names.length === 0) return ADAPTERS;
+  const wanted = names.map(adapterNamed);
+  return ADAPTERS.filter((adapter) => wanted.includes(adapter));
 }
 
 export function adapterNamed(name: string | undefined): Adapter {
   const adapter = ADAPTERS.find((known) => known.name === name);
-  if (adapter === undefined) throw new RangeError(`Expected the name of an adapter, got '${name}'.`);
+  if (adapter === undefined) {
+    const known = ADAPTERS.map((each) => each.name).join(', ');
+    throw new RangeError(`Expected the name of an adapter, got '${name}'. Adapters: ${known}.`);
+  }
   return adapter;
 }

@@ -1,0 +1,12 @@
+import type { Spread } from './figures';
+
+/** Three digits that count, and no more. */
+export function short(value: number): string {
+  if (Number.isNaN(value)) return '–';
+  if (value >= 100) return value.toLocaleString('en', { maximumFractionDigits: 0 });
+  return value.toFixed(value < 10 ? 2 : 1);
+}
+
+export function spreadText({ median, min, max }: Spread): string {
+  return `${short(median)} (${short(min)}–${short(max)})`;
+}
