@@ -12,13 +12,8 @@ const FILES = readdirSync(DOCS, { withFileTypes: true }).flatMap((entry) =>
 const INDEX = read('README.md');
 const PAGES = FILES.filter((file) => file.endsWith('.md') && file !== 'README.md');
 
-/** What a page shows in these languages is a file's, or a part of it; a script may stand in a page of HTML. */
-const EXTENSIONS: Record<string, readonly string[]> = {
-  ts: ['ts'],
-  tsx: ['tsx'],
-  js: ['js', 'html'],
-  html: ['html'],
-};
+/** What a page shows in any other language is a file's, or a part of it. */
+const NO_FILE = ['sh', 'text', 'sql'];
 
 /** With a page of their own, so that they say at once whether they run. */
 const WITH_FRONT_END = FILES.filter(
@@ -33,16 +28,18 @@ function read(file: string): string {
 function blocksOf(page: string): Array<{ language: string; code: string }> {
   return [...read(page).matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .map(([, language = '', code = '']) => ({ language, code }))
-    .filter(({ language }) => language in EXTENSIONS);
+    .filter(({ language }) => !NO_FILE.includes(language));
 }
 
-/** Whether this is a file of the page's name, or a part of one, such as what is indented in its `<script>`. */
-function isShownAsItIs(page: string, { language, code }: { language: string; code: string }): boolean {
-  const own = FILES.filter((file) => file.startsWith(page.replace('md', '')));
-  const sources = own.filter((file) =>
-    EXTENSIONS[language]?.some((extension) => file.endsWith(`.${extension}`)),
-  );
-  return sources.map(read).some((text) => text.includes(code) || text.replace(/^ {2}/gm, '').includes(code));
+/** The files that a page names, itself aside. */
+function linksOf(page: string): string[] {
+  return [...read(page).matchAll(/\]\((?!https:)([^)#]+)/g)].map(([, file = '']) => file);
+}
+
+/** Whether it is the whole or a part of a file that the page names, such as what is indented in a `<script>`. */
+function isShownAsItIs(page: string, code: string): boolean {
+  const files = linksOf(page).filter((file) => !file.endsWith('.md'));
+  return files.map(read).some((text) => text.includes(code) || text.replace(/^ {2}/gm, '').includes(code));
 }
 
 afterEach(() => endDemos('SIGKILL'));
@@ -60,13 +57,11 @@ describe('the recipes', () => {
     const blocks = blocksOf(page);
 
     expect(blocks.length).toBeGreaterThan(0);
-    expect(blocks.filter((block) => !isShownAsItIs(page, block))).toEqual([]);
+    expect(blocks.filter(({ code }) => !isShownAsItIs(page, code))).toEqual([]);
   });
 
-  it.each(PAGES)('%s links to what there is', (page) => {
-    const links = [...read(page).matchAll(/\]\((?!https:)([^)#]+)/g)].map(([, file = '']) => file);
-
-    expect(links.filter((file) => !existsSync(join(DOCS, file)))).toEqual([]);
+  it.each(PAGES)('%s names no file that is not there', (page) => {
+    expect(linksOf(page).filter((file) => !existsSync(join(DOCS, file)))).toEqual([]);
   });
 
   it.each(PAGES)('%s has a test of what it says', (page) => {

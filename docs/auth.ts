@@ -26,10 +26,11 @@ function keyOf({ cookies, headers }: Request): string {
 
 const signedIn: RequestHandler = (req, res, next) => {
   const { ticket } = req.query;
-  res.locals.session = typeof ticket === 'string' ? tickets.get(ticket) : sessions.get(keyOf(req));
+  const session = typeof ticket === 'string' ? tickets.get(ticket) : sessions.get(keyOf(req));
   if (typeof ticket === 'string') tickets.delete(ticket); // it is in the URL, and so in logs: once is enough
-  if (res.locals.session === undefined) res.sendStatus(401);
-  else next();
+  if (session === undefined || session.revoked.signal.aborted) return void res.sendStatus(401);
+  res.locals.session = session;
+  next();
 };
 
 const app = express();

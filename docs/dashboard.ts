@@ -37,7 +37,7 @@ app.get('/dashboard', ({ query }, res) => {
 });
 
 async function* snapshotThenLive(topics: string[], { lastEventId, signal }: SseContext): AsyncGenerator {
-  const live = board.filter((_, { type }) => topics.includes(type)).subscribe({ lastEventId, signal });
+  const live = board.filter((_, { type }) => topics.includes(type ?? 'message')).subscribe({ lastEventId, signal });
   if (lastEventId === '') yield event('snapshot', await snapshot(topics), { id: live.lastEventId });
   for await (const change of live) {
     if (change.id === undefined) {

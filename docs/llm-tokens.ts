@@ -40,7 +40,7 @@ async function* tokens(prompt: string, signal: AbortSignal) {
   const chunks = answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   for await (const { data } of chunks) {
     if (data === '[DONE]') return;
-    const token: string | undefined = JSON.parse(data).choices[0]?.delta.content;
+    const token: string | undefined = JSON.parse(data).choices[0]?.delta?.content;
     if (token) yield token;
   }
   throw failure(502, 'The model ended without [DONE].');

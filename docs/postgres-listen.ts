@@ -1,4 +1,4 @@
-/** Changes of a PostgreSQL database. Run it with `DATABASE_URL=postgres://… npx tsx docs/postgres-listen.ts`. */
+/** Changes of a PostgreSQL database, 14 or later. Run it with `DATABASE_URL=postgres://… npx tsx docs/postgres-listen.ts`. */
 import { on } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
@@ -27,7 +27,7 @@ let seen: string | undefined;
 async function follow(): Promise<never> {
   for (;;) {
     const client = new pg.Client({ connectionString: process.env.DATABASE_URL, keepAlive: true });
-    await listen(client).catch((error) => console.error('PostgreSQL:', error.message));
+    await listen(client).catch((error) => console.error(error));
     await client.end().catch(() => undefined);
     await sleep(1_000);
   }

@@ -127,6 +127,17 @@ describe('docs/auth.ts', () => {
     await other.close();
   });
 
+  it('takes no ticket of a session that is over', async () => {
+    const { cookie, token } = await signIn();
+    const ticket = await ticketFor(token);
+    await fetch(`${recipe.url}/sessions`, { method: 'DELETE', headers: { Cookie: cookie } });
+
+    const stream = await open(`/events?ticket=${ticket}`);
+
+    expect(stream.status).toBe(401);
+    await stream.close();
+  });
+
   it('leaves no listener at the session of a stream that is over', async () => {
     const { cookie, token } = await signIn();
     const signal = recipe.sessions.get(token)?.revoked.signal as AbortSignal;

@@ -85,7 +85,7 @@ describe('docs/dashboard.ts', () => {
 describeInChromium('docs/dashboard.html', (tabs) => {
   it('has one connection for all its topics', async () => {
     const streams: string[] = [];
-    recipe.server.on('request', ({ url }) => streams.push(url));
+    recipe.server.on('request', ({ url = '' }) => streams.push(url));
     const page = await tabs.open(recipe.url);
     await page.locator('#memory', { hasText: /^\d+$/ }).waitFor();
 

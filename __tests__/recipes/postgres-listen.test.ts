@@ -15,13 +15,16 @@ describeWithPostgres('docs/postgres-listen.ts', (server) => {
 
   beforeAll(async () => {
     const port = await freePort();
-    const env = { DATABASE_URL: server.url, PORT: `${port}` };
     url = `http://127.0.0.1:${port}`;
-    runDemo('docs/postgres-listen.ts', env);
-    await untilListening();
+    await start();
   });
 
   afterAll(() => endDemos('SIGKILL'));
+
+  async function start(): Promise<void> {
+    runDemo('docs/postgres-listen.ts', { DATABASE_URL: server.url, PORT: new URL(url).port });
+    await untilListening();
+  }
 
   /** Asks again and again: the process itself has nothing to say when it listens. */
   async function untilListening(): Promise<number> {
@@ -106,6 +109,20 @@ describeWithPostgres('docs/postgres-listen.ts', (server) => {
     await Promise.all([late, early.end()]);
 
     expect(await heard(stream, 2)).toEqual(['order 1', 'order 2']);
+    await stream.close();
+  });
+
+  it('tells a client of a gap when the process has been started again', async () => {
+    const stream = await watch();
+    await insert(1);
+    await heard(stream, 1);
+    await endDemos('SIGKILL');
+    await insert(2);
+    await start();
+
+    await stream.reconnect();
+
+    expect(await heard(stream, 1)).toEqual([expect.stringMatching(/^gap /)]);
     await stream.close();
   });
 });
