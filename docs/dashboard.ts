@@ -37,7 +37,8 @@ app.get('/dashboard', ({ query }, res) => {
 });
 
 async function* snapshotThenLive(topics: string[], { lastEventId, signal }: SseContext): AsyncGenerator {
-  const live = board.filter((_, { type }) => topics.includes(type ?? 'message')).subscribe({ lastEventId, signal });
+  const shown = board.filter((_, { type = 'message' }) => topics.includes(type));
+  const live = shown.subscribe({ lastEventId, signal });
   if (lastEventId === '') yield event('snapshot', await snapshot(topics), { id: live.lastEventId });
   for await (const change of live) {
     if (change.id === undefined) {
