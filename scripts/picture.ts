@@ -15,7 +15,7 @@ const VIEWPORT = { width: 1280, height: 1320 };
 const CLIP = { x: 16, y: 300, width: 1248, height: 930 };
 
 /** Between two shots; a shot itself takes some of it. */
-const EVERY_MS = 400;
+const EVERY_MS = 500;
 /** How long the last one stays, before it begins again. */
 const LAST_MS = 4_000;
 
