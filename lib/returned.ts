@@ -1,4 +1,6 @@
 import { tracingChannel } from 'node:diagnostics_channel';
+import { IncomingMessage } from 'node:http';
+import { RequestContext } from './connection/context';
 import type { ServerReply, ServerRequest } from './connection/http';
 import { isAsyncGenerator } from './source';
 import { type Exchange, isChannel, type Next, stream } from './stream';
@@ -6,7 +8,7 @@ import { type Exchange, isChannel, type Next, stream } from './stream';
 /** What router 2.3 publishes of each handler it calls (its README, "Tracing"). */
 interface Call {
   readonly req: RoutedRequest;
-  readonly res: ServerReply;
+  readonly res: ServerReply & { readonly sse?: unknown };
   readonly handler: object;
   /** What the handler returned, or its promise's value. */
   readonly result?: unknown;
@@ -17,63 +19,53 @@ interface Call {
 /** Express keeps the `next` of the router in charge on the request. */
 export type RoutedRequest = ServerRequest & { next?: Next };
 
+/** One `app.use(sse())`. */
+export type Door = Pick<Exchange, 'settings' | 'registry'>;
+
 /** That what later handlers of this response return is to be streamed, and how. */
 interface Mark {
-  readonly exchange: Omit<Exchange, 'handler' | 'next'>;
+  readonly door: Door;
   /** Stands for the router in which the middleware was called. */
   readonly router: Next | undefined;
   /** That of an `sse()` further out. */
   readonly outer: Mark | undefined;
 }
 
-const marks = new WeakMap<object, Mark>();
-
-/** The router that last called a handler of each request, by its `next`. */
-const routers = new WeakMap<object, Next | undefined>();
-
-/** The router around each router, by their `next`. */
-const around = new WeakMap<Next, Next | undefined>();
-
 // Node holds a channel weakly, so whoever subscribes must hold it.
 const calls = tracingChannel<string, object>('express.router.request');
-let listening = false;
+let doors = 0;
 
 /** Begins to hear what routes return. Nothing is subscribed before the first middleware is made. */
 export function listen(): void {
-  if (listening) return;
-  listening = true;
+  if (++doors > 1) return;
   calls.start.subscribe(onStart);
   calls.end.subscribe(onResult);
   calls.asyncEnd.subscribe(onResult);
 }
 
-/** Whether this request comes through an Express that publishes. */
-export function isHeard(req: ServerRequest): boolean {
-  return routers.has(req);
-}
-
-/** Has what later handlers of this request return streamed. */
-export function mark(exchange: Mark['exchange']): void {
-  const { req, res } = exchange;
-  marks.set(res, { exchange, router: (req as RoutedRequest).next, outer: marks.get(res) });
+/** Has what later handlers of this response return streamed. */
+export function mark(req: ServerRequest, context: RequestContext, door: Door): void {
+  const outer = context.mark as Mark | undefined;
+  context.mark = { door, router: (req as RoutedRequest).next, outer } satisfies Mark;
 }
 
 function onStart(message: unknown): void {
   const { req } = message as Call;
-  const last = routers.get(req);
-  if (last === req.next && last !== undefined) return;
-  // A router that was not seen before stands in the one that called last.
-  if (req.next !== undefined && !around.has(req.next)) around.set(req.next, last);
-  routers.set(req, req.next);
+  hear(req);
+  // With one middleware in the process none can be nearer than another.
+  if (doors > 1) follow(req);
 }
 
 /** A subscriber must never throw, as Node makes that an `uncaughtException`; `stream` does not. */
 function onResult(message: unknown): void {
   const { req, res, handler, result, param } = message as Call;
   if (result === undefined || param !== undefined || res.headersSent) return;
-  const mark = markOf(req, res);
+  const context = res.sse;
+  if (!(context instanceof RequestContext)) return;
+  const mark = markOf(req, context);
   if (mark === undefined || !isStreamed(result)) return;
-  stream(result, { ...mark.exchange, handler, next: req.next });
+  const { settings, registry } = mark.door;
+  stream(result, { req, res, next: req.next, context, settings, registry, handler });
 }
 
 function isStreamed(result: unknown): boolean {
@@ -85,9 +77,56 @@ function isStreamed(result: unknown): boolean {
   }
 }
 
+/**
+ * What has been heard: each app by the prototype that it gives its requests, and only where that is Node's own each
+ * request. Requests in a WeakMap would cost other routes more than all the rest of this (measured: garbage collection
+ * took 7 % of a small route's time more).
+ */
+const heard = new WeakSet<object>();
+let lastHeard: object | undefined;
+
+function hear(req: ServerRequest): void {
+  const key = heardBy(req);
+  if (key === lastHeard) return;
+  heard.add(key);
+  lastHeard = key === req ? undefined : key;
+}
+
+/** Whether this request comes through an Express that publishes. */
+export function isHeard(req: ServerRequest): boolean {
+  return heard.has(heardBy(req));
+}
+
+function heardBy(req: ServerRequest): object {
+  const prototype: object | null = Object.getPrototypeOf(req);
+  return prototype === null || prototype === IncomingMessage.prototype ? req : prototype;
+}
+
+/** The router that last called a handler of each request, by its `next`. */
+const routers = new WeakMap<object, Next | undefined>();
+
+/** The router around each router in another one, by their `next`. */
+const around = new WeakMap<Next, Next | undefined>();
+
+function follow(req: RoutedRequest): void {
+  const { next } = req;
+  const last = routers.get(req);
+  if (next === undefined || next === last) return;
+  routers.set(req, next);
+  // A router that is not known stands in the one that called last.
+  if (last !== undefined && !isAround(next, last)) around.set(next, last);
+}
+
+/** Whether a router has called the other one, itself or through others between. */
+function isAround(outer: Next, inner: Next): boolean {
+  let router: Next | undefined = inner;
+  while (router !== undefined && router !== outer) router = around.get(router);
+  return router === outer;
+}
+
 /** The nearest `sse()` above the route, from its own router outwards; else the last that was passed. */
-function markOf(req: RoutedRequest, res: ServerReply): Mark | undefined {
-  const last = marks.get(res);
+function markOf(req: RoutedRequest, context: RequestContext): Mark | undefined {
+  const last = context.mark as Mark | undefined;
   if (last?.outer === undefined) return last;
   for (let router = req.next; router !== undefined; router = around.get(router)) {
     for (let mark: Mark | undefined = last; mark !== undefined; mark = mark.outer) {

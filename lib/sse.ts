@@ -188,6 +188,8 @@ export function createSse(defaults?: SseOptions): Sse {
  *
  * @see {@link SseOptions} for what can be set
  * @example
+ * import { setInterval } from 'node:timers/promises';
+ *
  * app.use(sse());
  * app.get('/clock', async function* (req, res) {
  *   for await (const _ of setInterval(1000, null, { signal: res.sse.signal })) yield new Date();
@@ -222,13 +224,13 @@ function deliver(returned: unknown, exchange: Exchange): void {
 
 function middlewareDoor(settings: Settings, registry: Registry) {
   listen();
+  const door = { settings, registry };
   return function sse(req: ServerRequest, res: ServerReply, next?: Next): void {
     const context = contextOf(req, res);
-    const exchange = { req, res, context, settings, registry };
     if (next === undefined || !isHeard(req)) {
-      return report(notPublished(), { ...exchange, next, handler: sse });
+      return report(notPublished(), { req, res, next, context, settings, registry, handler: sse });
     }
-    mark(exchange);
+    mark(req, context, door);
     next();
   };
 }

@@ -3,9 +3,9 @@ import { encodeRetry } from '../event-stream/encode';
 import type { Frames } from '../event-stream/frames';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
-import { http2StreamOf, isGone, onClosed, queueOf, type ServerReply } from './http';
+import { http2StreamOf, isGone, offClosed, onClosed, queueOf, type ServerReply } from './http';
 import { KeepAlive, type Kept } from './keep-alive';
-import { chooseWriter, type Writer, writeThrough } from './writer';
+import { chooseWriter, type Writer } from './writer';
 
 /** Who holds a connection and hears of its end. */
 export interface ConnectionOwner {
@@ -47,7 +47,7 @@ export class Connection implements Kept {
   readonly #res: ServerReply;
   readonly #settings: Settings;
   readonly #owner: ConnectionOwner;
-  readonly #stopListening: () => void;
+  readonly #onClosed = () => this.#close();
   #state = State.WAITING;
   #writer: Writer | undefined;
   #keepAlive: KeepAlive | undefined;
@@ -69,7 +69,7 @@ export class Connection implements Kept {
     this.#settings = settings;
     this.#owner = owner;
     // The response's, never the request's, which fires early once a POST body is read.
-    this.#stopListening = onClosed(res, () => this.#close());
+    onClosed(res, this.#onClosed);
   }
 
   /** Whether the head has been sent, so that errors can no longer become a status. */
@@ -211,7 +211,7 @@ export class Connection implements Kept {
   /** Gives the response back untouched, for the error handler. Advances state to CLOSED. */
   release(): void {
     this.#state = State.CLOSED;
-    this.#stopListening();
+    offClosed(this.#res, this.#onClosed);
   }
 
   #send(frames: string | Frames): void {
@@ -225,14 +225,12 @@ export class Connection implements Kept {
     }
   }
 
-  /** The first bytes take the head with them, so they are Node's to write. */
   #hand(frames: string | Frames): boolean {
     if (this.#writer !== undefined) {
       return typeof frames === 'string' ? this.#writer.write(frames) : this.#writer.writeShared(frames);
     }
-    const { compress } = this.#settings;
-    this.#writer = chooseWriter(this.#res, compress);
-    return writeThrough(this.#res, compress, typeof frames === 'string' ? frames : frames.text);
+    this.#writer = chooseWriter(this.#res, this.#settings.compress);
+    return this.#writer.begin(typeof frames === 'string' ? frames : frames.text);
   }
 
   #waitForDrain(): void {
@@ -274,7 +272,7 @@ export class Connection implements Kept {
     this.#pending = '';
     this.#keepAlive?.delete(this);
     clearTimeout(this.#stallTimer);
-    this.#stopListening();
+    offClosed(this.#res, this.#onClosed);
     if (this.#onDrain !== undefined) this.#writer?.offDrain(this.#onDrain);
     this.#lastOf?.destroySoon();
     this.#resume();

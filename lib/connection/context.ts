@@ -1,5 +1,5 @@
 import { lastEventIdOf } from './headers';
-import { isGone, onClosed, type ServerReply, type ServerRequest } from './http';
+import { isGone, offClosed, onClosed, type ServerReply, type ServerRequest } from './http';
 
 /** What a handler finds at `res.sse`. */
 export interface SseContext {
@@ -14,11 +14,13 @@ export interface SseContext {
 
 /** One request's {@link SseContext}, which lives from the middleware to the end of the response. */
 export class RequestContext implements SseContext {
+  /** What a middleware has noted for the handlers behind it. */
+  mark: object | undefined;
   readonly #req: ServerRequest;
   readonly #res: ServerReply;
   #controller: AbortController | undefined;
   #aborted = false;
-  #stopListening: (() => void) | undefined;
+  #onClosed: (() => void) | undefined;
   #lastEventId: string | undefined;
 
   constructor(req: ServerRequest, res: ServerReply) {
@@ -54,7 +56,7 @@ export class RequestContext implements SseContext {
 
   abort(): void {
     this.#aborted = true;
-    this.#stopListening?.();
+    this.#stopListening();
     this.#controller?.abort();
   }
 
@@ -65,12 +67,17 @@ export class RequestContext implements SseContext {
       controller.abort();
       return controller;
     }
-    this.#stopListening = onClosed(this.#res, () => {
-      this.#stopListening?.();
+    this.#onClosed = () => {
+      this.#stopListening();
       // A response that was ended is over, but nobody left.
       if (!this.#res.writableEnded) this.abort();
-    });
+    };
+    onClosed(this.#res, this.#onClosed);
     return controller;
+  }
+
+  #stopListening(): void {
+    if (this.#onClosed !== undefined) offClosed(this.#res, this.#onClosed);
   }
 }
 

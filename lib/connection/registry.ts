@@ -8,8 +8,9 @@ export interface Retirable {
 
 /** The open streams of one instance. */
 export class Registry {
-  /** Each with the timer that is to tell it that the instance closes. */
-  readonly #open = new Map<Retirable, NodeJS.Timeout | undefined>();
+  readonly #open = new Set<Retirable>();
+  /** Those that are to tell a stream that the instance closes. */
+  readonly #timers = new Map<Retirable, NodeJS.Timeout>();
   #closing: Promise<void> | undefined;
   #allGone: (() => void) | undefined;
 
@@ -23,12 +24,13 @@ export class Registry {
   }
 
   add(stream: Retirable): void {
-    this.#open.set(stream, undefined);
+    this.#open.add(stream);
   }
 
   delete(stream: Retirable): void {
-    clearTimeout(this.#open.get(stream));
     this.#open.delete(stream);
+    clearTimeout(this.#timers.get(stream));
+    this.#timers.delete(stream);
     if (this.#open.size === 0) this.#allGone?.();
   }
 
@@ -41,10 +43,10 @@ export class Registry {
     this.#closing ??= new Promise((resolve) => {
       this.#allGone = resolve;
       if (this.#open.size === 0) resolve();
-      for (const stream of this.#open.keys()) {
+      for (const stream of this.#open) {
         // The open sockets keep the process alive, so the timer need not.
         const timer = setTimeout(() => stream.retire(graceMs), Math.random() * spreadMs).unref();
-        this.#open.set(stream, timer);
+        this.#timers.set(stream, timer);
       }
     });
     return this.#closing;
