@@ -11,6 +11,8 @@ export interface Route {
   readonly source: Source;
   /** Whether each request has a run of the source to itself, or one run is published to all subscribers. */
   readonly run: 'own' | 'shared';
+  /** How many events of a shared run are kept for those who come late or read slowly; without it, all. */
+  readonly retained?: number;
   readonly compression: Compression;
   /** Milliseconds without other bytes after which a stream gets a comment; `false` where none is due during the row. */
   readonly keepAliveMs: number | false;

@@ -1,7 +1,9 @@
 import { type Counted, Hold, type HoldOrder } from './hold';
 import { readStream } from './read-stream';
 import { RECEIVED } from './received';
+import { requestAll } from './request-all';
 import { ROWS, type Row } from './rows';
+import { Stall, type StallOrder } from './stall';
 import { subscribeAll } from './subscribe-all';
 
 /** What the parent asks for: one run of a row. If that is shared or held, the first answer is `'received'`. */
@@ -17,6 +19,8 @@ export interface Seen {
   readonly events: number;
   /** Sorted, in nanoseconds; empty where the events carry no time. */
   readonly latencies: readonly number[];
+  /** From connecting to the first event of each stream, in milliseconds; empty where nobody asks. */
+  readonly firsts: readonly number[];
 }
 
 export interface Failed {
@@ -26,31 +30,43 @@ export interface Failed {
 export type ClientAnswer = Seen | typeof RECEIVED | Failed;
 
 let hold: Hold | undefined;
+let stall: Stall | undefined;
 
 async function run(question: ClientQuestion): Promise<Seen> {
   const latencies: number[] = [];
-  const counts = await readEach(question, latencies);
+  const firsts: number[] = [];
+  const counts = await readEach(question, latencies, firsts);
   const events = counts.reduce((sum, count) => sum + count, 0);
-  return { events, latencies: latencies.sort((a, b) => a - b) };
+  return { events, latencies: latencies.sort((a, b) => a - b), firsts };
 }
 
-function readEach(question: ClientQuestion, latencies: number[]): Promise<number[]> {
-  const { route, reads, filtered } = rowOf(question);
+function readEach(question: ClientQuestion, latencies: number[], firsts: number[]): Promise<number[]> {
+  const { route, reads, filtered, stalled } = rowOf(question);
   if (reads === 'first') return visitEach(question);
-  if (reads === 'all' && route.run === 'own') return readAll(question, latencies);
+  if (reads === 'answers') return requestEach(question);
+  if (reads === 'all' && route.run === 'own') return readAll(question, latencies, firsts);
   const { port, streams, events } = question;
   const each = { port, path: route.path, events, gzip: false, leavesEarly: false, latencies };
   const onReceived = () => process.send?.(RECEIVED);
+  if (stalled !== undefined) {
+    stall = new Stall(each, streams, stalled, onReceived);
+    return stall.counts;
+  }
   if (reads === 'all') return subscribeAll({ each, streams, filtered, onReceived });
   hold = new Hold(each, streams, onReceived);
   return hold.counts;
 }
 
-function readAll(question: ClientQuestion, latencies: number[]): Promise<number[]> {
+function readAll(question: ClientQuestion, latencies: number[], firsts: number[]): Promise<number[]> {
   const { port, streams, events } = question;
   const { route } = rowOf(question);
   const each = { port, path: route.path, events, gzip: route.compression === 'used', leavesEarly: false };
-  return Promise.all(Array.from({ length: streams }, () => readStream({ ...each, latencies })));
+  const readOne = () => {
+    const connecting = performance.now();
+    const onFirst = () => firsts.push(performance.now() - connecting);
+    return readStream({ ...each, latencies, onFirst });
+  };
+  return Promise.all(Array.from({ length: streams }, readOne));
 }
 
 async function visitEach(question: ClientQuestion): Promise<number[]> {
@@ -63,28 +79,35 @@ async function visitEach(question: ClientQuestion): Promise<number[]> {
   return counts;
 }
 
+function requestEach(question: ClientQuestion): Promise<number[]> {
+  const { port, streams, events: requests } = question;
+  const { path } = rowOf(question).route;
+  return Promise.all(Array.from({ length: streams }, () => requestAll({ port, path, requests })));
+}
+
 function rowOf({ row: name }: ClientQuestion): Row {
   const row = ROWS.find((known) => known.name === name);
   if (row === undefined) throw new RangeError(`Expected the name of a row, got '${name}'.`);
   return row;
 }
 
-async function answer(question: ClientQuestion): Promise<ClientAnswer> {
+async function answer<Answer>(work: () => Promise<Answer> | undefined): Promise<Answer | Failed | undefined> {
   try {
-    return await run(question);
+    return await work();
   } catch (error) {
     return { error: String(error) };
   }
 }
 
-function obey(order: HoldOrder): void {
+async function obey(order: HoldOrder | StallOrder): Promise<void> {
   if (order === 'leave') hold?.leave();
-  else process.send?.(hold?.count() satisfies Counted | undefined);
+  else if (order === 'count') process.send?.(hold?.count() satisfies Counted | undefined);
+  else process.send?.(await answer(() => stall?.resume()));
 }
 
-process.on('message', async (message: ClientQuestion | HoldOrder) => {
-  if (typeof message === 'string') obey(message);
-  else process.send?.(await answer(message));
+process.on('message', async (message: ClientQuestion | HoldOrder | StallOrder) => {
+  if (typeof message === 'string') await obey(message);
+  else process.send?.(await answer(() => run(message)));
 });
 process.on('disconnect', () => process.exit());
 process.send?.('ready');

@@ -1,5 +1,18 @@
 import type { Route } from './adapter';
-import { beats, flood, lone, market, paced, quiet, quietWithSignal, ticks, turns, visit } from './sources';
+import { OTHER_PATH } from './other';
+import {
+  beats,
+  flood,
+  heavy,
+  lone,
+  market,
+  paced,
+  quiet,
+  quietWithSignal,
+  ticks,
+  turns,
+  visit,
+} from './sources';
 import type { Target } from './targets';
 
 /** What one sample of a row yields. */
@@ -8,6 +21,9 @@ export type Measure =
   | 'CPU µs/visit'
   | 'CPU µs/delivery'
   | 'CPU µs/keep-alive'
+  | 'CPU µs/request'
+  | 'first event ms'
+  | 'memory growth MB'
   | 'heap bytes/stream'
   | 'RSS bytes/stream'
   | 'latency p50 µs'
@@ -23,11 +39,18 @@ export interface Row {
   /** Events for each connection. */
   readonly events: number;
   /** The same for the unmeasured run before. */
-  readonly warmUp: { readonly streams: number; readonly events: number };
-  /** Whether the client reads each stream to its end, leaves after the first event, or stays after that. */
-  readonly reads: 'all' | 'first' | 'held';
+  readonly warmUp: Pick<Row, 'streams' | 'events' | 'holdMs'>;
+  /**
+   * Whether the client reads each stream to its end, leaves after the first event, or stays after that. `'answers'` is
+   * no stream at all: each connection sends one request after the other.
+   */
+  readonly reads: 'all' | 'first' | 'held' | 'answers';
+  /** The only adapters that it says something of; without it, all. */
+  readonly adapters?: readonly string[];
   /** Where streams are held: how long, once all have their events. */
   readonly holdMs?: number;
+  /** How many of the streams stop reading after their first event, until all others have everything. */
+  readonly stalled?: number;
   /** Whether each connection asks for one symbol alone. */
   readonly filtered: boolean;
   readonly measures: readonly Measure[];
@@ -49,44 +72,48 @@ const IDLE = {
   filtered: false,
   measures: ['heap bytes/stream', 'RSS bytes/stream'],
 } as const;
+/** Besides its cost: who comes is served soon, and nothing piles up. */
+const FLOODED = {
+  measures: ['CPU µs/event', 'first event ms', 'memory growth MB'],
+  targets: [
+    { measure: 'CPU µs/event', most: 0.4, of: 'best package' },
+    { measure: 'CPU µs/event', most: 0.45, of: 'by-hand' },
+    { measure: 'first event ms', most: 5 },
+    { measure: 'memory growth MB', most: 10 },
+  ],
+} as const;
 const FLOOD = { ...OWN, path: '/flood', source: flood } as const;
 const TURNS = { ...SHARED, path: '/turns', source: turns } as const;
 
 export const ROWS: readonly Row[] = [
   {
     ...STREAM,
+    ...FLOODED,
     name: 'flood',
     about: 'one connection, a generator that yields as fast as it is read',
     route: FLOOD,
     streams: 1,
     events: 2_000_000,
     warmUp: { streams: 1, events: 500_000 },
-    targets: [
-      { measure: 'CPU µs/event', most: 0.4, of: 'best package' },
-      { measure: 'CPU µs/event', most: 0.45, of: 'by-hand' },
-    ],
   },
   {
     ...STREAM,
+    ...FLOODED,
     name: 'flood-50',
     about: 'the same on 50 connections at a time',
     route: FLOOD,
     streams: 50,
     events: 40_000,
     warmUp: { streams: 50, events: 10_000 },
-    targets: [
-      { measure: 'CPU µs/event', most: 0.4, of: 'best package' },
-      { measure: 'CPU µs/event', most: 0.45, of: 'by-hand' },
-    ],
   },
   {
     ...STREAM,
     name: 'ticks',
-    about: '200 connections, an event each 10 ms, each from an interval of its own',
+    about: '500 connections, an event each 20 ms, each from an interval of its own',
     route: { ...OWN, path: '/ticks', source: ticks },
-    streams: 200,
-    events: 200,
-    warmUp: { streams: 200, events: 50 },
+    streams: 500,
+    events: 100,
+    warmUp: { streams: 500, events: 25 },
     targets: [{ measure: 'CPU µs/event', most: 1.1, of: 'by-hand' }],
   },
   {
@@ -94,9 +121,9 @@ export const ROWS: readonly Row[] = [
     name: 'ticks-shared',
     about: 'the same from one timer that all connections share',
     route: { ...OWN, path: '/ticks-shared', source: beats },
-    streams: 200,
-    events: 200,
-    warmUp: { streams: 200, events: 50 },
+    streams: 500,
+    events: 100,
+    warmUp: { streams: 500, events: 25 },
     targets: [{ measure: 'CPU µs/event', most: 1.1, of: 'by-hand' }],
   },
   {
@@ -156,6 +183,46 @@ export const ROWS: readonly Row[] = [
   },
   {
     ...BROADCAST,
+    name: 'stalled',
+    about:
+      'one publisher, 2,000 events/s of 1 KB; 50 subscribers read, 20 stop after their first event and read on at last',
+    route: { ...SHARED, path: '/stalled', source: heavy, retained: 1_000 },
+    streams: 70,
+    stalled: 20,
+    events: 12_000,
+    warmUp: { streams: 70, events: 500 },
+    measures: ['memory growth MB', 'CPU µs/delivery'],
+    targets: [{ measure: 'memory growth MB', most: 15 }],
+  },
+  {
+    name: 'keep-alive',
+    about: '10,000 idle streams, each kept alive by a comment a second, for five seconds',
+    route: { ...OWN, path: '/keep-alive', source: quiet, keepAliveMs: 1_000 },
+    streams: 10_000,
+    events: 1,
+    warmUp: { streams: 2_000, events: 1, holdMs: 2_500 },
+    reads: 'held',
+    holdMs: 5_000,
+    filtered: false,
+    measures: ['CPU µs/keep-alive'],
+    targets: [{ measure: 'CPU µs/keep-alive', most: 0.45, of: 'by-hand' }],
+  },
+  {
+    name: 'other-route',
+    about:
+      'a route that answers with JSON, in an app with and without the package; 50 connections, a request at a time',
+    route: { ...OWN, path: OTHER_PATH, source: quiet },
+    adapters: ['express-yield-app', 'by-hand'],
+    streams: 50,
+    events: 1_200,
+    warmUp: { streams: 50, events: 300 },
+    reads: 'answers',
+    filtered: false,
+    measures: ['CPU µs/request'],
+    targets: [{ measure: 'CPU µs/request', most: 1.05, of: 'by-hand' }],
+  },
+  {
+    ...BROADCAST,
     name: 'broadcast',
     about: 'one publisher, as fast as the event loop turns, to 1,000 subscribers',
     route: TURNS,
@@ -210,8 +277,14 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** Every path that an adapter serves. */
-export const ROUTES: readonly Route[] = [...new Map(ROWS.map(({ route }) => [route.path, route])).values()];
+/** Every path at which an adapter streams. */
+export const ROUTES: readonly Route[] = [
+  ...new Map(ROWS.filter(isStreamed).map(({ route }) => [route.path, route])).values(),
+];
+
+function isStreamed({ reads }: Row): boolean {
+  return reads !== 'answers';
+}
 
 /** The rows whose names begin with one of these words; all of them, if there are none. */
 export function rowsNamed(words: readonly string[]): readonly Row[] {

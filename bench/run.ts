@@ -4,6 +4,7 @@ import { adaptersFor, adaptersNamed } from './adapters';
 import { readArguments } from './arguments';
 import { comparisonsOf } from './comparisons';
 import { figuresOf } from './figures';
+import { growth } from './growth/run';
 import { machine } from './machine';
 import { type Row, rowsNamed } from './rows';
 import { checkBodies } from './same-bodies';
@@ -14,6 +15,7 @@ import { verdictsOf } from './verdicts';
 
 async function main(): Promise<void> {
   const { words, rounds, adapters: names, json, svg, profile } = readArguments();
+  if (words[0] === 'growth') return growth(machine(false), svg, json);
   const rows = rowsNamed(words);
   const adapters = adaptersNamed(names);
   const place = machine(

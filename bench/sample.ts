@@ -1,8 +1,11 @@
 import type { Adapter } from './adapter';
 import { Child, CORES } from './child';
+import { quantile } from './quantile';
 import type { Measure, Row } from './rows';
 import { type Outcome, runRow } from './run-row';
 import type { Usage } from './server';
+
+const MB = 1_000_000;
 
 /** One adapter, one row, one round. */
 export interface Sample {
@@ -12,7 +15,8 @@ export interface Sample {
   readonly events: number;
   readonly wallMs: number;
   readonly usage: Usage;
-  readonly values: Readonly<Record<Measure, number>>;
+  /** Those that there are in this row. */
+  readonly values: Readonly<Partial<Record<Measure, number>>>;
 }
 
 /** A server of its own for each sample, so that no adapter profits from what the one before has warmed or littered. */
@@ -34,7 +38,8 @@ export async function takeSample(
   try {
     const run = { row, client, server, port };
     await runRow({ ...run, ...row.warmUp });
-    const outcome = await runRow({ ...run, streams: row.streams, events: row.events });
+    const { streams, events, holdMs } = row;
+    const outcome = await runRow({ ...run, streams, events, holdMs });
     return sampleOf(outcome, { row: row.name, adapter: adapter.name, round });
   } finally {
     await server.stop();
@@ -47,20 +52,21 @@ function sampleOf(outcome: Outcome, names: Pick<Sample, 'row' | 'adapter' | 'rou
 }
 
 function valuesOf({ seen, usage, held }: Outcome): Sample['values'] {
-  const { events, latencies } = seen;
+  const { events, latencies, firsts } = seen;
   const cpuUs = (usage.userMs + usage.systemMs) * 1_000;
   return {
     'CPU µs/event': cpuUs / events,
     'CPU µs/visit': cpuUs / events,
     'CPU µs/delivery': cpuUs / events,
-    'CPU µs/keep-alive': held === undefined ? Number.NaN : cpuUs / held.comments,
+    'CPU µs/request': cpuUs / events,
     'latency p50 µs': quantile(latencies, 0.5) / 1_000,
     'latency p99 µs': quantile(latencies, 0.99) / 1_000,
-    'heap bytes/stream': held === undefined ? Number.NaN : held.growth.heapBytes / events,
-    'RSS bytes/stream': held === undefined ? Number.NaN : held.growth.rssBytes / events,
+    ...(firsts.length > 0 && { 'first event ms': Math.max(...firsts) }),
+    ...(usage.growthBytes !== undefined && { 'memory growth MB': usage.growthBytes / MB }),
+    ...(held && {
+      'CPU µs/keep-alive': cpuUs / held.comments,
+      'heap bytes/stream': held.growth.heapBytes / events,
+      'RSS bytes/stream': held.growth.rssBytes / events,
+    }),
   };
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

@@ -2,11 +2,14 @@ import type { Service } from './adapter';
 import { adapterNamed } from './adapters';
 import { Broadcasts } from './broadcast';
 import { cpuTimeOf } from './cpu-time';
-import { type Memory, settledMemory } from './memory';
+import { type Memory, MemoryPeak, settledMemory } from './memory';
 import { ROUTES } from './rows';
 
-/** What the parent asks for: the beginning of what is to be measured, and its end; or the memory at rest. */
-export type ServerQuestion = 'start' | 'stop' | 'memory';
+/**
+ * What the parent asks for: the beginning of what is to be measured, and its end, at which a broadcast's streams end;
+ * or what was used so far, once all is published; or the memory at rest.
+ */
+export type ServerQuestion = 'start' | 'stop' | 'usage' | 'memory';
 
 /** The answer to the end. */
 export interface Usage {
@@ -14,7 +17,8 @@ export interface Usage {
   readonly userMs: number;
   readonly systemMs: number;
   readonly wallMs: number;
-  readonly rssBytes: number;
+  /** How far the memory of this process rose above where it stood at the start; `undefined` if another one serves. */
+  readonly growthBytes?: number;
 }
 
 // The TypeScript loader turns them on; with them every error's stack costs what it does not cost in production.
@@ -23,10 +27,12 @@ process.setSourceMapsEnabled(false);
 let service: Service | undefined;
 let before = cpuTimeOf();
 let startedAt = performance.now();
+let peak = new MemoryPeak();
 
 function start(): void {
   before = cpuTimeOf(service?.processes);
   startedAt = performance.now();
+  peak = new MemoryPeak();
 }
 
 function usage(): Usage {
@@ -35,7 +41,7 @@ function usage(): Usage {
     userMs: userMs - before.userMs,
     systemMs: systemMs - before.systemMs,
     wallMs: performance.now() - startedAt,
-    rssBytes: process.memoryUsage.rss(),
+    growthBytes: service?.processes === undefined ? peak.growthBytes : undefined,
   };
 }
 

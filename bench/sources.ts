@@ -24,10 +24,13 @@ export interface Quote {
 
 export type Source = (viewer: Viewer) => AsyncGenerator<Quote, void, undefined>;
 
-export const TICK_MS = 10;
+export const TICK_MS = 20;
 export const PAUSE_MS = 5;
 export const PACE_MS = 20;
 export const SYMBOLS = 100;
+const HEAVY_MS = 4;
+const HEAVY_BURST = 8;
+const HEAVY_TEXT = 'XNAS'.repeat(225);
 
 /** As fast as it is read; never waits for anything. */
 export async function* flood({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
@@ -91,6 +94,17 @@ export async function* paced(viewer: Viewer): AsyncGenerator<Quote, void, undefi
   for await (const _ of setInterval(PACE_MS, null, { signal: viewer.signal })) {
     yield quote(seq++);
     if (seq === viewer.events) return;
+  }
+}
+
+/** 2,000 events of a kilobyte in a second, a few at a time: not more than one client can read from many streams. */
+export async function* heavy({ events, signal }: Viewer): AsyncGenerator<Quote, void, undefined> {
+  let seq = 0;
+  for await (const _ of setInterval(HEAVY_MS, null, { signal })) {
+    for (let burst = 0; burst < HEAVY_BURST; burst++) {
+      yield { ...quote(seq++), venue: HEAVY_TEXT };
+      if (seq === events) return;
+    }
   }
 }
 

@@ -4,6 +4,8 @@ import { symbolAt } from './sources';
 export interface Subscribing {
   readonly each: Reading;
   readonly streams: number;
+  /** How many there are with those that somebody else connects; without it, these alone. */
+  readonly expected?: number;
   /** Whether each asks for one symbol alone. */
   readonly filtered: boolean;
   /** Everybody has got all events. */
@@ -23,6 +25,7 @@ const CONNECTING = 100;
 export function subscribeAll({
   each,
   streams,
+  expected = streams,
   filtered,
   onReceived,
   onComment,
@@ -32,7 +35,7 @@ export function subscribeAll({
   let receiving = streams;
   return new Promise((resolve, reject) => {
     const shared = {
-      streams,
+      streams: expected,
       onOpen: start,
       onReceived: () => {
         if (--receiving === 0) onReceived();

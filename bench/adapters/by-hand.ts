@@ -5,8 +5,10 @@ import type { Compression, Route, Serve } from '../adapter';
 import type { Broadcasts } from '../broadcast';
 import { END_FRAME } from '../end';
 import { listen } from '../listen';
+import { OTHER_PATH } from '../other';
 import { ByHandAudience } from './by-hand-audience';
 import { keepAlive } from './keep-alive';
+import { answerOther } from './other-route';
 import { viewer } from './viewer';
 import { waitsOf } from './waits';
 import { acceptsOf } from './wanted';
@@ -14,6 +16,7 @@ import { acceptsOf } from './wanted';
 /** What a careful engineer writes without a package: backpressure, leaving clients and flushing included. */
 export const serve: Serve = (routes, broadcasts) => {
   const app = express();
+  app.get(OTHER_PATH, answerOther);
   for (const route of routes) {
     if (route.compression !== 'absent') app.use(route.path, compression());
     app.get(route.path, route.run === 'shared' ? subscriberOf(route, broadcasts) : handlerOf(route));

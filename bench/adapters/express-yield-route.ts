@@ -7,9 +7,9 @@ import { viewerOf } from './express-yield-viewer';
 import { acceptsOf } from './wanted';
 
 /** What a user writes: a function that returns a generator, a channel, or a part of a channel. */
-export function handlerOf({ source, run }: Route, broadcasts: Broadcasts) {
+export function handlerOf({ source, run, retained }: Route, broadcasts: Broadcasts) {
   if (run === 'own') return (req: Request, res: Response) => source(viewerOf(req, res));
-  const broadcast = broadcasts.of(source, openChannel);
+  const broadcast = broadcasts.of(source, () => openChannel(retained));
   return (req: Request) => {
     const channel = broadcast.audienceFor(req);
     const accepts = acceptsOf(req.query.symbol);
@@ -17,6 +17,6 @@ export function handlerOf({ source, run }: Route, broadcasts: Broadcasts) {
   };
 }
 
-function openChannel() {
-  return new Channel<Quote>({ log: memoryLog({ maxEvents: 10_000 }) });
+function openChannel(maxEvents = 10_000) {
+  return new Channel<Quote>({ log: memoryLog({ maxEvents }) });
 }

@@ -74,7 +74,10 @@ function skippedByExpressSse({ route, filtered }: Row): string | undefined {
 
 /** Those that take part in a row, of these. */
 export function adaptersFor(row: Row, adapters: readonly Adapter[] = ADAPTERS): readonly Adapter[] {
-  return adapters.filter(({ measures, skips }) => (measures?.(row) ?? true) && skips?.(row) === undefined);
+  return adapters.filter(
+    ({ name, measures, skips }) =>
+      (row.adapters?.includes(name) ?? true) && (measures?.(row) ?? true) && skips?.(row) === undefined,
+  );
 }
 
 /** Those that these words name; all, if there are none. */

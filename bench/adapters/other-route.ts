@@ -1,0 +1,7 @@
+import type { Request, Response } from 'express';
+import { OTHER } from '../other';
+
+/** A route of the same app that streams nothing. */
+export function answerOther(_req: Request, res: Response): void {
+  res.json(OTHER);
+}

@@ -1,0 +1,58 @@
+import { strictEqual } from 'node:assert';
+import { setImmediate } from 'node:timers/promises';
+import { cpuTimeOf } from '../cpu-time';
+import { Channel } from '../express-yield';
+
+/** How many channels there are to be, and how many events on each. */
+export interface PublishQuestion {
+  readonly channels: number;
+  readonly rounds: number;
+}
+
+/** After so many the event loop has its turn and the subscribers read; far fewer than a log retains. */
+const PUBLISHED_IN_A_TURN = 100;
+
+/** A channel, and its only subscriber. */
+class Heard {
+  readonly channel = new Channel<number>();
+  /** Resolves when all events have come, once and in order. */
+  readonly all: Promise<void>;
+
+  constructor(events: number) {
+    this.all = this.#read(events);
+  }
+
+  async #read(events: number): Promise<void> {
+    let seq = 0;
+    for await (const value of this.channel) {
+      strictEqual(value, seq++);
+      if (seq === events) return;
+    }
+  }
+}
+
+/** CPU milliseconds, without the making of the channels. */
+async function publishOn({ channels, rounds }: PublishQuestion): Promise<number> {
+  const heard = Array.from({ length: channels }, () => new Heard(rounds));
+  await setImmediate();
+  const before = cpuTimeOf();
+  let published = 0;
+  for (let seq = 0; seq < rounds; seq++) {
+    for (const { channel } of heard) {
+      await channel.publish(seq);
+      if (++published % PUBLISHED_IN_A_TURN === 0) await setImmediate();
+    }
+  }
+  await Promise.all(heard.map(({ all }) => all));
+  const { userMs, systemMs } = cpuTimeOf();
+  return userMs - before.userMs + systemMs - before.systemMs;
+}
+
+process.setSourceMapsEnabled(false);
+process.on('message', async ({ channels, rounds }: PublishQuestion) => {
+  // What is compiled meanwhile is not measured.
+  await publishOn({ channels, rounds: Math.ceil(rounds / 4) });
+  process.send?.(await publishOn({ channels, rounds }));
+});
+process.on('disconnect', () => process.exit());
+process.send?.('ready');

@@ -1,0 +1,31 @@
+import { writeFileSync } from 'node:fs';
+import { Child, CORES } from '../child';
+import { deliveries } from './deliveries';
+import { plotOf } from './plot';
+import { publishes } from './publishes';
+import { replays } from './replays';
+import { exponentOf, type Series } from './series';
+
+/** What measuring is not exact enough to tell from 1. */
+const TOLERANCE = 0.05;
+
+/** How the package's cost grows with what there is to do: one line each, and a plot. */
+export async function growth(note: string, svg: string | undefined, json: string | undefined): Promise<void> {
+  const { child: client } = await Child.start('client.ts', CORES.client);
+  const all = [await deliveries(client), await publishes(), await replays()];
+  await client.stop();
+  for (const series of all) console.log(linesOf(series).join('\n'));
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine: note, series: all }, null, 2)}\n`);
+  if (svg !== undefined) writeFileSync(svg, plotOf(all, note));
+}
+
+function linesOf(series: Series): string[] {
+  const exponent = exponentOf(series.points);
+  const verdict = exponent <= 1 + TOLERANCE ? 'grows no faster than its work' : 'GROWS FASTER than its work';
+  const points = series.points.map(
+    ({ work, cost }) =>
+      `  ${work.toLocaleString('en')} ${series.work}: ${cost.toPrecision(3)} ${series.cost}`,
+  );
+  const head = `${series.name}: exponent ${exponent.toFixed(2)}, ${verdict}`;
+  return [head, ...points, ...series.notes.map((line) => `  ${line}`), ''];
+}
