@@ -2,7 +2,7 @@ import { Child, CORES } from '../child';
 import type { ClientQuestion, Seen } from './client';
 import type { Contender } from './contender';
 import type { RedisServer } from './redis-server';
-import type { Measure, Row } from './rows';
+import { type Measure, type Row, WARM_UP_PACE } from './rows';
 import type { Published, ServerQuestion, Usage } from './server';
 
 /** One contender, one row, one round. */
@@ -39,7 +39,7 @@ export async function takeSample(
   await surroundings.redis.empty();
   const processes = await startAll(contender, row, surroundings);
   try {
-    await run({ ...row, events: row.warmUp }, processes, surroundings);
+    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE }, processes, surroundings);
     const result = await run(row, processes, surroundings);
     return { row: row.name, contender: contender.name, round, ...result };
   } finally {
