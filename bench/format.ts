@@ -2,7 +2,7 @@ import type { Spread } from './figures';
 
 /** Three digits that count, and no more. */
 export function short(value: number): string {
-  if (Number.isNaN(value)) return '–';
+  if (!Number.isFinite(value)) return '–';
   if (value >= 100) return value.toLocaleString('en', { maximumFractionDigits: 0 });
   return value.toFixed(value < 10 ? 2 : 1);
 }
