@@ -4,7 +4,7 @@ import type { Spread } from './figures';
 export function short(value: number): string {
   if (!Number.isFinite(value)) return '–';
   if (value >= 100) return value.toLocaleString('en', { maximumFractionDigits: 0 });
-  return value.toFixed(value < 10 ? 2 : 1);
+  return value.toPrecision(3);
 }
 
 export function spreadText({ median, min, max }: Spread): string {

@@ -8,7 +8,7 @@ const GAP = 32;
 const COLUMNS = 2;
 const PANEL_WIDTH = (WIDTH - 2 * MARGIN - GAP * (COLUMNS - 1)) / COLUMNS;
 /** In front of the bars, for the adapters' names. */
-const NAMES_WIDTH = 138;
+const NAMES_WIDTH = 152;
 /** Behind the longest bar, for its figure. */
 const VALUES_WIDTH = 118;
 const BARS_WIDTH = PANEL_WIDTH - NAMES_WIDTH - VALUES_WIDTH;
