@@ -11,7 +11,7 @@ export const jobs = new Map<string, Channel>();
 
 async function* work(signal: AbortSignal) {
   for (let step = 1; step <= STEPS; step++) {
-    await sleep(100, null, { signal }); // whatever your job does
+    await sleep(50, null, { signal }); // whatever your job does
     yield event('progress', { percent: (100 * step) / STEPS });
   }
   return { report: '/reports/1' }; // the data of the closing `end` event
