@@ -104,6 +104,10 @@ describe('the docstrings', () => {
     const names = Object.keys(exports).filter((name) => !name.endsWith('.json'));
 
     expect(names.map((name) => name.slice(2) || 'index').sort()).toEqual([...ENTRIES].sort());
+    const { entryPoints } = JSON.parse(readFileSync(join(ROOT, 'typedoc.json'), 'utf8')) as {
+      entryPoints: string[];
+    };
+    expect(entryPoints).toEqual(ENTRIES.map((entry) => `lib/${entry}.ts`));
   });
 
   it('give an example of every export', () => {

@@ -105,6 +105,9 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
   readonly #core: Core;
 
   /**
+   * One publisher, many subscribers: return the channel from a route, and `publish()` to all who are there. Who comes back
+   * gets what it has missed.
+   *
    * @param options `log`: keeps the events · `overflow`: `'disconnect'` or `'skip'` subscribers whom the log has passed ·
    *   `replay`: whether newcomers get what is retained · `serialize` and `parse`: data to text and back
    * @throws `TypeError` `ERR_SSE_INVALID_OPTION` at once
