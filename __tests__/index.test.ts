@@ -24,7 +24,9 @@ const TYPES = [
   'DataOf',
   'EventFields',
   'EventLog',
+  'EventOf',
   'EventRecord',
+  'Events',
   'Filter',
   'Following',
   'Gap',
@@ -35,6 +37,7 @@ const TYPES = [
   'LogTip',
   'MemoryLogOptions',
   'Next',
+  'Publishable',
   'RunContext',
   'RunOptions',
   'RunSource',
@@ -51,6 +54,7 @@ const TYPES = [
   'Subscribable',
   'Subscriber',
   'Subscription',
+  'Yielded',
 ];
 
 describe('express-yield', () => {

@@ -1,7 +1,4 @@
-import { join, resolve } from 'node:path';
-import ts from 'typescript';
-
-const ROOT = resolve(__dirname, '..');
+import { compile, SAME } from './support/compiler';
 
 const EXPRESS = `
   import express, { type Request, type Response } from 'express';
@@ -18,15 +15,15 @@ const OTHERS = `
 
 const CHANNELS = `
   import express from 'express';
-  import { Channel, event, memoryLog, sse, type ChannelEvent, type EventLog, type Gap, type ServerSentEvent, type Subscribable } from '../lib';
+  import { Channel, comment, event, memoryLog, sse, type ChannelEvent, type EventLog, type Events, type Gap, type ServerSentEvent, type Subscribable } from '../lib';
   interface Price { readonly symbol: string; readonly cents: number }
   const app = express();
   const prices = new Channel<Price>();
 `;
 
-/** Whether two types are the same, asked of the compiler: `same<A, B>()` is an error if they differ. */
-const SAME = `
-  declare function same<A, B>(...differ: [A, B] extends [B, A] ? [] : ['they differ']): void;
+const MARKET = `${CHANNELS}
+  interface Halt { readonly reason: 'news' | 'limits' }
+  const market = new Channel<Events<{ price: Price; halt: Halt }>>();
 `;
 
 /** Code that compiles. */
@@ -78,7 +75,7 @@ const GOOD = {
     connect().use(sse(async function* (req, res) { yield [req.url, res.sse.lastEventId]; }));
     connect().use('/x', sse(() => [1]));`,
   'an event knows its data': `${EXPRESS}${SAME}
-    same<ReturnType<typeof event<{ n: number }>>['data'], { n: number }>();
+    same<ReturnType<typeof event<'tick', { n: number }>>['data'], { n: number }>();
     const bytes: string = encode(event('tick', 1, { id: 1n, retry: 5, comment: 'c' }));
     app.set('x', bytes);`,
   'every instance has close() and size': `${EXPRESS}${SAME}
@@ -118,7 +115,7 @@ const GOOD = {
   'a filter knows its data and the event': `${CHANNELS}${SAME}
     const part = prices.filter((data, event) => {
       same<typeof data, Price>();
-      same<typeof event, ServerSentEvent<Price>>();
+      same<typeof event, ServerSentEvent<string | undefined, Price>>();
       same<typeof event.id, string | undefined>();
       return data.cents > 5;
     });
@@ -156,10 +153,60 @@ const GOOD = {
     same<ReturnType<typeof b>, Channel<string>>();
     const b = () => Channel.from(['a'], { ttlMs: false, log: memoryLog({ maxEvents: 5 }) });
     same<ReturnType<typeof c>, Channel<Price>>();
-    const c = () => Channel.from(async function* (): AsyncGenerator<Price | ServerSentEvent<Price>> {
+    const c = () => Channel.from(async function* (): AsyncGenerator<Price | ServerSentEvent<string, Price>> {
       yield { symbol: 'A', cents: 1 };
       yield event('tick', { symbol: 'A', cents: 1 });
     });`,
+  'an event knows its type, and passes for one of a wider type': `${CHANNELS}${SAME}
+    const tick = event('tick', { n: 1 });
+    same<typeof tick, ServerSentEvent<'tick', { n: number }>>();
+    const wide: [ServerSentEvent, ServerSentEvent<'tick' | 'tock', unknown>] = [tick, tick];`,
+  'a channel of data takes an event of any type with it, also if the data looks like events': `${CHANNELS}
+    declare const type: string;
+    void prices.publish(event('trade', { symbol: 'A', cents: 1 }));
+    void prices.publish(event(type, { symbol: 'A', cents: 1 }));
+    const orders = new Channel<{ price: Price; halt: Price }>();
+    void orders.publish({ price: { symbol: 'A', cents: 1 }, halt: { symbol: 'A', cents: 1 } });
+    orders.filter(({ price }) => price.cents > 1);`,
+  'a channel of events takes each with its own data, literals included': `${MARKET}
+    void market.publish(event('price', { symbol: 'A', cents: 1 }));
+    void market.publish(event('halt', { reason: 'news' }, { retry: 5 }));`,
+  'a filter tells the events of a channel apart by their types': `${MARKET}${SAME}
+    market.filter((data, event) => {
+      same<typeof data, Price | Halt>();
+      if (event.type === 'price') same<typeof event.data, Price>();
+      return event.type === 'halt' && event.data.reason === 'news';
+    });`,
+  'a subscription tells them apart, and gaps too': `${MARKET}${SAME}
+    async function read() {
+      for await (const each of market.subscribe()) {
+        if (each.type === 'gap') same<[typeof each.data, typeof each.id], [Gap, undefined]>();
+        else if (each.type === 'price') same<[typeof each.data, typeof each.id], [Price, string]>();
+        else same<typeof each.data, Halt>();
+      }
+    }`,
+  'Channel.from() tells apart what its source yields': `${CHANNELS}${SAME}
+    async function read() {
+      const job = Channel.from(async function* () {
+        yield event('progress', { percent: 1 });
+        yield event('log', 'warm');
+        return 'done';
+      });
+      for await (const each of job) {
+        if (each.type === 'progress') same<typeof each.data, { percent: number }>();
+        if (each.type === 'log') same<typeof each.data, string>();
+      }
+    }`,
+  'data and events share a channel': `${CHANNELS}
+    const mixed = new Channel<Price | ServerSentEvent<'halt', string>>();
+    void mixed.publish({ symbol: 'A', cents: 1 });
+    void mixed.publish(event('message', { symbol: 'A', cents: 1 }));
+    void mixed.publish(event('halt', 'news'));`,
+  'every channel passes for one of anything': `${MARKET}
+    const all: Array<Subscribable<unknown>> = [prices, market, market.filter(() => true)];
+    const byName = new Map<string, Channel>([['prices', prices], ['market', market]]);
+    function feed<Value>(channel: Channel<Value>, value: Value) { void channel.publish(value); }
+    feed(prices, { symbol: 'A', cents: 1 });`,
   'a log of one’s own goes into a channel': `${CHANNELS}
     declare const log: EventLog;
     new Channel<Price>({ log, overflow: 'skip', replay: true, serialize: String, parse: JSON.parse });`,
@@ -220,7 +267,47 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   ],
   'an event with other data for publish()': [
     `${CHANNELS} void prices.publish(event('tick', 5));`,
-    "is not assignable to parameter of type 'Price | ServerSentEvent<Price>'",
+    "'ServerSentEvent<\"tick\", number>' is not assignable to parameter of type 'Publishable<Price>'",
+  ],
+  'an event that the channel does not have': [
+    `${MARKET} void market.publish(event('prise', { symbol: 'A', cents: 1 }));`,
+    'Type \'"prise"\' is not assignable to type \'"price"\'',
+  ],
+  'an event of the channel with the data of another': [
+    `${MARKET} void market.publish(event('price', { reason: 'news' }));`,
+    "Type '{ reason: \"news\"; }' is missing the following properties from type 'Price': symbol, cents",
+  ],
+  'an event of the channel with a word that its data does not have': [
+    `${MARKET} void market.publish(event('halt', { reason: 'rumour' }));`,
+    'Type \'"rumour"\' is not assignable to type \'"news" | "limits"\'',
+  ],
+  'bare data for a channel of events': [
+    `${MARKET} void market.publish({ symbol: 'A', cents: 1 });`,
+    "'symbol' does not exist in type 'Publishable<Events<{ price: Price; halt: Halt; }>>'",
+  ],
+  'a comment for a channel of events': [
+    `${MARKET} void market.publish(comment('x'));`,
+    "not assignable to parameter of type 'Publishable<Events<{ price: Price; halt: Halt; }>>'",
+  ],
+  'undefined for a channel of data': [
+    `${CHANNELS} void prices.publish(undefined);`,
+    "'undefined' is not assignable to parameter of type 'Publishable<Price>'",
+  ],
+  'a filter for an event that the channel does not have': [
+    `${MARKET} market.filter((_data, { type }) => type === 'prise');`,
+    '\'"price" | "halt"\' and \'"prise"\' have no overlap',
+  ],
+  'another type beside data than message': [
+    `${CHANNELS} void new Channel<number | ServerSentEvent<'halt', string>>().publish(event('tick', 5));`,
+    'Argument of type \'ServerSentEvent<"tick", number>\' is not assignable',
+  ],
+  'a number in the place of a handler': [
+    `${EXPRESS} sse(5);`,
+    "Argument of type 'number' is not assignable to parameter of type '(req: IncomingMessage",
+  ],
+  'a channel in the place of a handler': [
+    `${CHANNELS} sse(prices);`,
+    "Type 'Channel<Price>' provides no match for the signature '(req: IncomingMessage",
   ],
   'a filter that decides nothing': [
     `${CHANNELS} prices.filter(async () => true);`,
@@ -268,37 +355,3 @@ describe('the types', () => {
     expect(errors.get(name)).toContain(BAD[name]?.[1]);
   });
 });
-
-/** What the compiler has to say about each text, as if all were files of this folder; `''` is nothing. */
-function compile(texts: Readonly<Record<string, string>>): ReadonlyMap<string, string> {
-  const names = Object.keys(texts);
-  const files = new Map(
-    names.map((name, index) => [join(__dirname, `compiled-${index}.ts`), texts[name] ?? '']),
-  );
-  const options = compilerOptions();
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
-  host.fileExists = (path) => files.has(resolve(path)) || fileExists(path);
-  host.getSourceFile = (path, languageVersion, ...rest) => {
-    const text = files.get(resolve(path));
-    if (text === undefined) return getSourceFile.call(host, path, languageVersion, ...rest);
-    return ts.createSourceFile(path, text, languageVersion);
-  };
-  const program = ts.createProgram([...files.keys()], options, host);
-  return new Map(names.map((name, index) => [name, errorsIn(program, [...files.keys()][index] ?? '')]));
-}
-
-function errorsIn(program: ts.Program, path: string): string {
-  const file = program.getSourceFile(path);
-  if (file === undefined) throw new Error(`Expected ${path} to be compiled.`);
-  return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
-    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
-    .join('\n');
-}
-
-/** The strict ones of this project, but that a test need not use all that it declares. */
-function compilerOptions(): ts.CompilerOptions {
-  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile);
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
-  return { ...options, noUnusedLocals: false, noUnusedParameters: false };
-}

@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Channel, event, type ServerSentEvent } from 'express-yield';
+import { Channel, type Events, event } from 'express-yield';
 
 export interface Progress {
   readonly step: number;
 }
 
+/** What a run sends. */
+export type Steps = Events<{ progress: Progress }>;
+
 /** Runs by their keys. */
 export interface Jobs {
   /** The run with this key; who asks first starts it. */
-  open(key: string): Channel<Progress>;
+  open(key: string): Channel<Steps>;
 }
 
 export const STEPS = 40;
@@ -18,10 +21,7 @@ const STEP_MS = 200;
 export const KEEP_MS = 5 * 60_000;
 
 /** The job itself, or what is left of it when so many steps are done. */
-export async function* work(
-  signal: AbortSignal,
-  done = 0,
-): AsyncGenerator<ServerSentEvent<Progress>, object> {
+export async function* work(signal: AbortSignal, done = 0): AsyncGenerator<Steps, object> {
   for (let step = done + 1; step <= STEPS; step++) {
     await sleep(STEP_MS, null, { signal });
     yield event('progress', { step });
@@ -31,9 +31,9 @@ export async function* work(
 
 /** Runs in the memory of this process, which go on whether anybody watches or not, until `close()` ends them. */
 export function jobsInMemory(): Jobs & { close(): void } {
-  const jobs = new Map<string, Channel<Progress>>();
+  const jobs = new Map<string, Channel<Steps>>();
 
-  function start(key: string): Channel<Progress> {
+  function start(key: string): Channel<Steps> {
     const job = Channel.from(async function* ({ signal }) {
       try {
         return yield* work(signal);

@@ -8,7 +8,9 @@ export type {
   DataOf,
   EventFields,
   EventLog,
+  EventOf,
   EventRecord,
+  Events,
   Filter,
   Following,
   Gap,
@@ -19,6 +21,7 @@ export type {
   LogTip,
   MemoryLogOptions,
   Next,
+  Publishable,
   RunContext,
   RunOptions,
   RunSource,
@@ -35,6 +38,7 @@ export type {
   Subscribable,
   Subscriber,
   Subscription,
+  Yielded,
 } from './index.js';
 export {
   Channel,

@@ -9,6 +9,7 @@ export {
   Channel,
   type ChannelOptions,
   type Filter,
+  type Publishable,
   type RunOptions,
   type Subscribable,
 } from './channel/channel';
@@ -23,13 +24,20 @@ export type {
   LogTip,
 } from './channel/event-log';
 export { memoryLog } from './channel/memory-log';
-export type { DataOf, RunContext, RunSource } from './channel/run';
+export type { DataOf, RunContext, RunSource, Yielded } from './channel/run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { SseContext } from './connection/context';
 export type { StreamEnd, StreamRecord } from './diagnostics';
 export { SseError, type SseErrorCode } from './errors';
 export { encode } from './event-stream/encode';
-export { comment, type EventFields, event, ServerSentEvent } from './event-stream/event';
+export {
+  comment,
+  type EventFields,
+  type EventOf,
+  type Events,
+  event,
+  ServerSentEvent,
+} from './event-stream/event';
 export type { EventRecord } from './event-stream/record';
 export type { CloseOptions, MemoryLogOptions, Serialize, SseOptions } from './options';
 export {

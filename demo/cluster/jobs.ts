@@ -1,16 +1,16 @@
 import { Channel, type EventLog } from 'express-yield';
 import type { RedisLogs } from 'express-yield/redis';
-import { type Jobs, KEEP_MS, type Progress, work } from '../job';
+import { type Jobs, KEEP_MS, type Progress, type Steps, work } from '../job';
 import { lastOf } from '../last';
 import type { Leases } from './leases';
 
 /** Runs that every process can show: one does the work, and another goes on with it if that one dies. */
 export function jobsOnRedis(logs: RedisLogs, leases: Leases): Jobs {
-  const jobs = new Map<string, Channel<Progress>>();
+  const jobs = new Map<string, Channel<Steps>>();
 
-  function join(key: string): Channel<Progress> {
+  function join(key: string): Channel<Steps> {
     const log = logs(`job:${key}`, { maxAgeMs: KEEP_MS });
-    const job = new Channel<Progress>({ log, replay: true });
+    const job = new Channel<Steps>({ log, replay: true });
     jobs.set(key, job);
     void leases
       .inTurn(`job:${key}`, (signal) => finish(job, log, signal))
@@ -22,7 +22,7 @@ export function jobsOnRedis(logs: RedisLogs, leases: Leases): Jobs {
 }
 
 /** Whoever has the lease looks at the log for what is left to do. */
-async function finish(job: Channel<Progress>, log: EventLog, signal: AbortSignal): Promise<void> {
+async function finish(job: Channel<Steps>, log: EventLog, signal: AbortSignal): Promise<void> {
   if ((await log.tip()).over) return;
   const steps = work(signal, (await lastOf<Progress>(log))?.step);
   for (;;) {

@@ -1,12 +1,12 @@
 import { describe, wrongType } from '../errors';
-import type { ServerSentEvent } from '../event-stream/event';
+import type { EventOf, ServerSentEvent } from '../event-stream/event';
 import { type ChannelSettings, type RunSettings, resolveChannelOptions, resolveRunOptions } from '../options';
 import type { Accepts } from './batch';
 import { Core } from './core';
-import type { Entry, Parse } from './entry';
+import type { Parse } from './entry';
 import type { EventLog } from './event-log';
 import { memoryLog } from './memory-log';
-import type { DataOf, RunSource } from './run';
+import type { DataOf, RunSource, Yielded } from './run';
 import { type ChannelEvent, type Subscriber, Subscription } from './subscription';
 
 /**
@@ -45,7 +45,18 @@ export interface RunOptions extends RunSettings {
  * const dear: Filter<Price> = ({ price }, { type }) => type === undefined && price > 100;
  * app.get('/dear', () => prices.filter(dear));
  */
-export type Filter<Data> = (data: Data, event: ServerSentEvent<Data>) => boolean;
+export type Filter<Value> = (data: DataOf<Value>, event: EventOf<Value>) => boolean;
+
+/**
+ * What a channel takes. One of plain data takes the data, or an event of any type with it; one of `Events` takes these.
+ *
+ * @example
+ * const split: Publishable<Price> = event('split', { symbol: 'ACME', price: 50.75 });
+ */
+export type Publishable<Value> = Value | EventOf<Value> | Hint<DataOf<Value>>;
+
+/** Nothing is one. By it the compiler finds that `event('halt', { reason: 'news' })` may hold any of the data, and not its first alone. */
+type Hint<Data> = ServerSentEvent<never, Data>;
 
 /**
  * What can be subscribed to: a channel, or a part of one.
@@ -54,7 +65,7 @@ export type Filter<Data> = (data: Data, event: ServerSentEvent<Data>) => boolean
  * const acme: Subscribable<Price> = prices.filter(({ symbol }) => symbol === 'ACME');
  * app.get('/acme', () => acme);
  */
-export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<Data>, unknown> {
+export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<Value>, unknown> {
   /**
    * Takes a place in the channel, at this moment: behind the subscriber's last event ID, or at the end.
    *
@@ -69,7 +80,7 @@ export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<D
    *   yield* live;
    * });
    */
-  abstract subscribe(subscriber?: Subscriber): Subscription<Data>;
+  abstract subscribe(subscriber?: Subscriber): Subscription<Value>;
 
   /**
    * The part of the channel that a function lets through. A gap and the end always come through.
@@ -79,11 +90,12 @@ export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<D
    * @throws `TypeError` `ERR_SSE_INVALID_FILTER` if it is no function
    * @example
    * app.get('/prices/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
+   * app.get('/halts', () => market.filter((_data, { type }) => type === 'halt'));
    */
-  abstract filter(accepts: Filter<Data>): Subscribable<Data>;
+  abstract filter(accepts: Filter<Value>): Subscribable<Value>;
 
   /** {@link Subscribable.subscribe} without a subscriber: what comes from now on, or with `replay` what is retained too. */
-  [Symbol.asyncIterator](): Subscription<Data> {
+  [Symbol.asyncIterator](): Subscription<Value> {
     return this.subscribe();
   }
 }
@@ -96,12 +108,15 @@ export abstract class Subscribable<Data> implements AsyncIterable<ChannelEvent<D
  * Return it from a route, pass it on with `yield*`, or read it with `for await`. Without subscribers it costs what its
  * log retains, so there can be one for each room or user.
  *
+ * `Channel<Price>` is one of data: prices, or events of any type with a price. `Channel<Events<{ price: Price; halt: Halt }>>`
+ * is one of these events, which its filters and iterators tell apart by `event.type`.
+ *
  * @example
  * const prices = new Channel<Price>({ log: memoryLog({ maxEvents: 10_000 }) });
  * app.get('/prices', () => prices);
  * await prices.publish({ symbol: 'ACME', price: 101.5 });
  */
-export class Channel<Data = unknown> extends Subscribable<Data> {
+export class Channel<Value = unknown> extends Subscribable<Value> {
   readonly #core: Core;
 
   /**
@@ -136,9 +151,9 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    *   return 'done';
    * });
    */
-  static from<Value>(source: RunSource<Value>, options?: RunOptions): Channel<DataOf<Value>> {
+  static from<Value>(source: RunSource<Value>, options?: RunOptions): Channel<Yielded<Value>> {
     const { ttlMs, ...channelOptions } = resolveRunOptions(options);
-    const channel = new Channel<DataOf<Value>>(channelOptions);
+    const channel = new Channel<Yielded<Value>>(channelOptions);
     channel.#core.run(source, ttlMs);
     return channel;
   }
@@ -162,7 +177,7 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
    * const id = await prices.publish({ symbol: 'ACME', price: 101.5 });
    * await prices.publish(event('split', { symbol: 'ACME', price: 50.75 }));
    */
-  publish(value: Data | ServerSentEvent<Data>): Promise<string> {
+  publish(value: Publishable<Value>): Promise<string> {
     return this.#core.publish(value);
   }
 
@@ -192,65 +207,67 @@ export class Channel<Data = unknown> extends Subscribable<Data> {
     return this.#core.close();
   }
 
-  override subscribe(subscriber?: Subscriber): Subscription<Data> {
+  override subscribe(subscriber?: Subscriber): Subscription<Value> {
     return this.#subscribe(subscriber, []);
   }
 
-  override filter(accepts: Filter<Data>): Subscribable<Data> {
+  override filter(accepts: Filter<Value>): Subscribable<Value> {
     return new Part((subscriber, all) => this.#subscribe(subscriber, all), [checkedFilter(accepts)]);
   }
 
-  #subscribe(subscriber: Subscriber = {}, filters: ReadonlyArray<Filter<Data>>): Subscription<Data> {
+  #subscribe(subscriber: Subscriber = {}, filters: readonly UntypedFilter[]): Subscription<Value> {
     checkSubscriber(subscriber);
     const accepts = acceptsOf(filters, this.#core.parse);
-    return new Subscription<Data>({ channel: this.#core, subscriber, accepts });
+    return new Subscription<Value>({ channel: this.#core, subscriber, accepts });
   }
 }
 
 /** All filters as one; one by far is the rule, and costs a tenth less without a loop (measured). */
-function acceptsOf<Data>(filters: ReadonlyArray<Filter<Data>>, parse: Parse): Accepts | undefined {
-  const eventOf = (entry: Entry) => entry.event(parse) as ServerSentEvent<Data>;
+function acceptsOf(filters: readonly UntypedFilter[], parse: Parse): Accepts | undefined {
   const [first, second] = filters;
   if (first === undefined) return undefined;
   if (second === undefined) {
     return (entry) => {
-      const event = eventOf(entry);
+      const event = entry.event(parse);
       return first(event.data, event);
     };
   }
   return (entry) => {
-    const event = eventOf(entry);
+    const event = entry.event(parse);
     return filters.every((accepts) => accepts(event.data, event));
   };
 }
 
-type SubscribeWith<Data> = (
+/** What a filter is when it runs: what comes from the log has no type. */
+type UntypedFilter = (data: unknown, event: ServerSentEvent) => boolean;
+
+type SubscribeWith<Value> = (
   subscriber: Subscriber | undefined,
-  filters: ReadonlyArray<Filter<Data>>,
-) => Subscription<Data>;
+  filters: readonly UntypedFilter[],
+) => Subscription<Value>;
 
 /** A channel seen through filters. */
-class Part<Data> extends Subscribable<Data> {
-  readonly #subscribe: SubscribeWith<Data>;
-  readonly #filters: ReadonlyArray<Filter<Data>>;
+class Part<Value> extends Subscribable<Value> {
+  readonly #subscribe: SubscribeWith<Value>;
+  readonly #filters: readonly UntypedFilter[];
 
-  constructor(subscribe: SubscribeWith<Data>, filters: ReadonlyArray<Filter<Data>>) {
+  constructor(subscribe: SubscribeWith<Value>, filters: readonly UntypedFilter[]) {
     super();
     this.#subscribe = subscribe;
     this.#filters = filters;
   }
 
-  override subscribe(subscriber?: Subscriber): Subscription<Data> {
+  override subscribe(subscriber?: Subscriber): Subscription<Value> {
     return this.#subscribe(subscriber, this.#filters);
   }
 
-  override filter(accepts: Filter<Data>): Subscribable<Data> {
+  override filter(accepts: Filter<Value>): Subscribable<Value> {
     return new Part(this.#subscribe, [...this.#filters, checkedFilter(accepts)]);
   }
 }
 
-function checkedFilter<Data>(accepts: Filter<Data>): Filter<Data> {
-  if (typeof accepts === 'function') return accepts;
+function checkedFilter<Value>(accepts: Filter<Value>): UntypedFilter {
+  if (typeof accepts === 'function') return accepts as UntypedFilter;
   throw wrongType(
     'ERR_SSE_INVALID_FILTER',
     `Expected filter() to get a function (data, event) => boolean, got ${describe(accepts)}.`,

@@ -36,9 +36,19 @@ export type RunSource<Value> = Values<Value> | ((context: RunContext) => Awaitab
  * The data of values, some of which may be events.
  *
  * @example
- * const data: DataOf<ServerSentEvent<Price> | Price> = { symbol: 'ACME', price: 101.5 };
+ * const data: DataOf<ServerSentEvent<'trade', Price> | Price> = { symbol: 'ACME', price: 101.5 };
  */
-export type DataOf<Value> = Value extends ServerSentEvent<infer Data> ? Data : Value;
+export type DataOf<Value> = Value extends ServerSentEvent<infer _Type, infer Data> ? Data : Value;
+
+/**
+ * What a channel made of a source carries: its values, and its events by their types. Of an event whose type the compiler
+ * does not know only the data counts.
+ *
+ * @example
+ * const steps: Channel<Yielded<ServerSentEvent<'step', number>>> = Channel.from([event('step', 1)]);
+ */
+export type Yielded<Value> =
+  Value extends ServerSentEvent<infer Type, infer Data> ? (string extends Type ? Data : Value) : Value;
 
 /** What a run does to its channel. */
 export interface RunChannel {

@@ -1,5 +1,5 @@
 import { SseError, wrongType } from '../errors';
-import type { ServerSentEvent } from '../event-stream/event';
+import type { EventOf, ServerSentEvent } from '../event-stream/event';
 import { type FrameSink, Frames } from '../event-stream/frames';
 import type { Accepts, Batch } from './batch';
 import type { Entry, Gap, Parse } from './entry';
@@ -13,7 +13,7 @@ import { Reader, type Start } from './reader';
  * @example
  * const onGap = ({ data }: GapEvent) => console.warn('missed some after', data.lastEventId);
  */
-export interface GapEvent extends ServerSentEvent<Gap> {
+export interface GapEvent extends ServerSentEvent<'gap', Gap> {
   /** For a browser's `addEventListener('gap', …)`. Somebody may have published an event of this type, which has an id. */
   readonly type: 'gap';
   /** So that the client keeps the last event ID that it has. */
@@ -29,8 +29,8 @@ export interface GapEvent extends ServerSentEvent<Gap> {
  *   else console.log(event.data.price);
  * }
  */
-export type ChannelEvent<Data> =
-  | (ServerSentEvent<Data> & {
+export type ChannelEvent<Value> =
+  | (EventOf<Value> & {
       /** That of the log; a gap has none. */
       readonly id: string;
     })
@@ -88,7 +88,7 @@ export interface SubscriptionStart {
  * const subscription = prices.subscribe({ lastEventId });
  * for await (const { id, data } of subscription) console.log(id, data);
  */
-export class Subscription<Data = unknown> implements AsyncIterableIterator<ChannelEvent<Data>, unknown> {
+export class Subscription<Value = unknown> implements AsyncIterableIterator<ChannelEvent<Value>, unknown> {
   readonly #channel: SubscribedChannel;
   readonly #subscriber: Subscriber;
   readonly #start: Start;
@@ -150,14 +150,14 @@ export class Subscription<Data = unknown> implements AsyncIterableIterator<Chann
   }
 
   /** The next event or gap; `for await` and `yield*` call it. */
-  next(): Promise<IteratorResult<ChannelEvent<Data>, unknown>> {
+  next(): Promise<IteratorResult<ChannelEvent<Value>, unknown>> {
     if (this.#returned || this.#reader instanceof SinkReader) return Promise.resolve(DONE);
     if (this.#reader === undefined) {
       const { signal } = this.#subscriber;
       if (signal?.aborted) return this.#refuse(signal.reason);
       if (this.#channel.closed) return this.#refuse(closedChannel());
     }
-    return this.#iterator().take() as Promise<IteratorResult<ChannelEvent<Data>, unknown>>;
+    return this.#iterator().take() as Promise<IteratorResult<ChannelEvent<Value>, unknown>>;
   }
 
   /** Ends the subscription at once, also while an event is awaited. Never rejects. */

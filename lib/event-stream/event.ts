@@ -48,12 +48,12 @@ const NOT_IN_A_HEADER = /[\0-\x08\x0a-\x1f\x7f]|^[\t ]|[\t ]$/;
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream (9.2.5)
  * @example
- * const tick: ServerSentEvent<number> = event('tick', 1, { id: 7 });
+ * const tick: ServerSentEvent<'tick', number> = event('tick', 1, { id: 7 });
  * tick.id; // '7': ids are strings, as on the wire
  */
-export class ServerSentEvent<Data = unknown> {
+export class ServerSentEvent<Type extends string | undefined = string | undefined, Data = unknown> {
   /** The event type, for `addEventListener(type)`; `undefined` for a comment alone, and for a published value without one. */
-  readonly type: string | undefined;
+  readonly type: Type;
   /** As it was given, or as a channel has parsed it; not yet text. */
   readonly data: Data;
   /** As it goes over the wire; `undefined` if the event has none. */
@@ -68,9 +68,10 @@ export class ServerSentEvent<Data = unknown> {
    *
    * @throws `TypeError` as {@link event} does
    */
-  constructor(type: string | undefined, data: Data, fields: EventFields = {}) {
+  constructor(type: Type, data: Data, fields: EventFields = {}) {
     checkFields(fields);
-    this.type = type === undefined ? undefined : checkedType(type);
+    // Well formed, which no type can tell, it is still the type that was given.
+    this.type = (type === undefined ? undefined : checkedType(type)) as Type;
     this.data = data;
     this.id = fields.id === undefined ? undefined : checkedId(fields.id);
     this.retry = fields.retry === undefined ? undefined : checkedRetry(fields.retry);
@@ -79,12 +80,39 @@ export class ServerSentEvent<Data = unknown> {
   }
 }
 
+/**
+ * Events by their types: a channel of them takes and gives these and no others, each with its own data, and a misspelt
+ * type does not compile. A bare `{ … }` in its place is the data of a channel, of which each value is one.
+ *
+ * @example
+ * const market = new Channel<Events<{ price: Price; halt: Halt }>>();
+ * await market.publish(event('price', { symbol: 'ACME', price: 101.5 }));
+ */
+export type Events<DataByType extends object> = {
+  [Type in keyof DataByType & string]: ServerSentEvent<Type, DataByType[Type]>;
+}[keyof DataByType & string];
+
+/**
+ * The events as which values travel: an event as it is, and anything else as the data of one, whose type may be any unless
+ * events with a type of their own go the same way.
+ *
+ * @example
+ * const onPrice = (event: EventOf<Price>) => console.log(event.type, event.data.symbol);
+ */
+export type EventOf<Value> =
+  | Extract<Value, ServerSentEvent>
+  | DataEvent<Exclude<Value, ServerSentEvent>, Extract<Value, ServerSentEvent>>;
+
+type DataEvent<Data, Beside> = [Data] extends [never]
+  ? never
+  : ServerSentEvent<[Beside] extends [never] ? string | undefined : 'message' | undefined, Data>;
+
 /** An event that was encoded when it was published: wherever it is yielded, it leaves as that very frame. */
-export class PublishedEvent<Data = unknown> extends ServerSentEvent<Data> {
+export class PublishedEvent extends ServerSentEvent {
   /** The frame, with the id that the log gave. */
   readonly frame: string;
 
-  constructor(type: string | undefined, data: Data, fields: EventFields, frame: string) {
+  constructor(type: string | undefined, data: unknown, fields: EventFields, frame: string) {
     super(type, data, fields);
     this.frame = frame;
     Object.freeze(this);
@@ -108,7 +136,11 @@ export class PublishedEvent<Data = unknown> extends ServerSentEvent<Data> {
  * yield event('progress', { percent: 10 }, { id: 1 });
  * yield event('message', 'only an id', { id: 'row-7' });
  */
-export function event<Data>(type: string, data: Data, fields?: EventFields): ServerSentEvent<Data> {
+export function event<Type extends string, Data>(
+  type: Type,
+  data: Data,
+  fields?: EventFields,
+): ServerSentEvent<Type, Data> {
   if (typeof type !== 'string') throw notType(type);
   if (data === undefined) {
     throw wrongType(
@@ -128,7 +160,7 @@ export function event<Data>(type: string, data: Data, fields?: EventFields): Ser
  * @example
  * yield comment('still counting');
  */
-export function comment(text: string): ServerSentEvent<undefined> {
+export function comment(text: string): ServerSentEvent<undefined, undefined> {
   return new ServerSentEvent(undefined, undefined, { comment: checkedComment(text) });
 }
 
