@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   stream: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'diagnostics'],
   returned: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream'],
   sse: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'returned'],
+  client: ['event-stream'],
   testing: ['errors', 'options', 'event-stream', 'channel'],
   redis: ['errors', 'options', 'event-stream', 'channel'],
   index: [
@@ -87,6 +88,21 @@ describe('the walls of lib', () => {
     );
 
     expect(wrong.map(shown)).toEqual([]);
+  });
+});
+
+describe('the wall around client', () => {
+  it('lets in nothing but types, so that a page gets nothing of the server', () => {
+    const loaded = ['client.ts', 'client.mts'].flatMap((file) =>
+      (sources.get(file)?.statements ?? []).filter(
+        (statement) =>
+          (ts.isImportDeclaration(statement) &&
+            statement.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword) ||
+          (ts.isExportDeclaration(statement) && !statement.isTypeOnly),
+      ),
+    );
+
+    expect(loaded.map((statement) => statement.getText())).toEqual([]);
   });
 });
 

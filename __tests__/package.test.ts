@@ -37,7 +37,7 @@ function run(name: string, code: string): string {
   return execFileSync(process.execPath, [name], { cwd: folder, encoding: 'utf8' });
 }
 
-function typesOf(name: string, code: string): string {
+function typesOf(name: string, code: string, more: readonly string[] = []): string {
   writeFileSync(join(folder, name), code);
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
   const options = [
@@ -52,7 +52,10 @@ function typesOf(name: string, code: string): string {
     '--ignoreConfig',
   ];
   try {
-    return execFileSync(process.execPath, [tsc, ...options, name], { cwd: folder, encoding: 'utf8' });
+    return execFileSync(process.execPath, [tsc, ...options, ...more, name], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
   } catch (error) {
     return (error as { stdout: string }).stdout;
   }
@@ -130,6 +133,25 @@ describe('the packed tarball', () => {
     ],
   ])('type-checks in TypeScript by %s, its own declarations included', (_how, name, code) => {
     expect(typesOf(name, code)).toBe('');
+  });
+
+  it.each([
+    ['import', 'client.mjs', "import * as client from 'express-yield/client';"],
+    ['require', 'client.cjs', "const client = require('express-yield/client');"],
+  ])('has a client by %s', (_how, name, code) => {
+    const show = 'console.log(Object.keys(client).sort().join(), client.parse(\'{"n":1}\').n);';
+
+    expect(run(name, `${code} ${show}`)).toBe('parse,typedEventSource 1\n');
+  });
+
+  it.each(['client.mts', 'client.cts'])('type-checks a client in %s, with and without the DOM', (name) => {
+    const code = `import type { Channel, Events } from 'express-yield';
+      import { parse, typedEventSource } from 'express-yield/client';
+      declare const market: Channel<Events<{ price: { cents: number } }>>;
+      typedEventSource<typeof market>('/').addEventListener('price', ({ data }) => parse(data).cents.toFixed());`;
+
+    expect(typesOf(name, code)).toBe('');
+    expect(typesOf(name, code, ['--lib', 'es2023,esnext.disposable,dom'])).toBe('');
   });
 
   it('type-checks without Express', () => {

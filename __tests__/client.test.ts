@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Channel, type Events, event } from '../lib';
+import { describeInChromium } from './support/chromium';
+import { compile, SAME } from './support/compiler';
+import { releaseAll, serve } from './support/serve';
+
+const ROOT = join(__dirname, '..');
+
+jest.setTimeout(60_000);
+
+interface Price {
+  readonly symbol: string;
+  readonly cents: number;
+}
+
+interface Halt {
+  readonly reason: 'news' | 'limits';
+  readonly at: Date;
+}
+
+type Market = Events<{ price: Price; halt: Halt; note: string }>;
+
+const PAGE = `
+  import { Channel, comment, event, type Events } from 'express-yield';
+  import { parse, typedEventSource, type EventsOf, type Json, type Parsed, type TypedEventSource } from 'express-yield/client';
+  interface Price { readonly symbol: string; readonly cents: number }
+  interface Halt { readonly reason: 'news' | 'limits'; readonly at: Date }
+  declare const prices: Channel<Price>;
+  declare const market: Channel<Events<{ price: Price; halt: Halt; note: string }>>;
+  const events = typedEventSource<typeof market>('/market');
+`;
+
+const REPORT = `${PAGE}
+  async function* report(req: { url: string }) {
+    yield comment('begun');
+    yield event('progress', { percent: 1 });
+    yield { row: 1 };
+    if (req.url === '/') return { rows: 5 };
+    return event('done', 7);
+  }
+  const reported = typedEventSource<typeof report>('/report');
+`;
+
+/** Shows all that it hears in a <pre>, when the channel has ended. */
+const SHOWING = `${PAGE}
+  const heard: unknown[] = [];
+  events.addEventListener('open', ({ type }) => { heard.push(type); });
+  events.addEventListener('gap', ({ data }) => { heard.push(['gap', parse(data).lastEventId]); });
+  events.addEventListener('price', ({ data }) => { heard.push(['price', parse(data).cents + 1]); });
+  events.addEventListener('halt', ({ data }) => { heard.push(['halt', new Date(parse(data).at).getUTCFullYear()]); });
+  events.addEventListener('note', ({ data, lastEventId }) => { heard.push(['note', data, lastEventId !== '']); });
+  events.addEventListener('end', ({ data }) => {
+    events.close();
+    heard.push(['end', parse(data), events instanceof EventSource]);
+    document.body.append(Object.assign(document.createElement('pre'), { textContent: JSON.stringify(heard) }));
+  });
+`;
+
+const GOOD = {
+  'a listener gets the text of its own event’s data': `${PAGE}${SAME}
+    events.addEventListener('price', ({ data, lastEventId }) => {
+      same<[typeof data, typeof lastEventId], [Json<Price>, string]>();
+      const price = parse(data);
+      same<typeof price, Price>();
+    });`,
+  'a string is no JSON': `${PAGE}${SAME}
+    events.addEventListener('note', ({ data }) => same<typeof data, string>());`,
+  'behind JSON a Date is a string': `${PAGE}${SAME}
+    events.addEventListener('halt', ({ data }) => {
+      const { at, reason } = parse(data);
+      same<[typeof at, typeof reason], [string, 'news' | 'limits']>();
+    });
+    same<Parsed<{ at: Date[]; id?: number | null }>, { at: string[]; id?: number | null }>();`,
+  'gap, end, open, error and message are there': `${PAGE}${SAME}
+    events.addEventListener('gap', ({ data }) => same<string | null, ReturnType<typeof oldest>>());
+    const oldest = () => parse('' as unknown as Json<{ oldest: string | null }>).oldest;
+    events.addEventListener('gap', ({ data }) => parse(data).oldest?.length);
+    events.addEventListener('end', ({ data }) => {
+      const value = parse(data);
+      same<typeof value, unknown>();
+    });
+    events.addEventListener('open', ({ type }) => type);
+    events.addEventListener('error', ({ type }) => type);
+    events.addEventListener('message', ({ data }) => same<typeof data, string>());
+    events.onopen = events.onerror = null;`,
+  'a listener may be an object, have options and be taken off': `${PAGE}
+    const listener = { handleEvent: ({ data }: { data: Json<Price> }) => parse(data).cents };
+    events.addEventListener('price', listener, { once: true, signal: AbortSignal.timeout(5) });
+    events.removeEventListener('price', listener);
+    events.addEventListener('price', ({ data }: MessageEvent<string>) => data.length);`,
+  'a native EventSource is one, without any code': `${PAGE}
+    const native: TypedEventSource<typeof market> = new EventSource('/market', { withCredentials: true });`,
+  'a channel of data has it under every type': `${PAGE}${SAME}
+    const all = typedEventSource<typeof prices>(new URL('http://localhost/prices'));
+    all.onmessage = ({ data }) => same<typeof data, Json<Price>>();
+    all.addEventListener('trade', ({ data }) => same<typeof data, Json<Price>>());
+    all.addEventListener('gap', ({ data }) => parse(data).lastEventId.length);`,
+  'a generator’s yields and returns are known': `${REPORT}${SAME}
+    reported.addEventListener('progress', ({ data }) => same<typeof data, Json<{ percent: number }>>());
+    reported.onmessage = ({ data }) => same<typeof data, Json<{ row: number }>>();
+    reported.addEventListener('end', ({ data }) => same<typeof data, Json<{ rows: number }>>());
+    reported.addEventListener('done', ({ data }) => same<typeof data, Json<number>>());`,
+  'a handler that returns a channel, a part or a generator is known': `${REPORT}${SAME}
+    const handlers = { whole: () => market, part: async () => market.filter(() => true), asked: () => report({ url: '/' }) };
+    typedEventSource<typeof handlers.whole>('/').addEventListener('price', ({ data }) => parse(data).cents);
+    typedEventSource<typeof handlers.part>('/').addEventListener('price', ({ data }) => parse(data).cents);
+    typedEventSource<typeof handlers.asked>('/').addEventListener('done', ({ data }) => parse(data).toFixed());
+    same<EventsOf<Events<{ price: Price }>>, Events<{ price: Price }>>();`,
+  'the end of a generator that returns nothing is empty': `${PAGE}${SAME}
+    async function* silent() { yield 1; }
+    typedEventSource<typeof silent>('/').addEventListener('end', ({ data }) => same<typeof data, ''>());`,
+  'the page that is run below': SHOWING,
+};
+
+const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  'a misspelt event': [
+    `${PAGE} events.addEventListener('prise', () => {});`,
+    `Argument of type '"prise"' is not assignable to parameter of type '"`,
+  ],
+  'data that was not parsed': [
+    `${PAGE} events.addEventListener('price', ({ data }) => data.symbol);`,
+    "Property 'symbol' does not exist on type 'Json<Price>'",
+  ],
+  'a property that the data does not have': [
+    `${PAGE} events.addEventListener('price', ({ data }) => parse(data).name);`,
+    "Property 'name' does not exist on type '{ readonly symbol: string; readonly cents: number; }'",
+  ],
+  'a string for parse()': [
+    `${PAGE} events.addEventListener('note', ({ data }) => { parse(data); });`,
+    "Argument of type 'string' is not assignable to parameter of type 'Json<",
+  ],
+  'a listener for other data': [
+    `${PAGE} events.addEventListener('price', ({ data }: { data: Json<Halt> }) => parse(data).at);`,
+    "not assignable to parameter of type 'Listener<TypedMessageEvent<Json<Price>>>'",
+  ],
+  'a gap of a generator': [
+    `${REPORT} reported.addEventListener('gap', () => {});`,
+    `Argument of type '"gap"' is not assignable to parameter of type '"`,
+  ],
+  'a misspelt option': [
+    `${PAGE} typedEventSource<typeof market>('/', { withCredential: true });`,
+    "Did you mean to write 'withCredentials'?",
+  ],
+};
+
+describe('the types of a page', () => {
+  let errors: ReadonlyMap<string, string>;
+
+  beforeAll(() => {
+    const code = {
+      ...GOOD,
+      ...Object.fromEntries(Object.entries(BAD).map(([name, [text]]) => [name, text])),
+    };
+    errors = compile(code, ['lib.dom.d.ts']);
+  });
+
+  it.each(Object.keys(GOOD))('compile: %s', (name) => {
+    expect(errors.get(name)).toBe('');
+  });
+
+  it.each(Object.keys(BAD))('refuse %s', (name) => {
+    expect(errors.get(name)).toContain(BAD[name]?.[1]);
+  });
+
+  it('compile without those of the DOM, as in a program for Node', () => {
+    const code = `${PAGE} events.addEventListener('price', ({ data }) => parse(data).cents); events.close();`;
+
+    expect(compile({ code }).get('code')).toBe('');
+  });
+});
+
+/** A project like that of a page, with the package where npm would put it. */
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'express-yield-client-'));
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(ROOT, join(folder, 'node_modules/express-yield'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What a browser gets of a module; `dist` has to be built. */
+function bundle(code: string): string {
+  const esbuild = join(ROOT, 'node_modules/esbuild/bin/esbuild');
+  const options = ['--bundle', '--minify', '--format=esm', '--loader=ts'];
+  return execFileSync(esbuild, options, { cwd: folder, input: code, encoding: 'utf8' }).trim();
+}
+
+describe('what a page pays', () => {
+  it('is nothing for the types alone', () => {
+    const code = `import type { TypedEventSource } from 'express-yield/client';
+      const events: TypedEventSource<unknown> = new EventSource('/market');
+      events.close();`;
+
+    expect(bundle(code)).toBe(bundle(`const events = new EventSource('/market'); events.close();`));
+  });
+
+  it('is one arrow function for typedEventSource()', () => {
+    const code = `import { typedEventSource } from 'express-yield/client'; typedEventSource('/market').close();`;
+
+    expect(bundle(code)).toBe('var e=(t,o)=>new EventSource(t,o);e("/market").close();');
+    expect(bundle(code).length - bundle("new EventSource('/market').close();").length).toBe(20);
+  });
+
+  it('is one more for parse()', () => {
+    expect(bundle(`import { parse } from 'express-yield/client'; globalThis.x = parse;`)).toMatch(
+      /^var \w=\w=>JSON\.parse\(\w\);globalThis\.x=\w;$/,
+    );
+  });
+});
+
+describeInChromium('a page in Chromium', (tabs) => {
+  afterEach(releaseAll);
+
+  it('hears every event as its own type says', async () => {
+    const market = new Channel<Market>();
+    await market.publish(event('price', { symbol: 'ACME', cents: 100 }));
+    await market.publish(event('halt', { reason: 'news', at: new Date('2026-11-22T13:02:00Z') }));
+    await market.publish(event('note', 'two\nlines'));
+    await market.end({ events: 3 });
+    const server = await serve((app, sse) => {
+      app.get('/', (_req, res) => {
+        res.send(
+          `<!doctype html><link rel="icon" href="data:,"><body><script type="module">${bundle(SHOWING)}</script>`,
+        );
+      });
+      app.get(
+        '/market',
+        sse(() => market.subscribe({ lastEventId: 'before' })),
+      );
+    });
+
+    const page = await tabs.open(server.url('/'));
+
+    expect(JSON.parse((await page.textContent('pre')) ?? '')).toEqual([
+      'open',
+      ['gap', 'before'],
+      ['price', 101],
+      ['halt', 2026],
+      ['note', 'two\nlines', true],
+      ['end', { events: 3 }, true],
+    ]);
+    expect(tabs.errors).toEqual([]);
+  });
+});

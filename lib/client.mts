@@ -1,0 +1,20 @@
+import type * as commonjs from './client.js';
+
+export type {
+  EventSourceOptions,
+  EventsOf,
+  Json,
+  ListenerOptions,
+  Parsed,
+  TypedEventSource,
+  TypedMessageEvent,
+} from './client.js';
+
+// Written again and not passed on: a page shall not get a CommonJS module, whose wrapper is larger than both.
+declare const EventSource: new (url: string | URL, init?: commonjs.EventSourceOptions) => never;
+
+/** {@inheritDoc commonjs.typedEventSource} */
+export const typedEventSource: typeof commonjs.typedEventSource = (url, init) => new EventSource(url, init);
+
+/** {@inheritDoc commonjs.parse} */
+export const parse: typeof commonjs.parse = (text) => JSON.parse(text);
