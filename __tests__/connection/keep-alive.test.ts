@@ -12,6 +12,7 @@ class FakeConnection implements Kept {
   }
 
   writtenAt = 0;
+  slot = 0;
   readonly commentedAtMs: number[] = [];
   readonly #keepAlive: KeepAlive;
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { encodeRetry } from '../event-stream/encode';
-import type { Frames } from '../event-stream/frames';
+import { Frames } from '../event-stream/frames';
 import type { Settings } from '../options';
 import { writeHead } from './headers';
 import { http2StreamOf, isGone, offClosed, onClosed, queueOf, type ServerReply } from './http';
@@ -38,12 +38,16 @@ enum State {
  */
 const CHUNK_LENGTH = 15_872;
 
+/** The same for all, and so made once. */
+const KEEP_ALIVE = new Frames(': keep-alive\n\n', 0);
+
 /** After so much, about 64 KiB, the event loop gets a turn: a generator that never really awaits must not starve the process. */
 const TURN_LENGTH = 4 * CHUNK_LENGTH;
 
 /** One client: frames go in, and leave in as few writes as their timing allows. */
 export class Connection implements Kept {
   writtenAt = 0;
+  slot = 0;
   readonly #res: ServerReply;
   readonly #settings: Settings;
   readonly #owner: ConnectionOwner;
@@ -149,7 +153,9 @@ export class Connection implements Kept {
   }
 
   keepAlive(): void {
-    if (this.#pending === '' && !this.#full) this.#send(`: keep-alive\n${this.#owner.idLine()}\n`);
+    if (this.#pending !== '' || this.#full) return;
+    const idLine = this.#owner.idLine();
+    this.#send(idLine === '' ? KEEP_ALIVE : `: keep-alive\n${idLine}\n`);
   }
 
   /** Lets the event loop's turn begin. */

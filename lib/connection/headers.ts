@@ -12,11 +12,12 @@ const ADDED = new Set(['set-cookie', 'vary']);
 /** Whether the client takes an event stream, by its `Accept` header (RFC 9110 12.5.1). */
 export function accepts(req: ServerRequest): boolean {
   const header = req.headers.accept;
-  const ranges =
-    header
-      ?.toLowerCase()
-      .split(',')
-      .filter((range) => range.trim() !== '') ?? [];
+  // What an EventSource sends, and most others.
+  if (header === undefined || header === 'text/event-stream' || header === '*/*') return true;
+  const ranges = header
+    .toLowerCase()
+    .split(',')
+    .filter((range) => range.trim() !== '');
   let narrowest = -1;
   let wanted = ranges.length === 0;
   for (const range of ranges) {
