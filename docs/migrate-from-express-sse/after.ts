@@ -1,0 +1,22 @@
+import express from 'express';
+import { Channel, event, sse } from 'express-yield';
+
+const news = new Channel();
+let initial: unknown[] = [{ headline: 'Nothing yet' }];
+
+const app = express();
+app.use(sse());
+
+app.get('/news', async function* (_req, res) {
+  const live = news.subscribe(res.sse); // first, so that nothing is missed
+  if (res.sse.lastEventId === '') yield* initial; // who comes back has had it
+  yield* live;
+});
+
+app.post('/news', express.json(), async (req, res) => {
+  initial = [req.body];
+  await news.publish(event('news', req.body));
+  res.sendStatus(204);
+});
+
+export const server = app.listen(process.env.PORT ?? 3000);
