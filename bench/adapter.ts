@@ -49,4 +49,6 @@ export interface Adapter {
   readonly skips?: (row: Row) => string | undefined;
   /** Loads it where it serves, and nowhere else: no adapter's modules are in another's memory. */
   load(): Promise<{ readonly serve: Serve }>;
+  /** The same on HTTP/2. */
+  loadHttp2?(): Promise<{ readonly serve: Serve }>;
 }

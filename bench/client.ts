@@ -1,4 +1,5 @@
 import { type Counted, Hold, type HoldOrder } from './hold';
+import { readHttp2 } from './read-http2';
 import { readStream } from './read-stream';
 import { RECEIVED } from './received';
 import { requestAll } from './request-all';
@@ -19,8 +20,6 @@ export interface Seen {
   readonly events: number;
   /** Sorted, in nanoseconds; empty where the events carry no time. */
   readonly latencies: readonly number[];
-  /** From connecting to the first event of each stream, in milliseconds; empty where nobody asks. */
-  readonly firsts: readonly number[];
 }
 
 export interface Failed {
@@ -34,17 +33,17 @@ let stall: Stall | undefined;
 
 async function run(question: ClientQuestion): Promise<Seen> {
   const latencies: number[] = [];
-  const firsts: number[] = [];
-  const counts = await readEach(question, latencies, firsts);
+  const counts = await readEach(question, latencies);
   const events = counts.reduce((sum, count) => sum + count, 0);
-  return { events, latencies: latencies.sort((a, b) => a - b), firsts };
+  return { events, latencies: latencies.sort((a, b) => a - b) };
 }
 
-function readEach(question: ClientQuestion, latencies: number[], firsts: number[]): Promise<number[]> {
-  const { route, reads, filtered, stalled } = rowOf(question);
+function readEach(question: ClientQuestion, latencies: number[]): Promise<number[]> {
+  const { route, reads, filtered, stalled, protocol } = rowOf(question);
   if (reads === 'first') return visitEach(question);
   if (reads === 'answers') return requestEach(question);
-  if (reads === 'all' && route.run === 'own') return readAll(question, latencies, firsts);
+  if (protocol === 'http2') return readHttp2({ ...question, path: route.path });
+  if (reads === 'all' && route.run === 'own') return readAll(question, latencies);
   const { port, streams, events } = question;
   const each = { port, path: route.path, events, gzip: false, leavesEarly: false, latencies };
   const onReceived = () => process.send?.(RECEIVED);
@@ -57,16 +56,11 @@ function readEach(question: ClientQuestion, latencies: number[], firsts: number[
   return hold.counts;
 }
 
-function readAll(question: ClientQuestion, latencies: number[], firsts: number[]): Promise<number[]> {
+function readAll(question: ClientQuestion, latencies: number[]): Promise<number[]> {
   const { port, streams, events } = question;
   const { route } = rowOf(question);
   const each = { port, path: route.path, events, gzip: route.compression === 'used', leavesEarly: false };
-  const readOne = () => {
-    const connecting = performance.now();
-    const onFirst = () => firsts.push(performance.now() - connecting);
-    return readStream({ ...each, latencies, onFirst });
-  };
-  return Promise.all(Array.from({ length: streams }, readOne));
+  return Promise.all(Array.from({ length: streams }, () => readStream({ ...each, latencies })));
 }
 
 async function visitEach(question: ClientQuestion): Promise<number[]> {

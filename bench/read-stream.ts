@@ -13,8 +13,6 @@ export interface Reading {
   readonly leavesEarly: boolean;
   /** Stay after the last event, until this resolves. */
   readonly held?: Promise<unknown>;
-  /** The first event has come. */
-  readonly onFirst?: () => void;
   /** A comment has come. */
   readonly onComment?: () => void;
   readonly latencies: number[];
@@ -83,7 +81,6 @@ type Take = (bytes: Buffer) => void;
 /** Passes the head by, then gives on the body; ends the connection when all has come, or when anything is wrong. */
 function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: Take): Take {
   let dechunker: Dechunker | undefined;
-  const onFirst = once(() => reading.onFirst?.());
   const onReceived = once(() => reading.shared?.onReceived());
   let head: string | undefined = '';
   return (received) => {
@@ -101,7 +98,6 @@ function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: T
       }
       const content = dechunker?.take(bytes) ?? bytes;
       if (content.length > 0) body(content);
-      if (counter.events > 0) onFirst();
       if (counter.events === reading.events) onReceived();
       if (isComplete(reading, counter) && (dechunker?.ended !== false || leavesNow(reading)))
         socket.destroy();

@@ -3,6 +3,7 @@ import type { Child } from './child';
 import type { ClientAnswer, ClientQuestion, Failed, Seen } from './client';
 import type { Counted, HoldOrder } from './hold';
 import type { Memory } from './memory';
+import { probe } from './probe';
 import { RECEIVED } from './received';
 import type { Row } from './rows';
 import type { ServerQuestion, Usage } from './server';
@@ -23,6 +24,8 @@ export interface RunOfRow {
 export interface Outcome {
   readonly seen: Seen;
   readonly usage: Usage;
+  /** Where newcomers were measured: how long each waited for its first event, sorted, in milliseconds. */
+  readonly waits?: readonly number[];
   /** Where streams were held. */
   readonly held?: Held;
   /** Where streams were stalled: how many were told that they had missed something; to the others all had been kept. */
@@ -42,13 +45,15 @@ export function runRow(run: RunOfRow): Promise<Outcome> {
 }
 
 async function readStreams(run: RunOfRow): Promise<Outcome> {
-  const { client, server } = run;
+  const { row, client, server, port } = run;
   await ask<Usage>(server, 'start');
-  const answer = await client.ask<ClientAnswer>(questionOf(run));
+  const answering = client.ask<ClientAnswer>(questionOf(run));
+  const waits = row.probed ? await probe({ port, path: row.route.path }, answering) : undefined;
+  const answer = await answering;
   // A shared run ends its streams only when it is told to stop, so that closing them is not measured.
   const end = answer === RECEIVED ? client.hear<ClientAnswer>() : answer;
   const usage = ask<Usage>(server, 'stop');
-  return { seen: checked(await end, run), usage: await usage };
+  return { seen: checked(await end, run), usage: await usage, waits };
 }
 
 /** Memory at rest before and after, then the CPU time of a while in which nothing happens by itself. */

@@ -1,4 +1,3 @@
-import { deepStrictEqual } from 'node:assert';
 import { get, type IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -12,6 +11,7 @@ import type { ServerQuestion } from './server';
 import { symbolAt } from './sources';
 
 const EVENTS = 100;
+const STOP: ServerQuestion = 'stop';
 
 /** Every channel has its own, in front of the events' numbers; of a random part a zero at the end is not written. */
 const LOG_NAME = /^id: [a-z0-9]{13,15}-/gm;
@@ -33,32 +33,43 @@ export async function checkBodies(adapters: readonly Adapter[], rows: readonly R
   const events = new Map<string, Sent>();
   const bytes = new Map<string, Sent>();
   for (const { name: adapter, kind } of adapters) {
-    const own = rows.filter((row) => adaptersFor(row, adapters).some(({ name }) => name === adapter));
+    const own = rows.filter(
+      (row) => row.protocol === undefined && adaptersFor(row, adapters).some(({ name }) => name === adapter),
+    );
     for (const [row, body] of await bodiesOf(adapter, own)) {
-      compare(row, { adapter, body }, events, (text) => eventsOf(text));
+      compare(row, { adapter, body }, events, eventsOf);
       if (SAME_BYTES.has(kind)) compare(row, { adapter, body }, bytes, (text) => text);
     }
   }
 }
 
 /** The first that comes is what all others are held against. */
-function compare(row: string, sent: Sent, firsts: Map<string, Sent>, part: (body: string) => unknown): void {
+function compare(row: string, sent: Sent, firsts: Map<string, Sent>, part: (body: string) => string): void {
   const first = firsts.get(row);
-  if (first === undefined) firsts.set(row, sent);
-  else
-    deepStrictEqual(
-      part(sent.body),
-      part(first.body),
-      `${sent.adapter} differs from ${first.adapter} in ${row}.`,
-    );
+  if (first === undefined) {
+    firsts.set(row, sent);
+    return;
+  }
+  const [here, there] = [part(sent.body), part(first.body)];
+  if (here === there) return;
+  const names = `${sent.adapter} differs from ${first.adapter} in ${row}`;
+  throw new Error(`${names}:\n${differenceOf(here, there)}`);
+}
+
+/** The first line that differs. */
+function differenceOf(here: string, there: string): string {
+  const [lines, others] = [here.split('\n'), there.split('\n')];
+  const at = others.findIndex((line, index) => line !== lines[index]);
+  const line = at === -1 ? others.length : at;
+  return `line ${line + 1} is ${JSON.stringify(lines[line])}, expected ${JSON.stringify(others[line])}`;
 }
 
 /** The data of each event but the closing one, as a parser of another package reads them. */
-function eventsOf(body: string): string[] {
+function eventsOf(body: string): string {
   const events: string[] = [];
   const parser = createParser({ onEvent: ({ event, data }) => event !== 'end' && events.push(data) });
   parser.feed(body);
-  return events;
+  return events.join('\n');
 }
 
 async function bodiesOf(adapter: string, rows: readonly Row[]): Promise<Map<string, string>> {
@@ -72,14 +83,16 @@ async function bodiesOf(adapter: string, rows: readonly Row[]): Promise<Map<stri
 
 async function bodyOf(port: number, row: Row, server: Child): Promise<string> {
   const res = await open(port, row);
-  // Ends a shared run once all is published.
-  await server.ask('stop' satisfies ServerQuestion);
   const content = row.route.compression === 'used' ? pipeline(res, createGunzip(), () => undefined) : res;
   let body = '';
+  let stopped: Promise<unknown> | undefined;
   for await (const text of content.setEncoding('utf8')) {
     body += text;
+    // Ends a shared run once all is published; it has begun when the first event is here.
+    if (body.includes('\ndata:') || body.startsWith('data:')) stopped ??= server.ask(STOP);
     if (isWhole(body, row)) break;
   }
+  await stopped;
   return body.replace(/"at":\d+/g, '"at":0').replace(LOG_NAME, 'id: ');
 }
 

@@ -32,7 +32,7 @@ export async function takeSample(
   const { child: server, greeting: port } = await Child.start<number>(
     'server.ts',
     CORES.server,
-    [adapter.name],
+    [adapter.name, row.protocol ?? 'http1'],
     nodeArgs,
   );
   try {
@@ -51,8 +51,8 @@ function sampleOf(outcome: Outcome, names: Pick<Sample, 'row' | 'adapter' | 'rou
   return { ...names, events: seen.events, wallMs: usage.wallMs, usage, values: valuesOf(outcome) };
 }
 
-function valuesOf({ seen, usage, held }: Outcome): Sample['values'] {
-  const { events, latencies, firsts } = seen;
+function valuesOf({ seen, usage, held, waits }: Outcome): Sample['values'] {
+  const { events, latencies } = seen;
   const cpuUs = (usage.userMs + usage.systemMs) * 1_000;
   return {
     'CPU µs/event': cpuUs / events,
@@ -61,7 +61,7 @@ function valuesOf({ seen, usage, held }: Outcome): Sample['values'] {
     'CPU µs/request': cpuUs / events,
     'latency p50 µs': quantile(latencies, 0.5) / 1_000,
     'latency p99 µs': quantile(latencies, 0.99) / 1_000,
-    ...(firsts.length > 0 && { 'first event ms': Math.max(...firsts) }),
+    ...(waits && { 'first event ms': quantile(waits, 0.5) }),
     ...(usage.growthBytes !== undefined && { 'memory growth MB': usage.growthBytes / MB }),
     ...(held && {
       'CPU µs/keep-alive': cpuUs / held.comments,

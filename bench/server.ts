@@ -58,9 +58,11 @@ async function answer(question: ServerQuestion): Promise<Usage | Memory> {
 const broadcasts = new Broadcasts(start);
 
 async function main(): Promise<void> {
-  const { serve } = await adapterNamed(process.argv[2]).load();
-  service = await serve(ROUTES, broadcasts);
-  process.send?.(service.port);
+  const [, , name, protocol] = process.argv;
+  const adapter = adapterNamed(name);
+  const loaded = protocol === 'http2' ? adapter.loadHttp2?.() : adapter.load();
+  service = await (await loaded)?.serve(ROUTES, broadcasts);
+  process.send?.(service?.port);
 }
 
 process.on('message', async (question: ServerQuestion) => process.send?.(await answer(question)));

@@ -30,7 +30,7 @@ export const PACE_MS = 20;
 export const SYMBOLS = 100;
 const HEAVY_MS = 4;
 const HEAVY_BURST = 8;
-const HEAVY_TEXT = 'XNAS'.repeat(225);
+const HEAVY_TEXT = 'XNAS'.repeat(475);
 
 /** As fast as it is read; never waits for anything. */
 export async function* flood({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
@@ -97,7 +97,7 @@ export async function* paced(viewer: Viewer): AsyncGenerator<Quote, void, undefi
   }
 }
 
-/** 2,000 events of a kilobyte in a second, a few at a time: not more than one client can read from many streams. */
+/** 2,000 events of two kilobytes in a second, a few at a time: not more than one client can read from many streams. */
 export async function* heavy({ events, signal }: Viewer): AsyncGenerator<Quote, void, undefined> {
   let seq = 0;
   for await (const _ of setInterval(HEAVY_MS, null, { signal })) {

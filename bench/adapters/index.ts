@@ -14,20 +14,26 @@ export const ADAPTERS: readonly Adapter[] = [
     name: 'express-yield-handler',
     kind: 'ours',
     // The package's two doors differ only up to the opening of a stream.
-    measures: ({ name }) => name === 'flood' || name === 'visits',
+    measures: ({ name }) => name === 'flood' || name === 'visits' || name === 'http2',
     load: () => import('./express-yield-handler.js'),
+    loadHttp2: () => import('./express-yield-http2.js'),
   },
-  { name: BASELINE, kind: 'by-hand', load: () => import('./by-hand.js') },
+  {
+    name: BASELINE,
+    kind: 'by-hand',
+    load: () => import('./by-hand.js'),
+    loadHttp2: () => import('./by-hand-http2.js'),
+  },
   {
     name: 'node-http',
     kind: 'floor',
-    skips: ({ route }) => (route.compression === 'absent' ? undefined : NO_COMPRESSION),
+    measures: showsTheFloor,
     load: () => import('./node-http.js'),
   },
   {
     name: 'socket',
     kind: 'floor',
-    skips: ({ route }) => (route.compression === 'absent' ? undefined : NO_COMPRESSION),
+    measures: showsTheFloor,
     load: () => import('./socket.js'),
   },
   {
@@ -62,21 +68,33 @@ export const ADAPTERS: readonly Adapter[] = [
     name: 'nchan',
     kind: 'program',
     measures: ({ route }) => route.run === 'shared',
-    skips: nchanIsMissing,
+    skips: skippedByNchan,
     load: () => import('./nchan.js'),
   },
 ];
+
+/** In one row of each kind. */
+function showsTheFloor({ name }: Row): boolean {
+  return ['flood', 'ticks', 'visits', 'broadcast', 'broadcast-paced'].includes(name);
+}
 
 function skippedByExpressSse({ route, filtered }: Row): string | undefined {
   if (route.compression === 'used') return 'it never flushes compression(), which holds its events back';
   return filtered ? 'send() is always to all of an instance, which cannot filter' : undefined;
 }
 
+function skippedByNchan({ stalled }: Row): string | undefined {
+  return nchanIsMissing() ?? (stalled === undefined ? undefined : "another program's memory is not measured");
+}
+
 /** Those that take part in a row, of these. */
 export function adaptersFor(row: Row, adapters: readonly Adapter[] = ADAPTERS): readonly Adapter[] {
   return adapters.filter(
-    ({ name, measures, skips }) =>
-      (row.adapters?.includes(name) ?? true) && (measures?.(row) ?? true) && skips?.(row) === undefined,
+    ({ name, measures, skips, loadHttp2 }) =>
+      (row.adapters?.includes(name) ?? true) &&
+      (row.protocol === undefined || loadHttp2 !== undefined) &&
+      (measures?.(row) ?? true) &&
+      skips?.(row) === undefined,
   );
 }
 

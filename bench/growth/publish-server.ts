@@ -24,8 +24,8 @@ class Heard {
 
   async #read(events: number): Promise<void> {
     let seq = 0;
-    for await (const value of this.channel) {
-      strictEqual(value, seq++);
+    for await (const { data } of this.channel) {
+      strictEqual(data, seq++);
       if (seq === events) return;
     }
   }
