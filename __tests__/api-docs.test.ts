@@ -101,7 +101,8 @@ function pagesIn(directory: string): Record<string, string> {
 describe('the docstrings', () => {
   it('are those of every entry point of the package', () => {
     const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: object };
-    const names = Object.keys(exports).filter((name) => !name.endsWith('.json'));
+    // The client's run in a page, and in its own tests.
+    const names = Object.keys(exports).filter((name) => !name.endsWith('.json') && name !== './client');
 
     expect(names.map((name) => name.slice(2) || 'index').sort()).toEqual([...ENTRIES].sort());
     const { entryPoints } = JSON.parse(readFileSync(join(ROOT, 'typedoc.json'), 'utf8')) as {

@@ -59,6 +59,7 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import request from 'supertest';
+interface Halt { readonly symbol: string; readonly reason: string }
 `;
 
 /**
