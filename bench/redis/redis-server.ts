@@ -56,6 +56,11 @@ export class RedisServer {
     await this.#admin.flushAll();
   }
 
+  /** Ends every connection that has subscribed to a channel; their clients may come again. */
+  async cutListeners(): Promise<void> {
+    await this.#admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+  }
+
   async stop(): Promise<void> {
     this.#admin.destroy();
     const gone = once(this.#process, 'exit');

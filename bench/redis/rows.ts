@@ -21,6 +21,8 @@ export interface Row {
   /** The same for the unmeasured run before, which goes as fast as it can: a server has seen events before. */
   readonly warmUp: number;
   readonly pace: Pace;
+  /** Whether Redis ends all connections that listen, a few times in the midst. */
+  readonly cut?: boolean;
   readonly measures: readonly Measure[];
 }
 
@@ -110,6 +112,16 @@ export const ROWS: readonly Row[] = [
     events: 1_000,
     warmUp: 250,
     pace: { window: 16 },
+  },
+  {
+    ...PACED,
+    name: 'cut',
+    about:
+      '2 processes, 200 subscribers; 100 events/s, and Redis ends every listening connection three times',
+    processes: 2,
+    streams: 200,
+    cut: true,
+    measures: ['latency p50 µs', 'latency p99 µs'],
   },
 ];
 

@@ -1,3 +1,4 @@
+import { setInterval } from 'node:timers/promises';
 import { Child, CORES } from '../child';
 import type { ClientQuestion, Seen } from './client';
 import type { Contender } from './contender';
@@ -29,6 +30,10 @@ interface Process {
   readonly port: number;
 }
 
+/** In the midst of a paced row. */
+const CUTS = 3;
+const CUT_EVERY_MS = 700;
+
 /** Processes of its own for each sample, so that no contender profits from what the one before has warmed or littered. */
 export async function takeSample(
   contender: Contender,
@@ -39,7 +44,7 @@ export async function takeSample(
   await surroundings.redis.empty();
   const processes = await startAll(contender, row, surroundings);
   try {
-    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE }, processes, surroundings);
+    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE, cut: false }, processes, surroundings);
     const result = await run(row, processes, surroundings);
     return { row: row.name, contender: contender.name, round, ...result };
   } finally {
@@ -75,7 +80,9 @@ async function run(row: Row, processes: readonly Process[], { client, redis }: S
   const redisBefore = await redis.cpuMs();
   const seen = client.hear<Seen>();
   const publishing = processes.slice(0, publishers);
-  const published = await askAll<Published>(publishing, () => ({ kind: 'publish', events, pace: row.pace }));
+  const answers = askAll<Published>(publishing, () => ({ kind: 'publish', events, pace: row.pace }));
+  if (row.cut) await cut(redis);
+  const published = await answers;
   const { latencies, lastAt, total, orders } = await seen;
   const used = await askAll<Usage>(processes, () => ({ kind: 'stop' }));
   const redisMs = (await redis.cpuMs()) - redisBefore;
@@ -89,6 +96,14 @@ async function run(row: Row, processes: readonly Process[], { client, redis }: S
     'Redis CPU µs/event': (redisMs * 1_000) / (events * publishers),
   };
   return { wallMs, values, total, orders };
+}
+
+async function cut(redis: RedisServer): Promise<void> {
+  let cuts = 0;
+  for await (const _ of setInterval(CUT_EVERY_MS)) {
+    await redis.cutListeners();
+    if (++cuts === CUTS) return;
+  }
 }
 
 function askAll<Answer>(

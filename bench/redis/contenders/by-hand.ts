@@ -10,7 +10,11 @@ export const byHand: Contender = {
   exact: false,
   async join(redisPort) {
     const publisher = await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect();
-    const listener = await publisher.duplicate().connect();
+    // A lost connection is an error event, and comes back by itself.
+    const listener = await publisher
+      .duplicate()
+      .on('error', () => undefined)
+      .connect();
     const responses = new Set<Response>();
     await listener.subscribe(CHANNEL, (text) => {
       const frame = `data: ${text}\n\n`;
