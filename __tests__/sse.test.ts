@@ -258,6 +258,29 @@ describe('sse(handler) takes', () => {
   });
 });
 
+it('takes the abort of a handler whose client has left for no error', async () => {
+  const waiting = new Gate();
+  const over = new Gate();
+  const next = jest.fn();
+  const handler = sse(async (_req, res) => {
+    waiting.open();
+    try {
+      await sleep(60_000, null, { signal: res.sse.signal });
+    } finally {
+      setImmediate(() => over.open());
+    }
+  });
+  const server = await HandlerServer.start((req, res) => handler(req, res, next));
+
+  const client = http.get({ port: server.port }).on('error', () => undefined);
+  await waiting.promise;
+  client.destroy();
+  await over.promise;
+
+  expect(next).not.toHaveBeenCalled();
+  await server.close();
+});
+
 describe('sse(handler) without a next', () => {
   let emitWarning: jest.SpyInstance;
   beforeEach(() => {

@@ -207,10 +207,10 @@ function handlerDoor(handler: Handler, settings: Settings, registry: Registry) {
       if (!isPromiseLike(returned)) return deliver(returned, exchange);
       Promise.resolve(returned).then(
         (value) => deliver(value, exchange),
-        (error: unknown) => report(error, exchange),
+        (error: unknown) => refuse(error, exchange),
       );
     } catch (error) {
-      report(error, exchange);
+      refuse(error, exchange);
     }
   };
 }
@@ -220,6 +220,11 @@ function deliver(returned: unknown, exchange: Exchange): void {
   // Answered by itself: with nothing to return, or as in `return res.status(401).json(…)` and `return file.pipe(res)`.
   if (returned === undefined || returned === res || res.headersSent) return;
   stream(returned, exchange);
+}
+
+/** What the handler itself has thrown; that its client has left, and it heard of it, is no error. */
+function refuse(error: unknown, exchange: Exchange): void {
+  if (!exchange.context.isAbort(error)) report(error, exchange);
 }
 
 function middlewareDoor(settings: Settings, registry: Registry) {

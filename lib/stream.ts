@@ -8,6 +8,7 @@ import type { RequestContext } from './connection/context';
 import { accepts } from './connection/headers';
 import { isGone, type ServerReply, type ServerRequest } from './connection/http';
 import type { Registry, Retirable } from './connection/registry';
+import { Deadline } from './deadline';
 import { recordClose, recordOpen, type StreamEnd } from './diagnostics';
 import { SseError, type SseErrorCode, warn } from './errors';
 import { encode, encodeEnd } from './event-stream/encode';
@@ -51,7 +52,7 @@ export function stream(value: unknown, exchange: Exchange): void {
     report(error, exchange);
   }
   // Whatever the request was told, this is another matter.
-  if (source !== undefined) discard(source, exchange, warn);
+  if (source !== undefined) void discard(source, exchange, warn);
 }
 
 /** Whether `value` is a channel, a part of one, or a subscription to it. */
@@ -131,7 +132,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   /** Set if the source is a channel's, whose frames come without an iterator between. */
   #reader: SinkReader | undefined;
   #state = State.RUNNING;
-  #commitTimer: NodeJS.Timeout | undefined;
+  #commitTimer: Deadline | undefined;
   /** Counts down to the next step of an end in order: told, ended, destroyed. */
   #retireTimer: NodeJS.Timeout | undefined;
   /** When the source is stopped, on the clock of `performance.now()`. */
@@ -149,6 +150,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     this.#source = source;
     this.#exchange = exchange;
     this.#connection = new Connection(exchange.res, exchange.settings, this);
+    exchange.context.adopt();
     this.#diagnosed = recordOpen(exchange.req, exchange.res);
   }
 
@@ -169,7 +171,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     }
     if (settings.commitAfterMs === 0) this.#commit();
     else if (settings.commitAfterMs !== false) {
-      this.#commitTimer = after(settings.commitAfterMs, () => this.#commit());
+      this.#commitTimer = new Deadline(settings.commitAfterMs, () => this.#commit());
     }
     if (this.#state !== State.RUNNING) return;
     if (this.#source instanceof Subscription) this.#subscribe(this.#source);
@@ -273,6 +275,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     if (!this.#connection.opened) {
       this.#leave(error);
       this.#connection.release();
+      this.#exchange.context.release();
       return this.#report(error);
     }
     this.#failure = { error };
@@ -342,7 +345,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
 
   #discard(): void {
     if (this.#reader !== undefined) return this.#reader.stop();
-    discard(this.#source, this.#exchange, (error) => this.#tell(error));
+    void discard(this.#source, this.#exchange, (error) => this.#tell(error));
   }
 
   /** To the error handlers, but not before the response is over: Express's own destroys the socket. */
@@ -358,7 +361,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   }
 
   #stopCommitTimer(): void {
-    clearTimeout(this.#commitTimer);
+    this.#commitTimer?.clear();
     this.#commitTimer = undefined;
   }
 
@@ -378,13 +381,21 @@ function isEndOfChannel(error: unknown): boolean {
   return error instanceof SseError && CHANNEL_ENDS.has(error.code);
 }
 
-/** Ends a source that nobody reads any more, and warns if it does not let go. */
-function discard(source: OpenSource, exchange: Exchange, onError: (error: unknown) => void): void {
+/** Ends a source that nobody reads any more, and warns if it does not let go. Never rejects. */
+async function discard(
+  source: OpenSource,
+  exchange: Exchange,
+  onError: (error: unknown) => void,
+): Promise<void> {
   const { cleanupWarnMs } = exchange.settings;
-  const timer = cleanupWarnMs === false ? undefined : after(cleanupWarnMs, () => warnOfStuck(exchange));
-  closeSource(source)
-    .catch((error: unknown) => exchange.context.isAbort(error) || onError(error))
-    .finally(() => clearTimeout(timer));
+  const timer = cleanupWarnMs === false ? undefined : new Deadline(cleanupWarnMs, () => warnOfStuck(exchange));
+  try {
+    await closeSource(source);
+  } catch (error) {
+    if (!exchange.context.isAbort(error)) onError(error);
+  } finally {
+    timer?.clear();
+  }
 }
 
 /** What `onError` has for the client before the end. */

@@ -53,6 +53,30 @@ describe('signal', () => {
     expect(context.aborted).toBe(true);
   });
 
+  it('listens to nothing while a stream tells of the end, and again once that has given it back', () => {
+    const { context, res } = exchange();
+    const { signal } = context;
+
+    context.adopt();
+    expect(res.listenerCount('close')).toBe(0);
+    context.release();
+    leave(res);
+
+    expect(signal.aborted).toBe(true);
+    expect(res.listenerCount('close')).toBe(0);
+  });
+
+  it('has an AbortError for its reason, and leaves the depth of stacks as it was', () => {
+    const { context } = exchange();
+    const { signal } = context;
+    const { stackTraceLimit } = Error;
+
+    context.abort();
+
+    expect(signal.reason).toMatchObject({ name: 'AbortError', message: 'This operation was aborted' });
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+
   it('does not abort when the response was ended', () => {
     const { context, res } = exchange();
     const { signal } = context;

@@ -21,6 +21,8 @@ export class RequestContext implements SseContext {
   #controller: AbortController | undefined;
   #aborted = false;
   #onClosed: (() => void) | undefined;
+  /** Whether a stream tells of the end, so that nothing need be listened to. */
+  #adopted = false;
   #lastEventId: string | undefined;
 
   constructor(req: ServerRequest, res: ServerReply) {
@@ -54,31 +56,60 @@ export class RequestContext implements SseContext {
     }
   }
 
+  /** From here on a stream calls {@link RequestContext.abort}. */
+  adopt(): void {
+    this.#adopted = true;
+    this.#stopListening();
+  }
+
+  /** The stream is over, but the response is not: an error handler has it. */
+  release(): void {
+    this.#adopted = false;
+    if (this.#controller !== undefined && !this.#aborted) this.#listen();
+  }
+
   abort(): void {
     this.#aborted = true;
     this.#stopListening();
-    this.#controller?.abort();
+    this.#controller?.abort(abortError());
   }
 
   #makeController(): AbortController {
     const controller = new AbortController();
     if (this.#aborted || isGone(this.#res)) {
       this.#aborted = true;
-      controller.abort();
-      return controller;
-    }
+      controller.abort(abortError());
+    } else if (!this.#adopted) this.#listen();
+    return controller;
+  }
+
+  #listen(): void {
     this.#onClosed = () => {
       this.#stopListening();
       // A response that was ended is over, but nobody left.
       if (!this.#res.writableEnded) this.abort();
     };
     onClosed(this.#res, this.#onClosed);
-    return controller;
   }
 
   #stopListening(): void {
-    if (this.#onClosed !== undefined) offClosed(this.#res, this.#onClosed);
+    if (this.#onClosed === undefined) return;
+    offClosed(this.#res, this.#onClosed);
+    this.#onClosed = undefined;
   }
+}
+
+/**
+ * What `controller.abort()` makes by itself, but without a stack: that would only lead through this package, and taking
+ * it costs half of an abort (measured: 9 and 4 µs).
+ */
+function abortError(): DOMException {
+  const { stackTraceLimit } = Error;
+  // Not an assignment, which throws where somebody has frozen it.
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  const error = new DOMException('This operation was aborted', 'AbortError');
+  Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
+  return error;
 }
 
 function isCausedBy(error: unknown, reason: unknown): boolean {

@@ -82,14 +82,17 @@ class ChunkWriter implements Writer {
     this.#socket.cork();
     try {
       this.#res.flushHeaders();
-      return this.write(frames);
+      return this.#write(frames);
     } finally {
       this.#socket.uncork();
     }
   }
 
   write(frames: string): boolean {
-    if (this.#isGone) return true;
+    return this.#isGone || this.#write(frames);
+  }
+
+  #write(frames: string): boolean {
     const bytes = Buffer.byteLength(frames);
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
     // As many bytes as characters means ASCII, which Node writes as latin1 without transcoding.
