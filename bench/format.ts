@@ -8,5 +8,6 @@ export function short(value: number): string {
 }
 
 export function spreadText({ median, min, max }: Spread): string {
+  if (!Number.isFinite(median)) return '–';
   return `${short(median)} (${short(min)}–${short(max)})`;
 }
