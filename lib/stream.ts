@@ -388,7 +388,8 @@ async function discard(
   onError: (error: unknown) => void,
 ): Promise<void> {
   const { cleanupWarnMs } = exchange.settings;
-  const timer = cleanupWarnMs === false ? undefined : new Deadline(cleanupWarnMs, () => warnOfStuck(exchange));
+  const timer =
+    cleanupWarnMs === false ? undefined : new Deadline(cleanupWarnMs, () => warnOfStuck(exchange));
   try {
     await closeSource(source);
   } catch (error) {
