@@ -104,7 +104,8 @@ function isWhole(body: string, { reads }: Row): boolean {
 function open(port: number, { route, reads, filtered }: Row): Promise<IncomingMessage> {
   const shared = { streams: 1, symbol: filtered ? symbolAt(0) : undefined };
   const path = `${route.path}?${queryOf(reads === 'all' ? EVENTS : 1, shared)}`;
-  const headers = route.compression === 'used' ? { 'Accept-Encoding': 'gzip' } : {};
+  const encoding = route.compression === 'used' ? { 'Accept-Encoding': 'gzip' } : {};
+  const headers = { Accept: 'text/event-stream', ...encoding };
   return new Promise((resolve, reject) => {
     get({ host: '127.0.0.1', port, path, headers, agent: false }, resolve).on('error', reject);
   });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,13 +27,21 @@ export async function startNginx(
   const port = await freePort();
   writeFileSync(join(folder, 'nginx.conf'), configOf(nginx, port, application, routes));
   const master = spawnPinned(nginx.program, ['-p', folder, '-c', join(folder, 'nginx.conf')]);
-  process.on('exit', () => {
-    master.kill('SIGTERM');
-    rmSync(folder, { recursive: true, force: true });
-  });
+  process.on('exit', () => end(master, folder));
   await answers(port, master);
   const pid = master.pid ?? 0;
   return { port, processes: [pid, ...childrenOf(pid)] };
+}
+
+/** In a process's last moment, which waits for nobody by itself. */
+function end(master: ChildProcess, folder: string): void {
+  master.kill('SIGTERM');
+  const deadline = performance.now() + PATIENCE_MS;
+  // The last thing that nginx does is to take its own file away.
+  while (existsSync(join(folder, 'nginx.pid')) && performance.now() < deadline) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
+  }
+  rmSync(folder, { recursive: true, force: true });
 }
 
 function configOf({ nchan }: Nginx, port: number, application: number, routes: readonly Route[]): string {
