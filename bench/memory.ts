@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { GCProfiler } from 'node:v8';
 
 /** What a process holds once everything that nobody needs any more is collected. */
 export interface Memory {
@@ -27,19 +28,43 @@ function collect(): void {
   gc();
 }
 
-/**
- * How far the memory that the system counts rises above where it stood. The kernel notes the peak, so that none falls
- * between two looks, and looking costs nothing.
- */
-export class MemoryPeak {
-  readonly #before = process.memoryUsage.rss();
+/** How far a process's memory rises while it is measured. */
+export interface MemoryGrowth {
+  /**
+   * What V8 counts after each of its collections, the most of them minus the least: what is really kept. What it
+   * counts between them is mostly garbage, and depends on when it collects.
+   */
+  readonly keptBytes: number;
+  /** The system's peak, minus what it counted at the start: with the 16 MB by which V8 may enlarge its young generation at any time. */
+  readonly rssBytes: number;
+}
+
+/** Looks at each collection; the peak is noted by the kernel, so that none falls between two looks. */
+export class MemoryWatch {
+  readonly #collections = new GCProfiler();
+  readonly #rssBefore = process.memoryUsage.rss();
+  #growth: MemoryGrowth | undefined;
 
   constructor() {
     // Forgets the peak so far; where there is no such file, that of the warm-up may count.
     if (process.platform === 'linux') writeFileSync('/proc/self/clear_refs', '5');
+    this.#collections.start();
   }
 
-  get growthBytes(): number {
-    return Math.max(0, process.resourceUsage().maxRSS * 1_024 - this.#before);
+  /** Ends watching; called again, the same. */
+  stop(): MemoryGrowth {
+    this.#growth ??= this.#measure();
+    return this.#growth;
   }
+
+  #measure(): MemoryGrowth {
+    const kept = this.#collections.stop().statistics.map(({ afterGC }) => keptOf(afterGC.heapStatistics));
+    const keptBytes = kept.length === 0 ? 0 : Math.max(...kept) - Math.min(...kept);
+    const peak = process.resourceUsage().maxRSS * 1_024;
+    return { keptBytes, rssBytes: Math.max(0, peak - this.#rssBefore) };
+  }
+}
+
+function keptOf(heap: { readonly usedHeapSize: number; readonly externalMemory: number }): number {
+  return heap.usedHeapSize + heap.externalMemory;
 }

@@ -24,6 +24,7 @@ export type Measure =
   | 'CPU µs/request'
   | 'first event ms'
   | 'memory growth MB'
+  | 'RSS growth MB'
   | 'heap bytes/stream'
   | 'RSS bytes/stream'
   | 'latency p50 µs'
@@ -82,7 +83,7 @@ const IDLE = {
 /** Besides its cost: who comes meanwhile is served soon, and nothing piles up. */
 const FLOODED = {
   probed: true,
-  measures: ['CPU µs/event', 'first event ms', 'memory growth MB'],
+  measures: ['CPU µs/event', 'first event ms', 'memory growth MB', 'RSS growth MB'],
   targets: [
     { measure: 'CPU µs/event', most: 0.4, of: 'best package' },
     { measure: 'CPU µs/event', most: 0.45, of: 'by-hand' },
@@ -215,7 +216,7 @@ export const ROWS: readonly Row[] = [
     stalled: 20,
     events: 16_000,
     warmUp: { streams: 70, events: 2_000 },
-    measures: ['memory growth MB', 'CPU µs/delivery'],
+    measures: ['memory growth MB', 'RSS growth MB', 'CPU µs/delivery'],
     targets: [{ measure: 'memory growth MB', most: 15 }],
   },
   {

@@ -46,7 +46,7 @@ export function runRow(run: RunOfRow): Promise<Outcome> {
 
 async function readStreams(run: RunOfRow): Promise<Outcome> {
   const { row, client, server, port } = run;
-  await ask<Usage>(server, 'start');
+  await ask(server, 'start');
   const answering = client.ask<ClientAnswer>(questionOf(run));
   const waits = row.probed ? await probe({ port, path: row.route.path }, answering) : undefined;
   const answer = await answering;
@@ -62,7 +62,7 @@ async function holdStreams(run: RunOfRow): Promise<Outcome> {
   const before = await ask<Memory>(server, 'memory');
   await client.ask<ClientAnswer>(questionOf(run));
   const after = await ask<Memory>(server, 'memory');
-  await ask<Usage>(server, 'start');
+  await ask(server, 'start');
   await order(client, 'count');
   await setTimeout(holdMs);
   const usage = await ask<Usage>(server, 'stop');
@@ -79,7 +79,7 @@ async function holdStreams(run: RunOfRow): Promise<Outcome> {
 /** The figures are those at which the readers have everything; then the others may learn what became of theirs. */
 async function stallStreams(run: RunOfRow): Promise<Outcome> {
   const { client, server } = run;
-  await ask<Usage>(server, 'start');
+  await ask(server, 'start');
   const received = await client.ask<ClientAnswer>(questionOf(run));
   if (received !== RECEIVED) return { seen: checked(received, run), usage: await ask<Usage>(server, 'stop') };
   const usage = await ask<Usage>(server, 'usage');
@@ -102,7 +102,7 @@ function growthOf(before: Memory, after: Memory): Memory {
   return { heapBytes: after.heapBytes - before.heapBytes, rssBytes: after.rssBytes - before.rssBytes };
 }
 
-function ask<Answer>(server: Child, question: ServerQuestion): Promise<Answer> {
+function ask<Answer = unknown>(server: Child, question: ServerQuestion): Promise<Answer> {
   return server.ask<Answer>(question);
 }
 

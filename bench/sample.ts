@@ -62,7 +62,10 @@ function valuesOf({ seen, usage, held, waits }: Outcome): Sample['values'] {
     'latency p50 µs': quantile(latencies, 0.5) / 1_000,
     'latency p99 µs': quantile(latencies, 0.99) / 1_000,
     ...(waits && { 'first event ms': quantile(waits, 0.5) }),
-    ...(usage.growthBytes !== undefined && { 'memory growth MB': usage.growthBytes / MB }),
+    ...(usage.growth && {
+      'memory growth MB': usage.growth.keptBytes / MB,
+      'RSS growth MB': usage.growth.rssBytes / MB,
+    }),
     ...(held && {
       'CPU µs/keep-alive': cpuUs / held.comments,
       'heap bytes/stream': held.growth.heapBytes / events,

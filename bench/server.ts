@@ -2,7 +2,7 @@ import type { Service } from './adapter';
 import { adapterNamed } from './adapters';
 import { Broadcasts } from './broadcast';
 import { cpuTimeOf } from './cpu-time';
-import { type Memory, MemoryPeak, settledMemory } from './memory';
+import { type Memory, type MemoryGrowth, MemoryWatch, settledMemory } from './memory';
 import { ROUTES } from './rows';
 
 /**
@@ -17,8 +17,8 @@ export interface Usage {
   readonly userMs: number;
   readonly systemMs: number;
   readonly wallMs: number;
-  /** How far the memory of this process rose above where it stood at the start; `undefined` if another one serves. */
-  readonly growthBytes?: number;
+  /** How the memory of this process grew meanwhile; `undefined` if another one serves. */
+  readonly growth?: MemoryGrowth;
 }
 
 // The TypeScript loader turns them on; with them every error's stack costs what it does not cost in production.
@@ -27,12 +27,14 @@ process.setSourceMapsEnabled(false);
 let service: Service | undefined;
 let before = cpuTimeOf();
 let startedAt = performance.now();
-let peak = new MemoryPeak();
+let memory = new MemoryWatch();
 
-function start(): void {
+function start(): 'started' {
+  memory.stop();
+  memory = new MemoryWatch();
   before = cpuTimeOf(service?.processes);
   startedAt = performance.now();
-  peak = new MemoryPeak();
+  return 'started';
 }
 
 function usage(): Usage {
@@ -41,15 +43,15 @@ function usage(): Usage {
     userMs: userMs - before.userMs,
     systemMs: systemMs - before.systemMs,
     wallMs: performance.now() - startedAt,
-    growthBytes: service?.processes === undefined ? peak.growthBytes : undefined,
+    growth: service?.processes === undefined ? memory.stop() : undefined,
   };
 }
 
 /** A broadcast is measured from its first event on, whatever was asked, and ended once that is done. */
-async function answer(question: ServerQuestion): Promise<Usage | Memory> {
+async function answer(question: ServerQuestion): Promise<Usage | Memory | 'started'> {
   if (question === 'memory') return settledMemory();
-  if (question === 'start') start();
-  else await broadcasts.published();
+  if (question === 'start') return start();
+  await broadcasts.published();
   const used = usage();
   if (question === 'stop') await broadcasts.end();
   return used;

@@ -68,10 +68,13 @@ export async function* visit(viewer: Viewer): AsyncGenerator<Quote, void, undefi
   await setTimeout(60_000, null, { signal: viewer.signal });
 }
 
+/** Somebody holds it, as somebody does whatever a generator waits for: else the collector would take the generator, too. */
+const NOTHING_MORE = new Promise<void>(() => undefined);
+
 /** One event, then nothing for as long as the server runs. */
 export async function* quiet(): AsyncGenerator<Quote, void, undefined> {
   yield quote(0);
-  await new Promise(() => undefined);
+  await NOTHING_MORE;
 }
 
 /** One event, then nothing until the signal aborts. */

@@ -1,7 +1,7 @@
 import { strictEqual } from 'node:assert';
 import { setImmediate } from 'node:timers/promises';
 import { cpuTimeOf } from '../cpu-time';
-import { Channel } from '../express-yield';
+import { Channel, memoryLog } from '../express-yield';
 
 /** How many channels there are to be, and how many events on each. */
 export interface PublishQuestion {
@@ -9,12 +9,15 @@ export interface PublishQuestion {
   readonly rounds: number;
 }
 
-/** After so many the event loop has its turn and the subscribers read; far fewer than a log retains. */
+/** So that 10,000 channels do not hold more events than one would. */
+const LOG = { maxEvents: 10 };
+
+/** After so many, each on another channel, the event loop has its turn and the subscribers read. */
 const PUBLISHED_IN_A_TURN = 100;
 
 /** A channel, and its only subscriber. */
 class Heard {
-  readonly channel = new Channel<number>();
+  readonly channel = new Channel<number>({ log: memoryLog(LOG) });
   /** Resolves when all events have come, once and in order. */
   readonly all: Promise<void>;
 
@@ -36,11 +39,12 @@ async function publishOn({ channels, rounds }: PublishQuestion): Promise<number>
   const heard = Array.from({ length: channels }, () => new Heard(rounds));
   await setImmediate();
   const before = cpuTimeOf();
+  const inTurn = Math.min(channels, PUBLISHED_IN_A_TURN);
   let published = 0;
   for (let seq = 0; seq < rounds; seq++) {
     for (const { channel } of heard) {
       await channel.publish(seq);
-      if (++published % PUBLISHED_IN_A_TURN === 0) await setImmediate();
+      if (++published % inTurn === 0) await setImmediate();
     }
   }
   await Promise.all(heard.map(({ all }) => all));

@@ -1,9 +1,11 @@
 import { Child, CORES } from '../child';
 import { quantile } from '../quantile';
+import { LiveSubscribers } from './live';
 import type { Replayed, ReplayQuestion } from './replay-client';
-import type { Filled } from './replay-server';
+import type { Filled, ReplayServerQuestion } from './replay-server';
 import type { Point, Series } from './series';
 
+const PATH = '/replay';
 const RETAINED = [1_000, 10_000, 100_000];
 
 /** How many come back at once, and want everything. */
@@ -36,14 +38,16 @@ async function replay(retained: number) {
   );
   const { child: client } = await Child.start('growth/replay-client.ts', CORES.client);
   const run = async (clients: number, events: number) => {
-    const { before } = await server.ask<Filled>({ fill: events });
-    const question: ReplayQuestion = { port, before, retained: events, clients, live: LIVE };
-    await client.ask(question);
-    await server.ask('start');
-    const replayed = await client.ask<Replayed>('replay');
-    const cpuMs = await server.ask<number>('stop');
+    const { before } = await server.ask<Filled>({ fill: events } satisfies ReplayServerQuestion);
+    const live = new LiveSubscribers(LIVE, { port, path: PATH, from: events });
+    await live.subscribed;
+    await server.ask('start' satisfies ReplayServerQuestion);
+    const question: ReplayQuestion = { port, path: PATH, before, retained: events, clients };
+    const replayed = await client.ask<Replayed>(question);
+    const cpuMs = await server.ask<number>('stop' satisfies ReplayServerQuestion);
+    live.leave();
     if ('error' in replayed) throw new Error(`replays: ${replayed.error}`);
-    return { ...replayed, cpuMs };
+    return { ...replayed, cpuMs, latencies: live.latencies.sort((a, b) => a - b) };
   };
   // What is compiled meanwhile is not measured.
   await run(10, 5_000);
