@@ -7,14 +7,15 @@ const LIB = resolve(__dirname, '../lib');
 
 /** What each room of DESIGN 9 may import, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  abort: [],
   errors: [],
   options: ['errors'],
   'event-stream': ['errors', 'options'],
-  connection: ['errors', 'options', 'event-stream'],
+  connection: ['abort', 'errors', 'options', 'event-stream'],
   deadline: [],
   diagnostics: [],
   source: ['errors', 'options', 'event-stream'],
-  channel: ['errors', 'options', 'event-stream', 'source'],
+  channel: ['abort', 'errors', 'options', 'event-stream', 'source'],
   stream: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'deadline', 'diagnostics'],
   returned: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream'],
   sse: ['errors', 'options', 'event-stream', 'channel', 'source', 'connection', 'stream', 'returned'],

@@ -419,6 +419,23 @@ describe('close() of a run', () => {
     expect([job.size, server.errors]).toEqual([0, []]);
   });
 
+  it('warns of no abort that a library has given another name or wrapped', async () => {
+    const [cleaned, waiting] = [new Gate(), new Gate()];
+    class APIUserAbortError extends Error {}
+    const job = Channel.from(async function* ({ signal }) {
+      waiting.open();
+      await aborted(signal);
+      globalThis.setImmediate(() => cleaned.open());
+      yield await Promise.reject(new Error('request failed', { cause: new APIUserAbortError() }));
+    });
+
+    await waiting.promise;
+    await job.close();
+    await cleaned.promise;
+
+    expect(process.emitWarning).not.toHaveBeenCalled();
+  });
+
   it('before the source is there ends that as soon as it comes', async () => {
     const [go, closed] = [new Gate(), new Gate()];
     const job = Channel.from(async () => {

@@ -66,17 +66,6 @@ describe('signal', () => {
     expect(res.listenerCount('close')).toBe(0);
   });
 
-  it('has an AbortError for its reason, and leaves the depth of stacks as it was', () => {
-    const { context } = exchange();
-    const { signal } = context;
-    const { stackTraceLimit } = Error;
-
-    context.abort();
-
-    expect(signal.reason).toMatchObject({ name: 'AbortError', message: 'This operation was aborted' });
-    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
-  });
-
   it('does not abort when the response was ended', () => {
     const { context, res } = exchange();
     const { signal } = context;
@@ -167,63 +156,22 @@ describe('signal', () => {
 });
 
 describe('isAbort()', () => {
-  class APIUserAbortError extends Error {}
-
-  const cycle = new Error('a');
-  cycle.cause = new Error('b', { cause: cycle });
-
-  /** A context whose signal somebody held when it aborted. */
-  function abortedContext(): RequestContext {
+  it('is true of what the signal has aborted, and of nothing before', () => {
     const { context } = exchange();
     expect(context.signal.aborted).toBe(false);
-    context.abort();
-    return context;
-  }
+    const error = new Error('request failed', { cause: new DOMException('', 'AbortError') });
+    expect(context.isAbort(error)).toBe(false);
 
-  it("is true of the signal's own reason", () => {
-    const context = abortedContext();
+    context.abort();
 
     expect(context.isAbort(context.signal.reason)).toBe(true);
+    expect(context.isAbort(error)).toBe(true);
   });
 
-  it.each<[string, unknown]>([
-    ['an AbortError', Object.assign(new Error('stop'), { name: 'AbortError' })],
-    ["axios's CanceledError", Object.assign(new Error('stop'), { name: 'CanceledError' })],
-    ["got's CancelError", Object.assign(new Error('stop'), { name: 'CancelError' })],
-    ["a class's name, as of OpenAI", new APIUserAbortError('stop')],
-    [
-      'a cause',
-      new Error('request failed', { cause: Object.assign(new Error('stop'), { name: 'AbortError' }) }),
-    ],
-    ["a cause's cause", new Error('a', { cause: new Error('b', { cause: new APIUserAbortError('c') }) })],
-  ])('is true of %s', (_name, error) => {
-    expect(abortedContext().isAbort(error)).toBe(true);
-  });
-
-  it.each<[string, unknown]>([
-    ['another error', new Error('boom')],
-    ['an error that only speaks of it', new Error('The operation was aborted')],
-    ['another cause', new Error('a', { cause: new Error('b') })],
-    ['causes in a circle', cycle],
-    ['an object without a prototype', Object.create(null)],
-    ['a string', 'AbortError'],
-    ['null', null],
-    ['undefined', undefined],
-  ])('is false of %s', (_name, error) => {
-    expect(abortedContext().isAbort(error)).toBe(false);
-  });
-
-  it('is false of an AbortError while the signal has not aborted', () => {
-    const { context } = exchange();
-    expect(context.signal.aborted).toBe(false);
-
-    expect(context.isAbort(Object.assign(new Error('stop'), { name: 'AbortError' }))).toBe(false);
-  });
-
-  it('is false of an AbortError when nobody held the signal', () => {
+  it('is false when nobody held the signal', () => {
     const { context } = exchange();
     context.abort();
 
-    expect(context.isAbort(Object.assign(new Error('stop'), { name: 'AbortError' }))).toBe(false);
+    expect(context.isAbort(new DOMException('', 'AbortError'))).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { isAbortOf } from '../abort';
 import { SseError, warn } from '../errors';
 import type { ServerSentEvent } from '../event-stream/event';
 import { closeSource, type OpenSource, openSource } from '../source';
@@ -181,9 +182,7 @@ export class Run {
 
   /** An error after the cancellation is most likely its doing. */
   #onLate(error: unknown): void {
-    const { reason } = this.#controller.signal;
-    const isAbort = error === reason || (error as Error | undefined)?.name === 'AbortError';
-    if (!isAbort) warn(error);
+    if (!isAbortOf(this.#controller.signal, error)) warn(error);
   }
 
   #over(): void {

@@ -122,9 +122,7 @@ export function chooseWriter(res: ServerReply, compress: boolean): Writer {
   // compression() does, nor corked the response; HTTP/1.0 has no chunks, HTTP/2 no socket of its own, and a
   // pipelined response none before the one in front of it is through.
   const native =
-    res instanceof ServerResponse &&
-    res.write === NATIVE_WRITE &&
-    res.flushHeaders === NATIVE_FLUSH_HEADERS;
+    res instanceof ServerResponse && res.write === NATIVE_WRITE && res.flushHeaders === NATIVE_FLUSH_HEADERS;
   if (
     !native ||
     res.finished !== false ||

@@ -1,0 +1,60 @@
+import { abortError, isAbortOf } from '../lib/abort';
+
+const ABORTED = AbortSignal.abort();
+
+class APIUserAbortError extends Error {}
+
+const cycle = new Error('a');
+cycle.cause = new Error('b', { cause: cycle });
+
+describe('isAbortOf()', () => {
+  it("is true of the signal's own reason, whatever that is", () => {
+    const reason = new Error('enough');
+
+    expect(isAbortOf(AbortSignal.abort(reason), reason)).toBe(true);
+  });
+
+  it.each<[string, unknown]>([
+    ['an AbortError', Object.assign(new Error('stop'), { name: 'AbortError' })],
+    ["axios's CanceledError", Object.assign(new Error('stop'), { name: 'CanceledError' })],
+    ["got's CancelError", Object.assign(new Error('stop'), { name: 'CancelError' })],
+    ["a class's name, as of OpenAI", new APIUserAbortError('stop')],
+    [
+      'a cause',
+      new Error('request failed', { cause: Object.assign(new Error('stop'), { name: 'AbortError' }) }),
+    ],
+    ["a cause's cause", new Error('a', { cause: new Error('b', { cause: new APIUserAbortError('c') }) })],
+  ])('is true of %s', (_name, error) => {
+    expect(isAbortOf(ABORTED, error)).toBe(true);
+  });
+
+  it.each<[string, unknown]>([
+    ['another error', new Error('boom')],
+    ['an error that only speaks of it', new Error('The operation was aborted')],
+    ['another cause', new Error('a', { cause: new Error('b') })],
+    ['causes in a circle', cycle],
+    ['an object without a prototype', Object.create(null)],
+    ['a string', 'AbortError'],
+    ['null', null],
+    ['undefined', undefined],
+  ])('is false of %s', (_name, error) => {
+    expect(isAbortOf(ABORTED, error)).toBe(false);
+  });
+
+  it.each([
+    ['that has not aborted', new AbortController().signal],
+    ['that nobody has asked for', undefined],
+  ])('is false for a signal %s', (_name, signal) => {
+    expect(isAbortOf(signal, new DOMException('', 'AbortError'))).toBe(false);
+  });
+});
+
+describe('abortError()', () => {
+  it('is what a controller makes by itself, and leaves the depth of stacks as it was', () => {
+    const { stackTraceLimit } = Error;
+    const error = abortError();
+
+    expect(error).toMatchObject({ name: 'AbortError', message: ABORTED.reason.message, code: 20 });
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+});
