@@ -10,7 +10,7 @@ import type { Row } from './rows';
 import type { ServerQuestion } from './server';
 import { symbolAt } from './sources';
 
-const EVENTS = 100;
+const EVENTS = 25;
 const STOP: ServerQuestion = 'stop';
 
 /** Every channel has its own, in front of the events' numbers; of a random part a zero at the end is not written. */
