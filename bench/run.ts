@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { Adapter } from './adapter';
-import { adaptersFor, adaptersNamed } from './adapters';
+import { adaptersFor, adaptersNamed, isMeant } from './adapters';
 import { readArguments } from './arguments';
 import { comparisonsOf } from './comparisons';
 import { figuresOf } from './figures';
@@ -46,10 +46,10 @@ function print(heading: string, lines: readonly string[]): void {
 function absencesOf(rows: readonly Row[], adapters: readonly Adapter[]): string[] {
   const absent = new Map<string, string[]>();
   for (const row of rows) {
-    for (const { name, measures, skips } of adapters) {
-      const reason = (measures?.(row) ?? true) ? skips?.(row) : undefined;
+    for (const adapter of adapters.filter((each) => isMeant(row, each))) {
+      const reason = adapter.skips?.(row);
       if (reason === undefined) continue;
-      const key = `${name}: ${reason}`;
+      const key = `${adapter.name}: ${reason}`;
       absent.set(key, [...(absent.get(key) ?? []), row.name]);
     }
   }

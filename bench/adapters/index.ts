@@ -89,12 +89,15 @@ function skippedByNchan({ stalled }: Row): string | undefined {
 
 /** Those that take part in a row, of these. */
 export function adaptersFor(row: Row, adapters: readonly Adapter[] = ADAPTERS): readonly Adapter[] {
-  return adapters.filter(
-    ({ name, measures, skips, loadHttp2 }) =>
-      (row.adapters?.includes(name) ?? true) &&
-      (row.protocol === undefined || loadHttp2 !== undefined) &&
-      (measures?.(row) ?? true) &&
-      skips?.(row) === undefined,
+  return adapters.filter((adapter) => isMeant(row, adapter) && adapter.skips?.(row) === undefined);
+}
+
+/** Whether a row is about this one, whether or not it can take part. */
+export function isMeant(row: Row, { name, measures, loadHttp2 }: Adapter): boolean {
+  return (
+    (row.adapters?.includes(name) ?? true) &&
+    (row.protocol === undefined || loadHttp2 !== undefined) &&
+    (measures?.(row) ?? true)
   );
 }
 
