@@ -7,11 +7,12 @@ export interface Probing {
   readonly path: string;
 }
 
-const PAUSE_MS = 25;
+const EVERY_MS = 25;
 
 /**
- * One newcomer after the other while others are served. By a process that has nothing else to do: the client, which
- * reads as much as it can, would be late itself.
+ * Newcomers while others are served, one every while, whether or not those before have been served: else the slow
+ * moments would be met least often. By a process that has nothing else to do: the client, which reads as much as it
+ * can, would be late itself.
  *
  * @returns from connecting to the first event, in milliseconds, of each who came before `end` settled; sorted
  */
@@ -22,13 +23,12 @@ export async function probe({ port, path }: Probing, end: Promise<unknown>): Pro
     ended = true;
   };
   end.then(onEnd, onEnd);
-  const waits: number[] = [];
+  const waits: Promise<number>[] = [];
   while (!ended) {
-    const wait = await firstEventMs(asked);
-    if (!ended) waits.push(wait);
-    await setTimeout(PAUSE_MS);
+    waits.push(firstEventMs(asked));
+    await setTimeout(EVERY_MS);
   }
-  return waits.sort((a, b) => a - b);
+  return (await Promise.all(waits)).sort((a, b) => a - b);
 }
 
 function firstEventMs(asked: Probing): Promise<number> {

@@ -46,7 +46,7 @@ export interface Row {
    * no stream at all: each connection sends one request after the other.
    */
   readonly reads: 'all' | 'first' | 'held' | 'answers';
-  /** Whether one newcomer after the other measures meanwhile how long its first event takes. */
+  /** Whether newcomers measure meanwhile how long their first event takes; the median counts. */
   readonly probed?: boolean;
   /** HTTP/1.1 where it is absent. */
   readonly protocol?: 'http2';
