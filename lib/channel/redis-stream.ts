@@ -187,6 +187,7 @@ export function isId(id: string): boolean {
 
 /** `NaN` if one of them is none. */
 export function compareIds(a: string, b: string): number {
+  if (a === b) return isId(a) ? 0 : Number.NaN;
   const [, aTime, aSequence] = ID.exec(a) ?? [];
   const [, bTime, bSequence] = ID.exec(b) ?? [];
   return Number(aTime) - Number(bTime) || Number(aSequence) - Number(bSequence);
