@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { runInNewContext } from 'node:vm';
+import { build } from 'esbuild';
 import ts from 'typescript';
 import {
   resolveChannelOptions,
@@ -44,13 +46,15 @@ async function opened(program: ChildProcess, url: string): Promise<OpenedStream>
   }
 }
 
-/** Every block as a TypeScript module, and those in JavaScript as that, too. */
-const FILES = BLOCKS.flatMap(({ language, code }, index) =>
-  (language === 'js' ? ['mjs', 'mts'] : ['mts']).map((extension) => ({
+/** Every block as a TypeScript module, by the name that it gives itself, and those in JavaScript as that, too. */
+const FILES = BLOCKS.flatMap(({ language, code }, index) => {
+  const [, own] = /^\/\/ (\w+\.ts)\n/.exec(code) ?? [];
+  if (own !== undefined) return [{ name: own, code }];
+  return (language === 'js' ? ['mjs', 'mts'] : ['mts']).map((extension) => ({
     name: `block-${index}.${extension}`,
     code,
-  })),
-);
+  }));
+});
 
 /** What the compiler says of each of `files`; one program for all of them is one library to read. */
 function compile(files: typeof FILES): string[] {
@@ -83,9 +87,10 @@ const REDIS = "'express-yield/redis'";
 
 const NUMBERED = BLOCKS.map(({ code }, index) => ({ index, code }));
 
-/** Those blocks that are a server, and those that are a test. */
+/** Those blocks that are a server, those that are a test, and those for a page. */
 const RUNNING = NUMBERED.filter(({ code }) => code.includes('listen('));
 const TESTING = NUMBERED.filter(({ code }) => code.includes("'node:test'"));
+const PAGES = NUMBERED.filter(({ code }) => code.includes("'express-yield/client'"));
 
 async function runAndStream(
   { index, code }: (typeof RUNNING)[number],
@@ -174,8 +179,38 @@ describe('the README', () => {
     expect(output).toMatch(/(# |ℹ )pass 1\n/);
   });
 
+  it.each(PAGES)('block $index becomes a script that opens its stream in a page', async ({ index, code }) => {
+    const { outputFiles } = await build({
+      entryPoints: [writeBuilt(index, code)],
+      bundle: true,
+      write: false,
+    });
+    const opened: string[] = [];
+    class EventSource {
+      constructor(url: string) {
+        opened.push(url);
+      }
+      addEventListener(): void {}
+    }
+
+    runInNewContext(outputFiles[0]?.text ?? '', { EventSource });
+
+    expect(opened).toEqual(['/market']);
+  });
+
   it('has no block that nothing runs', () => {
-    expect(RUNNING.length + TESTING.length).toBe(BLOCKS.length);
+    expect(RUNNING.length + TESTING.length + PAGES.length).toBe(BLOCKS.length);
+  });
+
+  it('links to nothing that is not there', () => {
+    const anchors = [...README.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
+    const broken = [...README.matchAll(/\]\((?!https:)([^)]+)\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) =>
+        target.startsWith('#') ? !anchors.includes(target) : !existsSync(join(ROOT, target)),
+      );
+
+    expect(broken).toEqual([]);
   });
 
   it('gives the defaults of options.ts, all of them', () => {
@@ -206,6 +241,14 @@ describe('the README', () => {
     expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['demo', 'test', 'bench']));
   });
 });
+
+/** As the hosts of repositories make it. */
+function anchorOf(heading: string): string {
+  return `#${heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-')}`;
+}
 
 function shown(name: string, value: unknown): string {
   if (name === 'headers') return '{}';
