@@ -35,7 +35,10 @@ async function main(): Promise<void> {
   if (json !== undefined)
     writeFileSync(json, `${JSON.stringify({ machine: place, samples, failures }, null, 2)}\n`);
   if (svg !== undefined)
-    writeFileSync(svg, chartOf(figures, `${place}; median of ${rounds} rounds, and range`));
+    writeFileSync(
+      svg,
+      chartOf(figures, `${place}; ${rounds === 1 ? 'one round' : `median and range of ${rounds} rounds`}`),
+    );
 }
 
 function print(heading: string, lines: readonly string[]): void {
