@@ -71,7 +71,7 @@ export type StreamingHandler<Expected> = Expected extends (
   next: never,
 ) => unknown
   ? (req: Req, res: Res, next?: Next) => void
-  : Expected;
+  : Exclude<Expected, undefined>;
 
 /**
  * What `sse()` returns: a middleware for `app.use` and `router.use`.
@@ -93,6 +93,22 @@ export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Ne
  */
 export interface Sse {
   /**
+   * A middleware: what later handlers of an Express app or router return is streamed if it is an async generator.
+   * Everything else is left alone. The nearest `sse()` above a route wins.
+   *
+   * Needs router 2.3, which Express 5.3 brings; on an older one each request fails with `ERR_SSE_EXPRESS_VERSION`.
+   *
+   * @param options on top of the instance's own
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+   * @example
+   * app.use(sse());
+   * app.get('/clock', async function* () {
+   *   yield new Date();
+   * });
+   */
+  (options?: SseOptions): SseMiddleware;
+
+  /**
    * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http`
    * and `node:http2`.
    *
@@ -113,22 +129,6 @@ export interface Sse {
     handler: SseHandler<Expected>,
     options?: SseOptions,
   ): StreamingHandler<Expected>;
-
-  /**
-   * A middleware: what later handlers of an Express app or router return is streamed if it is an async generator.
-   * Everything else is left alone. The nearest `sse()` above a route wins.
-   *
-   * Needs router 2.3, which Express 5.3 brings; on an older one each request fails with `ERR_SSE_EXPRESS_VERSION`.
-   *
-   * @param options on top of the instance's own
-   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
-   * @example
-   * app.use(sse());
-   * app.get('/clock', async function* () {
-   *   yield new Date();
-   * });
-   */
-  (options?: SseOptions): SseMiddleware;
 
   /**
    * Ends every open stream of this instance so that its client reconnects, and every later one at once.
