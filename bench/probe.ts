@@ -34,13 +34,14 @@ export async function probe({ port, path }: Probing, end: Promise<unknown>): Pro
 function firstEventMs(asked: Probing): Promise<number> {
   const connecting = performance.now();
   let text = '';
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const { socket } = new OpenBody(asked, (more) => {
       text += more;
       if (!/^data:.*\n\n/m.test(text)) return;
       socket.destroy();
       resolve(performance.now() - connecting);
     });
-    socket.on('error', reject);
+    // A server that is gone; the client tells.
+    socket.on('error', () => resolve(Number.POSITIVE_INFINITY));
   });
 }
