@@ -139,7 +139,7 @@ describeWithRedis('docs/kubernetes.ts', (redis) => {
     const followed = streams.map((stream) => follow(stream, next));
     while ((await old.readiness()) === 200) await sleep(1);
     expect(await old.readiness()).toBe(503);
-    await next.publish(2);
+    await old.publish(2); // everything else is still answered
     await terminated;
     await next.publish(3);
 
