@@ -6,6 +6,7 @@ import { writeHead } from './headers';
 import { http2StreamOf, isGone, offClosed, onClosed, queueOf, type ServerReply } from './http';
 import { KeepAlive, type Kept } from './keep-alive';
 import { chooseWriter, type Writer } from './writer';
+import { giveWay, type Yielding } from './yielding';
 
 /** Who holds a connection and hears of its end. */
 export interface ConnectionOwner {
@@ -45,7 +46,7 @@ const KEEP_ALIVE = new Frames(': keep-alive\n\n', 0);
 const TURN_LENGTH = 4 * CHUNK_LENGTH;
 
 /** One client: frames go in, and leave in as few writes as their timing allows. */
-export class Connection implements Kept {
+export class Connection implements Kept, Yielding {
   writtenAt = 0;
   slot = 0;
   readonly #res: ServerReply;
@@ -133,7 +134,7 @@ export class Connection implements Kept {
     return new Promise((resolve) => {
       if (this.#state >= State.ENDING) return resolve();
       this.#wake = resolve;
-      if (!this.#full) setImmediate(giveWay, this);
+      if (!this.#full) giveWay(this);
     });
   }
 
@@ -158,8 +159,7 @@ export class Connection implements Kept {
     this.#send(idLine === '' ? KEEP_ALIVE : `: keep-alive\n${idLine}\n`);
   }
 
-  /** Lets the event loop's turn begin. */
-  giveWay(): void {
+  goOn(): void {
     this.#sinceTurn = 0;
     if (!this.#full) this.#resume();
   }
@@ -288,10 +288,6 @@ export class Connection implements Kept {
 
 function flush(connection: Connection): void {
   connection.flush();
-}
-
-function giveWay(connection: Connection): void {
-  connection.giveWay();
 }
 
 function stall(connection: Connection): void {
