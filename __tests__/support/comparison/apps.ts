@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import express, { type Express } from 'express';
+import fastify, { type FastifyInstance } from 'fastify';
+import { Hono } from 'hono';
+import type { App, Controls } from './contender';
+
+/** What `req.accepts()` is asked for. */
+export const STREAM_OR_JSON = ['text/event-stream', 'json'];
+
+/** Everything that was built, to be released. */
+const running: Server[] = [];
+
+export async function onExpress(add: (app: Express) => unknown, controls?: Partial<Controls>): Promise<App> {
+  const app = express();
+  app.get('/ping', (_req, res) => void res.send('pong'));
+  add(app);
+  return listen(createServer(app), controls);
+}
+
+export async function onFastify(
+  add: (app: FastifyInstance) => unknown,
+  controls?: Partial<Controls>,
+): Promise<App> {
+  const app = fastify();
+  app.get('/ping', async () => 'pong');
+  await add(app);
+  await app.ready();
+  return listen(app.server, controls);
+}
+
+export async function onHono(add: (app: Hono) => unknown, controls?: Partial<Controls>): Promise<App> {
+  const app = new Hono();
+  app.get('/ping', (c) => c.text('pong'));
+  add(app);
+  return listen(createAdaptorServer(app) as Server, controls);
+}
+
+async function listen(server: Server, controls: Partial<Controls> = {}): Promise<App> {
+  running.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { server, publish: missing, subscribers: missing, end: missing, ...controls };
+}
+
+function missing(): never {
+  throw new Error('Expected the app to have this control, for its topic needs it.');
+}
+
+/** For `afterEach`: whatever a package holds open is cut off. */
+export async function releaseApps(): Promise<void> {
+  for (const server of running.splice(0)) {
+    server.closeAllConnections();
+    if (!server.listening) continue;
+    server.close();
+    await once(server, 'close');
+  }
+}
+
+/** The values of a source from its second on, with the first taken already: what it threw before, it has thrown. */
+export async function begun(source: AsyncGenerator<string>): Promise<AsyncGenerator<string>> {
+  const first = await source.next();
+  return (async function* () {
+    if (first.done) return;
+    yield first.value;
+    yield* source;
+  })();
+}
+
+/** A signal of one's own for what only tells by a callback that the client has left. */
+export function signalOf(onLeft: (listener: () => void) => unknown): AbortSignal {
+  const controller = new AbortController();
+  onLeft(() => controller.abort());
+  return controller.signal;
+}
+
+export interface Entry {
+  readonly data: string;
+  readonly id: string;
+}
+
+/** What everyone keeps who replays by hand: all entries, and those after an id. */
+export class History {
+  readonly #entries: Entry[] = [];
+
+  add(data: string, id: number): Entry {
+    const entry = { data, id: `${id}` };
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  after(id: string | null | undefined): readonly Entry[] {
+    const index = this.#entries.findIndex((entry) => entry.id === id);
+    return index === -1 ? [] : this.#entries.slice(index + 1);
+  }
+}

@@ -1,0 +1,166 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Topic } from './contender';
+
+const ROOT = join(__dirname, '../../..');
+
+/**
+ * `yes`: as its documentation shows it. `by hand`: with a few lines of one's own around what it, its framework or
+ * `compression()` documents. `no`: neither. `–`: there is no such thing for it.
+ */
+export type Mark = 'yes' | 'by hand' | 'no' | '–';
+
+export const PACKAGES = ['express-yield', 'better-sse', '@fastify/sse', 'express-sse', 'hono'] as const;
+
+export type PackageName = (typeof PACKAGES)[number];
+
+type Marks = readonly [Mark, Mark, Mark, Mark, Mark];
+
+/** The rows of the README that a test runs: what is compared, and what is known of each of {@link PACKAGES}. */
+export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
+  [
+    'takesGenerators',
+    'Takes an async generator: each value is an event',
+    ['yes', 'yes', 'yes', 'by hand', 'by hand'],
+  ],
+  [
+    'endsWaiting',
+    'The client leaves while the generator waits: a signal ends that, `finally` runs',
+    ['yes', 'yes', 'yes', 'by hand', 'yes'],
+  ],
+  [
+    'endsUnread',
+    'The client leaves without having read what was sent: `finally` runs',
+    ['yes', 'yes', 'by hand', 'by hand', 'by hand'],
+  ],
+  [
+    'waitsForClients',
+    'The generator waits for a client that does not read',
+    ['yes', 'no', 'yes', 'no', 'yes'],
+  ],
+  [
+    'refuses',
+    'A throw before the first event is a real 401',
+    ['yes', 'by hand', 'yes', 'by hand', 'by hand'],
+  ],
+  [
+    'stopsFinished',
+    'An `EventSource` stops for good when the generator has returned',
+    ['yes', 'by hand', 'by hand', 'by hand', 'by hand'],
+  ],
+  [
+    'forgesNothing',
+    "A newline in an event's type or id forges no event",
+    ['yes', 'by hand', 'no', 'no', 'yes'],
+  ],
+  [
+    'sendsLines',
+    'Plain text arrives with all its lines (LF, CR, CRLF); as JSON it does everywhere',
+    ['yes', 'by hand', 'by hand', 'no', 'yes'],
+  ],
+  [
+    'flushes',
+    "Behind `compression()`, or Hono's own, each event arrives at once",
+    ['yes', 'yes', '–', 'by hand', 'yes'],
+  ],
+  [
+    'answersPosts',
+    'Answers a POST whose JSON body was read, until the client leaves',
+    ['yes', 'by hand', 'by hand', 'no', 'yes'],
+  ],
+  ['keepsAlive', 'Comments keep an idle connection open', ['yes', 'yes', 'yes', 'no', 'by hand']],
+  [
+    'hidesErrors',
+    "An error's text stays on the server, also if you handle errors",
+    ['yes', 'yes', 'yes', 'yes', 'by hand'],
+  ],
+  ['broadcasts', 'One call sends to all who listen', ['yes', 'yes', 'by hand', 'yes', 'by hand']],
+  [
+    'replays',
+    'Who reconnects gets exactly what was missed',
+    ['yes', 'by hand', 'by hand', 'by hand', 'by hand'],
+  ],
+  [
+    'endsAll',
+    'One call at shutdown ends every stream properly, and the server closes',
+    ['yes', 'by hand', 'by hand', 'by hand', 'by hand'],
+  ],
+  [
+    'sendsToOne',
+    'Any code sends to one open stream, as `session.push()` does',
+    ['by hand', 'yes', 'yes', 'yes', 'yes'],
+  ],
+  [
+    'negotiates',
+    'One route streams or answers with JSON, by the `Accept` header',
+    ['by hand', 'by hand', 'yes', 'by hand', 'by hand'],
+  ],
+];
+
+/** What a package's own README says, and where. */
+export const SAID = {
+  'better-sse': { url: 'https://github.com/MatthewWid/better-sse#readme', words: ['Hono', 'Bun', 'Deno'] },
+  '@fastify/sse': { url: 'https://github.com/fastify/sse#readme', words: ['Fastify'] },
+  'express-sse': { url: 'https://github.com/dpskvn/express-sse#readme', words: ['Express'] },
+  hono: { url: 'https://github.com/honojs/hono#readme', words: ['Cloudflare', 'Deno', 'Bun', 'Node.js'] },
+} as const;
+
+function linked(text: string, name: keyof typeof SAID): string {
+  return `[${text}](${SAID[name].url})`;
+}
+
+/** Who has the code of a package on Node; Hono needs a server of its own there. */
+const NODE: Readonly<Record<PackageName, string>> = {
+  'express-yield': '.',
+  'better-sse': 'node_modules/better-sse',
+  '@fastify/sse': 'node_modules/@fastify/sse',
+  'express-sse': 'node_modules/express-sse',
+  hono: 'node_modules/@hono/node-server',
+};
+
+/** All rows of the README, cell by cell. */
+export function rows(): string[][] {
+  return [
+    ['', ...PACKAGES.map((name) => (name === 'express-yield' ? name : `${name} ${versionOf(name)}`))],
+    ...MEASURED.map(([, what, marks]) => [what, ...marks]),
+    [
+      'Runs on',
+      'Express, connect, `node:http`, `node:http2`',
+      linked('most frameworks, Fetch, Deno, Bun', 'better-sse'),
+      linked('Fastify', '@fastify/sse'),
+      linked('Express', 'express-sse'),
+      linked('Node, Deno, Bun, Workers …', 'hono'),
+    ],
+    ['Oldest Node', ...PACKAGES.map(oldestNodeOf)],
+    ['[What an event, a visit, a waiting stream cost](bench/README.md)', ...PACKAGES.map(() => 'measured')],
+  ];
+}
+
+export function versionOf(name: string): string {
+  return manifestOf(name === 'express-yield' ? '.' : `node_modules/${name}`).version;
+}
+
+function oldestNodeOf(name: PackageName): string {
+  const { engines } = manifestOf(NODE[name]);
+  return (engines?.node ?? '').replace(/^>=\s*/, '').replace(/(\.0)+$/, '');
+}
+
+interface Manifest {
+  readonly version: string;
+  readonly engines?: { readonly node?: string };
+}
+
+function manifestOf(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** The cells of each row of the table in a Markdown text; none of ours has a bar in it. */
+export function cellsIn(markdown: string): string[][] {
+  const lines = markdown.split('\n').filter((line) => line.startsWith('|') && !line.startsWith('| ---'));
+  return lines.map((line) =>
+    line
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim()),
+  );
+}
