@@ -45,15 +45,17 @@ export function listen(): void {
 
 /** Has what later handlers of this response return streamed. */
 export function mark(req: ServerRequest, context: RequestContext, door: Door): void {
+  const router = (req as RoutedRequest).next;
   const outer = context.mark as Mark | undefined;
-  context.mark = { door, router: (req as RoutedRequest).next, outer } satisfies Mark;
+  context.mark = { door, router, outer } satisfies Mark;
+  context.router = router;
 }
 
 function onStart(message: unknown): void {
-  const { req } = message as Call;
+  const { req, res } = message as Call;
   hear(req);
   // With one middleware in the process none can be nearer than another.
-  if (doors > 1) follow(req);
+  if (doors > 1 && res.sse instanceof RequestContext) follow(req, res.sse);
 }
 
 /** A subscriber must never throw, as Node makes that an `uncaughtException`; `stream` does not. */
@@ -102,17 +104,14 @@ function heardBy(req: ServerRequest): object {
   return prototype === null || prototype === IncomingMessage.prototype ? req : prototype;
 }
 
-/** The router that last called a handler of each request, by its `next`. */
-const routers = new WeakMap<object, Next | undefined>();
-
-/** The router around each router in another one, by their `next`. */
+/** The router around each router in another one, by their `next`; of those that were entered behind a mark. */
 const around = new WeakMap<Next, Next | undefined>();
 
-function follow(req: RoutedRequest): void {
-  const { next } = req;
-  const last = routers.get(req);
+/** Notes which router calls, for {@link markOf}. */
+function follow({ next }: RoutedRequest, context: RequestContext): void {
+  const last = context.router as Next | undefined;
   if (next === undefined || next === last) return;
-  routers.set(req, next);
+  context.router = next;
   // A router that is not known stands in the one that called last.
   if (last !== undefined && !isAround(next, last)) around.set(next, last);
 }

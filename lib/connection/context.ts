@@ -2,7 +2,20 @@ import { abortError, isAbortOf } from '../abort';
 import { lastEventIdOf } from './headers';
 import { isGone, offClosed, onClosed, type ServerReply, type ServerRequest } from './http';
 
-/** What a handler finds at `res.sse`. */
+/**
+ * What a handler finds at `res.sse`.
+ *
+ * @example
+ * import { setTimeout } from 'node:timers/promises';
+ *
+ * async function* count({ lastEventId, signal }: SseContext) {
+ *   for (let n = Number(lastEventId) + 1; n <= 60; n++) {
+ *     yield event('count', n, { id: n });
+ *     await setTimeout(1_000, null, { signal });
+ *   }
+ * }
+ * app.get('/count', (_req, res) => count(res.sse));
+ */
 export interface SseContext {
   /**
    * Aborts when the client leaves, when the server closes and when the stream's time is up. Pass it to what the
@@ -17,6 +30,8 @@ export interface SseContext {
 export class RequestContext implements SseContext {
   /** What a middleware has noted for the handlers behind it. */
   mark: object | undefined;
+  /** Stands for the router that called a handler last, once there is a mark. */
+  router: unknown;
   readonly #req: ServerRequest;
   readonly #res: ServerReply;
   #controller: AbortController | undefined;
