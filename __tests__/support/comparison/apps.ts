@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import express, { type Express } from 'express';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -73,6 +73,18 @@ export function signalOf(onLeft: (listener: () => void) => unknown): AbortSignal
   const controller = new AbortController();
   onLeft(() => controller.abort());
   return controller.signal;
+}
+
+/** Goes on when Node's own response has room again, or nobody is there to make it. */
+export async function roomIn(res: ServerResponse): Promise<void> {
+  if (!res.writableNeedDrain) return;
+  await new Promise<void>((resolve) => {
+    const goOn = () => {
+      res.off('drain', goOn).off('close', goOn);
+      resolve();
+    };
+    res.on('drain', goOn).on('close', goOn);
+  });
 }
 
 export interface Entry {

@@ -1,7 +1,7 @@
 import { createChannel, createSession, type Session, type SessionOptions } from 'better-sse';
 import compression from 'compression';
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import { begun, History, onExpress, STREAM_OR_JSON, signalOf } from './apps';
+import { begun, History, onExpress, roomIn, STREAM_OR_JSON, signalOf } from './apps';
 import type { App, Build, Contender, Controls } from './contender';
 
 function route(handler: RequestHandler, controls?: Partial<Controls>): Promise<App> {
@@ -40,7 +40,17 @@ export const betterSse: Contender = {
         await session.iterate(checked);
       }),
   },
-  waitsForClients: { plain: streams },
+  waitsForClients: {
+    plain: streams,
+    byHand: ({ source }) =>
+      route(async (req, res) => {
+        const session = await createSession(req, res);
+        for await (const value of source()) {
+          session.push(value);
+          await roomIn(res);
+        }
+      }),
+  },
   stopsFinished: {
     plain: streams,
     byHand: ({ source }) =>

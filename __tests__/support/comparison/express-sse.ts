@@ -1,7 +1,7 @@
 import compression from 'compression';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import SSE from 'express-sse';
-import { begun, History, onExpress, STREAM_OR_JSON, signalOf } from './apps';
+import { begun, History, onExpress, roomIn, STREAM_OR_JSON, signalOf } from './apps';
 import type { App, Build, Contender, Controls, Source } from './contender';
 
 function route(handler: RequestHandler, controls?: Partial<Controls>): Promise<App> {
@@ -11,14 +11,14 @@ function route(handler: RequestHandler, controls?: Partial<Controls>): Promise<A
 /** An instance for each client, and a loop: the README has `init` and `send()`. */
 const loops: Build = ({ source }) => route(loopOver(source));
 
-function loopOver(source: Source, afterEach?: (res: Response) => void): RequestHandler {
+function loopOver(source: Source, onSent?: (res: Response) => unknown): RequestHandler {
   return async (req, res) => {
     const sse = opened(req, res);
     const left = (listener: () => void) => res.on('close', listener);
     for await (const value of source(signalOf(left))) {
       if (res.destroyed) return;
       sse.send(value);
-      afterEach?.(res);
+      await onSent?.(res);
     }
   };
 }
@@ -46,7 +46,7 @@ export const expressSse: Contender = {
         for await (const value of checked) sse.send(value);
       }),
   },
-  waitsForClients: { plain: loops },
+  waitsForClients: { plain: loops, byHand: ({ source }) => route(loopOver(source, roomIn)) },
   stopsFinished: {
     plain: loops,
     byHand: ({ source }) =>
@@ -116,7 +116,15 @@ export const expressSse: Contender = {
       return route(handler, { publish, subscribers: () => open.size });
     },
   },
-  keepsAlive: { plain: loops },
+  keepsAlive: {
+    plain: loops,
+    byHand: ({ source }) =>
+      route((req, res, next) => {
+        const timer = setInterval(() => res.write(': keep-alive\n\n'), 15_000);
+        res.on('close', () => clearInterval(timer));
+        return loopOver(source)(req, res, next);
+      }),
+  },
   endsAll: {
     byHand: async () => {
       const sse = new SSE();

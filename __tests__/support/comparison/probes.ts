@@ -183,8 +183,7 @@ export const PROBES: Readonly<Record<Topic, Probe>> = {
     const app = await build(given());
     const stream = await subscribed(app, 1);
     await publish(app, 1);
-    await happens(app, () => stream.lastEventId !== '');
-    await happens(app, () => stream.text.includes('value 1'));
+    await stream.untilText('value 1');
     stream.drop();
     await happens(app, () => app.subscribers() === 0);
     await publish(app, 2);

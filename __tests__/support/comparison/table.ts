@@ -5,8 +5,8 @@ import type { Topic } from './contender';
 const ROOT = join(__dirname, '../../..');
 
 /**
- * `yes`: as its documentation shows it. `by hand`: with a few lines of one's own around what it, its framework or
- * `compression()` documents. `no`: neither. `–`: there is no such thing for it.
+ * `yes`: as its documentation shows it. `by hand`: with a few lines of one's own on an option, an event or a method that it,
+ * its framework, Node's response or `compression()` has. `no`: neither. `–`: there is no such thing for it.
  */
 export type Mark = 'yes' | 'by hand' | 'no' | '–';
 
@@ -36,7 +36,7 @@ export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
   [
     'waitsForClients',
     'The generator waits for a client that does not read',
-    ['yes', 'no', 'yes', 'no', 'yes'],
+    ['yes', 'by hand', 'yes', 'by hand', 'yes'],
   ],
   [
     'refuses',
@@ -68,7 +68,7 @@ export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
     'Answers a POST whose JSON body was read, until the client leaves',
     ['yes', 'by hand', 'by hand', 'no', 'yes'],
   ],
-  ['keepsAlive', 'Comments keep an idle connection open', ['yes', 'yes', 'yes', 'no', 'by hand']],
+  ['keepsAlive', 'Comments keep an idle connection open', ['yes', 'yes', 'yes', 'by hand', 'by hand']],
   [
     'hidesErrors',
     "An error's text stays on the server, also if you handle errors",
