@@ -112,6 +112,22 @@ const GOOD = {
   'the end of a generator that returns nothing is empty': `${PAGE}${SAME}
     async function* silent() { yield 1; }
     typedEventSource<typeof silent>('/').addEventListener('end', ({ data }) => same<typeof data, ''>());`,
+  'the end of a generator that may return nothing may be empty': `${PAGE}${SAME}
+    async function* some(req: { url: string }) { yield 1; if (req.url === '/') return { rows: 5 }; }
+    typedEventSource<typeof some>('/').addEventListener('end', ({ data }) => {
+      same<typeof data, '' | Json<{ rows: number }>>();
+      if (data !== '') parse(data).rows.toFixed();
+    });`,
+  'an event with the type of one of its connection is either': `${PAGE}${SAME}
+    async function* failing() { yield event('error', { code: 5 }); }
+    typedEventSource<typeof failing>('/').addEventListener('error', (heard) => {
+      if ('data' in heard) same<typeof heard.data, Json<{ code: number }>>();
+    });`,
+  'values of which nothing is known may be events of any type, with any data': `${PAGE}${SAME}
+    for (const all of [typedEventSource<Channel>('/'), typedEventSource<AsyncIterable<any>>('/')]) {
+      all.addEventListener('trade', ({ data }) => same<typeof data, Json<unknown>>());
+      all.onmessage = ({ data }) => same<typeof data, Json<unknown>>();
+    }`,
   'the page that is run below': SHOWING,
 };
 
@@ -139,6 +155,10 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'a gap of a generator': [
     `${REPORT} reported.addEventListener('gap', () => {});`,
     `Argument of type '"gap"' is not assignable to parameter of type '"`,
+  ],
+  'a misspelt event of an iterable that may return anything': [
+    `${PAGE} typedEventSource<AsyncIterable<Price, any>>('/').addEventListener('prise', () => {});`,
+    `Argument of type '"prise"' is not assignable to parameter of type '"`,
   ],
   'a misspelt option': [
     `${PAGE} typedEventSource<typeof market>('/', { withCredential: true });`,

@@ -45,6 +45,7 @@ const TYPES = [
   'Sse',
   'SseContext',
   'SseErrorCode',
+  'SseErrorDetails',
   'SseHandler',
   'SseMiddleware',
   'SseOptions',

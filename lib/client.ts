@@ -1,3 +1,10 @@
+/**
+ * For the page: a native `EventSource` that knows what a route sends. `import { typedEventSource } from
+ * 'express-yield/client'`.
+ *
+ * @module express-yield/client
+ */
+
 import type { ServerSentEvent } from './event-stream/event';
 
 // What the page has. The types of the DOM are not asked for: a server's program would have them everywhere.
@@ -25,13 +32,27 @@ type NativeMessageEvent = Native<
   { readonly type: string; readonly data: unknown; readonly lastEventId: string }
 >;
 
-/** As of the native `EventSource`. */
+/**
+ * As of the native `EventSource`.
+ *
+ * @example
+ * const init: EventSourceOptions = { withCredentials: true };
+ * const events = typedEventSource<typeof market>('https://api.example.com/market', init);
+ */
 export interface EventSourceOptions {
   /** Whether cookies go along to another origin. @default false */
   readonly withCredentials?: boolean;
 }
 
-/** As of the native `addEventListener`. */
+/**
+ * As of the native `addEventListener`.
+ *
+ * @example
+ * const hidden = new AbortController();
+ * const options: ListenerOptions = { signal: hidden.signal };
+ * const events = typedEventSource<typeof market>('/market');
+ * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol), options);
+ */
 export interface ListenerOptions {
   /** Whether the listener hears of it before the event's target; for an `EventSource` it makes no difference. @default false */
   readonly capture?: boolean;
@@ -45,9 +66,12 @@ export interface ListenerOptions {
  * Text that holds `Data` as JSON: what an event's data is in the browser. {@link parse} takes it apart.
  *
  * @example
- * const show = (text: Json<Price>) => console.log(parse(text).symbol);
+ * const symbolIn = (text: Json<Price>): string => parse(text).symbol;
  */
-export type Json<Data> = string & { readonly [json]: Data };
+export type Json<Data> = string & {
+  /** For the compiler alone; no text has it. */
+  readonly [json]: Data;
+};
 
 /**
  * What JSON makes of data: a `Date` is a string behind it, as is whatever `toJSON()` says; all else is what it was.
@@ -55,13 +79,18 @@ export type Json<Data> = string & { readonly [json]: Data };
  * @example
  * const at: Parsed<{ at: Date }> = { at: '2026-11-22T13:02:00.000Z' };
  */
-export type Parsed<Data> = Data extends { toJSON(...key: never): infer Made }
-  ? Parsed<Made>
-  : Data extends string | number | boolean | null
-    ? Data
-    : Data extends object
-      ? { [Key in keyof Data]: Parsed<Data[Key]> }
-      : Data;
+export type Parsed<Data> =
+  Data extends MakesJson<infer Made>
+    ? Parsed<Made>
+    : Data extends string | number | boolean | null
+      ? Data
+      : Data extends object
+        ? { [Key in keyof Data]: Parsed<Data[Key]> }
+        : Data;
+
+interface MakesJson<Made> {
+  toJSON(...key: never): Made;
+}
 
 /**
  * The events that a source sends, read from its type: a channel, a part of one, a handler that returns either or an async
@@ -78,48 +107,41 @@ export type EventsOf<Source> = Source extends ServerSentEvent
       ? Exclude<Named<'message', Value>, ServerSentEvent<undefined, undefined>> | Closing<Last>
       : never;
 
-/** Events as they are, and what is none as the data of one. */
-type Named<Type extends string, Value> =
-  | Extract<Value, ServerSentEvent>
-  | ([Exclude<Value, ServerSentEvent>] extends [never]
-      ? never
-      : ServerSentEvent<Type, Exclude<Value, ServerSentEvent>>);
+/** An event as it is, and what is none as the data of one. What nothing is known of may be any event. */
+type Named<Type extends string, Value> = unknown extends Value
+  ? ServerSentEvent
+  : Value extends ServerSentEvent<infer Own, infer Data>
+    ? ServerSentEvent<Own, Data>
+    : ServerSentEvent<Type, Value>;
 
-type Closing<Last> = [Last] extends [never]
-  ? never
-  : [Last] extends [ReturnType<() => void>]
+/** An `AsyncIterable<Price>` may return anything, but that shall not hide a misspelt event type. */
+type Closing<Last> = unknown extends Last
+  ? ServerSentEvent<'end'>
+  : Last extends ReturnType<() => void>
     ? ServerSentEvent<'end', ''>
     : Named<'end', Last>;
 
+/** Data by its event type; where only the data is known, as of a `Channel<Price>`, it comes under every other. */
+type DataByType<Source> = {
+  [Event in EventsOf<Source> as NameOf<Event['type']>]: Event['data'];
+};
+
+type TypesOf<Source> = Extract<keyof DataByType<Source>, string>;
+
 /** For `addEventListener`: an event without a type is a `message`. */
-type TypesOf<Event> =
-  Event extends ServerSentEvent<infer Type, unknown> ? (Type extends string ? Type : 'message') : never;
+type NameOf<Type> = Type extends string ? Type : 'message';
 
-type Exactly<Type> = ServerSentEvent<Extract<Type, string> | (Type extends 'message' ? undefined : never)>;
+/** A string is sent as it is. */
+type TextOf<Data> = [Exclude<Data, string>] extends [never]
+  ? Data
+  : Extract<Data, string> | Json<Exclude<Data, string>>;
 
-/** The data under a type; where only the data is known, as of a `Channel<Price>`, any type has it. */
-type DataUnder<Type, Event> = [Extract<Event, Exactly<Type>>] extends [never]
-  ? Event extends ServerSentEvent<infer Wide, infer Data>
-    ? Type extends Wide
-      ? Data
-      : never
-    : never
-  : Extract<Event, Exactly<Type>> extends ServerSentEvent<infer _Type, infer Data>
-    ? Data
-    : never;
-
-/** Of what is never sent the text is no more than text. */
-type TextOf<Data> = [Data] extends [never]
-  ? string
-  : Extract<Data, string> | ([Exclude<Data, string>] extends [never] ? never : Json<Exclude<Data, string>>);
-
-type EventUnder<Type, Event> = Type extends 'open' | 'error'
-  ?
-      | NativeEvent
-      | ([Extract<Event, Exactly<Type>>] extends [never]
-          ? never
-          : TypedMessageEvent<TextOf<DataUnder<Type, Event>>>)
-  : TypedMessageEvent<TextOf<DataUnder<Type, Event>>>;
+/** What a listener hears: events of the source, of its connection, or either where they share a name. */
+type EventUnder<Type, Data> = Type extends keyof Data
+  ? TypedMessageEvent<TextOf<Data[Type]>> | (Type extends 'open' | 'error' ? NativeEvent : never)
+  : Type extends 'message'
+    ? TypedMessageEvent<string>
+    : NativeEvent;
 
 type Listener<Event> = ((event: Event) => void) | { handleEvent(event: Event): void };
 
@@ -127,7 +149,7 @@ type Listener<Event> = ((event: Event) => void) | { handleEvent(event: Event): v
  * A native `MessageEvent` whose text is known to hold something.
  *
  * @example
- * const onPrice = ({ data }: TypedMessageEvent<Json<Price>>) => show(parse(data));
+ * const onPrice = ({ data }: TypedMessageEvent<Json<Price>>) => console.log(parse(data).symbol);
  */
 export interface TypedMessageEvent<Text> extends Omit<NativeMessageEvent, 'data'> {
   /** A string as it was sent; anything else as JSON, for {@link parse}. */
@@ -140,24 +162,36 @@ export interface TypedMessageEvent<Text> extends Omit<NativeMessageEvent, 'data'
  *
  * @example
  * const events: TypedEventSource<typeof market> = new EventSource('/market');
- * events.addEventListener('price', ({ data }) => show(parse(data)));
+ * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol));
  */
 export interface TypedEventSource<Source>
   extends Omit<NativeEventSource, 'addEventListener' | 'removeEventListener' | 'onmessage'> {
   /** Events of the type `message`, which is that of a value without one. */
-  onmessage: ((event: EventUnder<'message', EventsOf<Source>>) => void) | null;
+  onmessage: ((event: EventUnder<'message', DataByType<Source>>) => void) | null;
 
-  /** As the native one; beside what the source sends there are `open`, `error` and `message`. */
-  addEventListener<Type extends TypesOf<EventsOf<Source>> | 'open' | 'error' | 'message'>(
+  /**
+   * As the native one.
+   *
+   * @param type what the source sends, `open`, `error` or `message`; another does not compile
+   * @param listener gets a {@link TypedMessageEvent}; of what the connection tells by `open` and `error`, a native `Event`
+   * @param options as of the native one
+   */
+  addEventListener<Type extends TypesOf<Source> | 'open' | 'error' | 'message'>(
     type: Type,
-    listener: Listener<EventUnder<Type, EventsOf<Source>>>,
+    listener: Listener<EventUnder<Type, DataByType<Source>>>,
     options?: boolean | ListenerOptions,
   ): void;
 
-  /** As the native one. */
-  removeEventListener<Type extends TypesOf<EventsOf<Source>> | 'open' | 'error' | 'message'>(
+  /**
+   * As the native one.
+   *
+   * @param type as it was added for
+   * @param listener the same function or object
+   * @param options whose `capture` is the same
+   */
+  removeEventListener<Type extends TypesOf<Source> | 'open' | 'error' | 'message'>(
     type: Type,
-    listener: Listener<EventUnder<Type, EventsOf<Source>>>,
+    listener: Listener<EventUnder<Type, DataByType<Source>>>,
     options?: boolean | Pick<ListenerOptions, 'capture'>,
   ): void;
 }
@@ -168,11 +202,11 @@ export interface TypedEventSource<Source>
  * @param url of the route that sends it; whether it does is your word
  * @param init as of the native `EventSource`
  * @example
- * import type { market } from './server';
+ * import type { market } from './server.js';
  *
  * const events = typedEventSource<typeof market>('/market');
- * events.addEventListener('price', ({ data }) => show(parse(data).symbol));
- * events.addEventListener('gap', ({ data }) => reload(parse(data).lastEventId));
+ * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol));
+ * events.addEventListener('gap', () => location.reload());
  */
 export function typedEventSource<Source>(
   url: string | URL,
@@ -187,7 +221,8 @@ export function typedEventSource<Source>(
  * @param text the `data` of an event; whether it is as its type says is the server's word
  * @throws `SyntaxError` if the channel or the route has a `serialize` of its own that does not make JSON
  * @example
- * events.addEventListener('price', ({ data }) => show(parse(data).symbol));
+ * const events = typedEventSource<typeof market>('/market');
+ * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol));
  */
 export function parse<Data>(text: Json<Data>): Parsed<Data> {
   return JSON.parse(text);

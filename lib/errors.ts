@@ -25,7 +25,14 @@ export type MistakeCode =
   | 'ERR_SSE_INVALID_FILTER'
   | 'ERR_SSE_INVALID_SOURCE';
 
-/** What an {@link SseError} carries besides its code and its message. */
+/**
+ * What an {@link SseError} carries besides its code and its message. A log of your own gives its errors their `cause`, and
+ * a `status` if that shall answer a request whose handler has published.
+ *
+ * @example
+ * const details: SseErrorDetails = { status: 503, cause: new Error('connect ECONNREFUSED') };
+ * const error = new SseError('ERR_SSE_LOG_UNAVAILABLE', 'The log cannot be reached.', details);
+ */
 export interface SseErrorDetails {
   /** The response's status code, such as `503`; Express's own error handler answers with it. */
   readonly status?: number;

@@ -29,6 +29,7 @@ export type {
   Sse,
   SseContext,
   SseErrorCode,
+  SseErrorDetails,
   SseHandler,
   SseMiddleware,
   SseOptions,

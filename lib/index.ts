@@ -28,7 +28,7 @@ export type { DataOf, RunContext, RunSource, Yielded } from './channel/run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { SseContext } from './connection/context';
 export type { StreamEnd, StreamRecord } from './diagnostics';
-export { SseError, type SseErrorCode } from './errors';
+export { SseError, type SseErrorCode, type SseErrorDetails } from './errors';
 export { encode } from './event-stream/encode';
 export {
   comment,

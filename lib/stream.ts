@@ -17,7 +17,13 @@ import type { FrameSink, Frames } from './event-stream/frames';
 import { CLOSE_DEFAULTS, type Settings } from './options';
 import { closeSource, type OpenSource, openSource } from './source';
 
-/** What Express and connect hand to a handler as its third argument. */
+/**
+ * What Express and connect hand to a handler as its third argument.
+ *
+ * @example
+ * const live = (req: Request, _res: Response, next: Next) => (req.query.at === undefined ? prices : next());
+ * app.get('/prices', sse(live), (req, res) => res.json({ at: req.query.at }));
+ */
 export type Next = (error?: unknown) => void;
 
 /** One request and all that its stream needs to know about it. */

@@ -3,7 +3,7 @@ import ts from 'typescript';
 
 const ROOT = resolve(__dirname, '../..');
 
-export const ENTRIES = ['index', 'redis', 'testing'] as const;
+export const ENTRIES = ['index', 'client', 'redis', 'testing'] as const;
 export type Entry = (typeof ENTRIES)[number];
 
 /** One export of an entry point. */
@@ -59,7 +59,6 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import request from 'supertest';
-interface Halt { readonly symbol: string; readonly reason: string }
 `;
 
 /**
@@ -73,9 +72,9 @@ export function moduleOf(example: string, all: readonly Exported[], world: strin
   const imports = lines.filter((line) => line.startsWith('import '));
   const body = lines.filter((line) => !line.startsWith('import ')).join('\n');
   return `${HEADER}${ENTRIES.map((entry) => importOf(entry, all)).join('')}${imports.join('\n')}
-import type { Price, World } from ${JSON.stringify(world)};
+import type { Halt, Price, World } from ${JSON.stringify(world)};
 export async function* run({ app, server, log, prices, lastEventId, client, logs, ...more }: World): AsyncGenerator<unknown, unknown> {
-  const { snapshot, rows, work, report } = more;
+  const { snapshot, rows, work, report, market } = more;
   {
 ${body}
   }

@@ -6,11 +6,9 @@ import { Channel, type EventLog, memoryLog, sse } from 'express-yield';
 import { type RedisClient, type RedisLogs, redisLogs } from 'express-yield/redis';
 import { openStream } from 'express-yield/testing';
 import IoRedis from 'ioredis';
+import { market, openPage, type Price } from './api-page';
 
-export interface Price {
-  readonly symbol: string;
-  readonly price: number;
-}
+export type { Halt, Price } from './api-page';
 
 /** What the examples of docstrings may take for granted; each gets its own. */
 export interface World {
@@ -18,6 +16,7 @@ export interface World {
   readonly server: Server;
   readonly log: EventLog;
   readonly prices: Channel<Price>;
+  readonly market: typeof market;
   /** Of the first of the five events that `prices` has. */
   readonly lastEventId: string;
   readonly client: RedisClient;
@@ -40,6 +39,7 @@ async function openWorld(routes: 'with routes' | 'without'): Promise<World> {
   return {
     app,
     prices,
+    market,
     lastEventId: ids[0] ?? '',
     server: createServer(app),
     log: memoryLog(),
@@ -84,8 +84,10 @@ const PATIENCE_MS = 1_000;
 /** Runs them, then asks the routes that they have made; says which failed, and ends the process. */
 export async function runAll(examples: readonly Example[]): Promise<never> {
   // The `sse` of the package is closed for good, and for all.
+  const hasHeard = await openPage();
   const closing = examples.filter(({ code }) => code.includes('sse.close('));
   const failures = await runSideBySide(examples.filter((example) => !closing.includes(example)));
+  await hasHeard();
   failures.push(...(await runSideBySide(closing)));
   for (const failure of failures) console.error(failure);
   console.log(`${examples.length - failures.length} run`);

@@ -14,8 +14,7 @@ const EACH_LINE_END = /\r\n|\r|\n/g;
  * for them.
  *
  * @param value what a generator may yield
- * @param serialize for data that is not a string
- * @default serialize `JSON.stringify`
+ * @param serialize for data that is not a string; `JSON.stringify` unless you pass another
  * @throws `TypeError` `ERR_SSE_INVALID_DATA` for `undefined`, functions, symbols, binary data, promises and
  *   whatever `serialize` refuses
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream (9.2.5)
