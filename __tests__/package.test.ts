@@ -5,6 +5,9 @@ import { join } from 'node:path';
 
 const ROOT = join(__dirname, '..');
 
+/** Without `--lib`, the compiler takes those of a browser along. */
+const WITHOUT_DOM = ['--lib', 'es2023,esnext.disposable'];
+
 jest.setTimeout(120_000);
 
 let folder: string;
@@ -151,7 +154,20 @@ describe('the packed tarball', () => {
       typedEventSource<typeof market>('/').addEventListener('price', ({ data }) => parse(data).cents.toFixed());`;
 
     expect(typesOf(name, code)).toBe('');
-    expect(typesOf(name, code, ['--lib', 'es2023,esnext.disposable,dom'])).toBe('');
+    expect(typesOf(name, code, WITHOUT_DOM)).toBe('');
+  });
+
+  it.each(['server.mts', 'server.cts'])('type-checks a server in %s that has no DOM', (name) => {
+    const code = `import { sse } from 'express-yield';
+      import type { TypedEventSource } from 'express-yield/client';
+      const handler = sse(async function* () { yield 1; });
+      declare const events: TypedEventSource<() => AsyncGenerator<number>>;
+      events.onmessage = ({ data }) => data.length;
+      new XMLHttpRequest();`;
+
+    expect(typesOf(name, code, WITHOUT_DOM)).toMatch(
+      /^server\.[mc]ts\(6,11\): error TS2304: Cannot find name 'XMLHttpRequest'\.\n$/,
+    );
   });
 
   it('type-checks without Express', () => {
