@@ -17,6 +17,9 @@ export interface Halt {
 /** What the examples of a page listen to, and import the type of. */
 export const market = new Channel<Events<{ price: Price; halt: Halt }>>({ replay: true });
 
+/** So long a page may wait for what was sent before it came. */
+const PATIENCE_MS = 5_000;
+
 /**
  * Gives the examples of a page npm's `EventSource` for a browser's. Whichever URL they name, `market` answers.
  *
@@ -31,7 +34,7 @@ export async function openPage(): Promise<() => Promise<unknown>> {
   const PageEventSource = class extends EventSource {
     constructor() {
       super(url);
-      heard.push(once(this, 'price'));
+      heard.push(once(this, 'price', { signal: AbortSignal.timeout(PATIENCE_MS) }));
     }
   };
   Object.assign(globalThis, { EventSource: PageEventSource });
