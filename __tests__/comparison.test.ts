@@ -6,6 +6,7 @@ import type { Contender, Topic } from './support/comparison/contender';
 import { expressSse } from './support/comparison/express-sse';
 import { expressYield } from './support/comparison/express-yield';
 import { fastifySse } from './support/comparison/fastify-sse';
+import { FAULTY } from './support/comparison/faulty';
 import { hono } from './support/comparison/hono';
 import { PROBES, releaseClients } from './support/comparison/probes';
 import {
@@ -41,7 +42,7 @@ const REAL = ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'p
 beforeEach(() => {
   // Nobody here waits by the clock, and an interval that a package forgets is none of this process.
   jest.useFakeTimers({ doNotFake: [...REAL] });
-  // Hono and Fastify's plugin say there what a source threw.
+  // Hono says there what a callback threw.
   jest.spyOn(console, 'error').mockImplementation(() => undefined);
 });
 
@@ -74,6 +75,10 @@ describe('sendsJson: text with any line ends arrives as JSON', () => {
   it.each(PACKAGES.map((name) => [name, VERSIONS[name]] as const))('%s %s: yes', async (name) => {
     expect(await markOf('sendsJson', name)).toBe('yes');
   });
+});
+
+it.each(FAULTY)('%s: what %s does not pass', async (topic, _fault, build) => {
+  expect(await PROBES[topic](build)).toBe(false);
 });
 
 it.each(Object.entries(SAID))('%s says so in its README', (name, { words }) => {

@@ -14,7 +14,7 @@ export interface Message {
 export interface Given {
   readonly source: Source;
   readonly message: Message;
-  /** Sent in front of the message of the topic, so that it is known when that has come. */
+  /** Of several lines. */
   readonly text: string;
 }
 
@@ -34,9 +34,11 @@ export interface App extends Controls {
 
 export type Build = (given: Given) => Promise<App>;
 
-/** How a package is used: as its documentation shows, and with a few more lines of what is documented. */
+/** How a package is used. */
 export interface Ways {
+  /** As its documentation shows; none if it has nothing for the topic. */
   readonly plain?: Build;
+  /** With a few more lines on an option, an event or a method that it, its framework or Node's response has. */
   readonly byHand?: Build;
 }
 

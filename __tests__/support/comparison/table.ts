@@ -4,10 +4,7 @@ import type { Topic } from './contender';
 
 const ROOT = join(__dirname, '../../..');
 
-/**
- * `yes`: as its documentation shows it. `by hand`: with a few lines of one's own on an option, an event or a method that it,
- * its framework, Node's response or `compression()` has. `no`: neither. `–`: there is no such thing for it.
- */
+/** `yes`: by `Ways.plain`; `by hand`: not so, but by `Ways.byHand`; `no`: by neither; `–`: there is no such thing for it. */
 export type Mark = 'yes' | 'by hand' | 'no' | '–';
 
 export const PACKAGES = ['express-yield', 'better-sse', '@fastify/sse', 'express-sse', 'hono'] as const;

@@ -1,0 +1,66 @@
+import type { Response } from 'express';
+import { onExpress } from './apps';
+import type { Build, Topic } from './contender';
+
+/**
+ * What gets a topic wrong, for the topics at which no package fails: the probes must tell. Each writes an event stream by
+ * itself, so that nothing else is wrong with it.
+ */
+export const FAULTY: ReadonlyArray<readonly [Topic, string, Build]> = [
+  ['takesGenerators', 'gives the first value alone', ({ source }) => firstOf(source())],
+  ['endsWaiting', 'never tells the source', ({ source }) => streams(source())],
+  ['endsWaiting', 'tells it before the client leaves', ({ source }) => streams(source(AbortSignal.abort()))],
+  ['sendsJson', 'sends it as it is', ({ text }) => publishing({ first: () => text })],
+  ['sendsToOne', 'sends to nobody', () => publishing({ to: () => [] })],
+  ['sendsToOne', 'sends to all', () => publishing()],
+  ['broadcasts', 'sends to the last alone', () => publishing({ to: (open) => open.slice(-1) })],
+  ['replays', 'forgets', () => publishing()],
+  ['replays', 'gives all again', () => publishing({ first: (sent) => sent.join('\n\ndata: ') })],
+  ['endsAll', 'does nothing', () => publishing({ end: () => undefined })],
+  ['endsAll', 'cuts the connections', () => publishing({ end: (open) => open.map((res) => res.destroy()) })],
+  ['negotiates', 'always streams', () => publishing()],
+];
+
+interface Fault {
+  readonly to?: (open: readonly Response[]) => readonly Response[];
+  readonly first?: (sent: readonly string[]) => string;
+  readonly end?: (open: readonly Response[]) => unknown;
+}
+
+function publishing({ to = (open) => open, first = () => 'first', end }: Fault = {}) {
+  const open: Response[] = [];
+  const sent: string[] = [];
+  return onExpress(
+    (app) =>
+      app.get('/', (_req, res) => {
+        write(res, first(sent));
+        open.push(res);
+        res.on('close', () => open.splice(open.indexOf(res), 1));
+      }),
+    {
+      publish: (data) => {
+        sent.push(data);
+        for (const res of to(open)) write(res, data);
+      },
+      subscribers: () => open.length,
+      end: () => end?.([...open]),
+    },
+  );
+}
+
+function streams(source: AsyncIterable<string>) {
+  return onExpress((app) =>
+    app.get('/', async (_req, res) => {
+      for await (const value of source) write(res, value);
+    }),
+  );
+}
+
+function firstOf(source: AsyncGenerator<string>) {
+  return onExpress((app) => app.get('/', async (_req, res) => write(res, (await source.next()).value)));
+}
+
+function write(res: Response, data: string): void {
+  if (!res.headersSent) res.set('Content-Type', 'text/event-stream');
+  res.write(`data: ${data}\n\n`);
+}
