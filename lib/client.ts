@@ -160,6 +160,7 @@ export interface TypedMessageEvent<Text> extends Omit<NativeMessageEvent, 'data'
  * A native `EventSource` that knows what a source sends: a misspelt event type does not compile, and each event's data is
  * the text of its own type. It is a type alone, so it costs a page nothing.
  *
+ * @typeParam Source the type of what the route returns, or of its handler, such as `typeof market`
  * @example
  * const events: TypedEventSource<typeof market> = new EventSource('/market');
  * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol));
@@ -199,6 +200,7 @@ export interface TypedEventSource<Source>
 /**
  * `new EventSource(url, init)`, with the types of what a channel or a handler sends. Nothing is wrapped or read at run time.
  *
+ * @typeParam Source the type of what the route returns, or of its handler, such as `typeof market`
  * @param url of the route that sends it; whether it does is your word
  * @param init as of the native `EventSource`
  * @example
@@ -219,7 +221,8 @@ export function typedEventSource<Source>(
  * `JSON.parse(text)`, with the type of what the text holds. A string was sent as it is, so it needs none and is refused.
  *
  * @param text the `data` of an event; whether it is as its type says is the server's word
- * @throws `SyntaxError` if the channel or the route has a `serialize` of its own that does not make JSON
+ * @throws `SyntaxError` for the `end` of a channel that ended without a value, which is empty, and if the channel or the
+ *   route has a `serialize` of its own that does not make JSON
  * @example
  * const events = typedEventSource<typeof market>('/market');
  * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol));
