@@ -31,8 +31,9 @@ function collect(): void {
 /** How far a process's memory rises while it is measured. */
 export interface MemoryGrowth {
   /**
-   * What V8 counts after each of its collections, the most of them minus the least: what is really kept. What it
-   * counts between them is mostly garbage, and depends on when it collects.
+   * What V8 counts after each of its full collections, the most of them minus the least: what is really kept. What it
+   * counts at other times is mostly garbage, and depends on when it collects; after a collection of the young generation
+   * alone it counts the garbage of the old one, which a log of a thousand events makes all the time.
    */
   readonly keptBytes: number;
   /** The system's peak, minus what it counted at the start: with the 16 MB by which V8 may enlarge its young generation at any time. */
@@ -49,6 +50,8 @@ export class MemoryWatch {
     // Forgets the peak so far; where there is no such file, that of the warm-up may count.
     if (process.platform === 'linux') writeFileSync('/proc/self/clear_refs', '5');
     this.#collections.start();
+    // The servers whose bodies are compared are not started to be measured.
+    globalThis.gc?.();
   }
 
   /** Ends watching; called again, the same. */
@@ -58,8 +61,12 @@ export class MemoryWatch {
   }
 
   #measure(): MemoryGrowth {
-    const kept = this.#collections.stop().statistics.map(({ afterGC }) => keptOf(afterGC.heapStatistics));
-    const keptBytes = kept.length === 0 ? 0 : Math.max(...kept) - Math.min(...kept);
+    globalThis.gc?.();
+    const kept = this.#collections
+      .stop()
+      .statistics.filter(({ gcType }) => gcType === 'MarkSweepCompact')
+      .map(({ afterGC }) => keptOf(afterGC.heapStatistics));
+    const keptBytes = Math.max(...kept) - Math.min(...kept);
     const peak = process.resourceUsage().maxRSS * 1_024;
     return { keptBytes, rssBytes: Math.max(0, peak - this.#rssBefore) };
   }
