@@ -26,18 +26,24 @@ export class Entry implements LogEntry {
   /** Of the frame, in UTF-8. */
   readonly bytes: number;
   readonly #dataAt: number;
-  readonly #fields: Omit<EventRecord, 'data' | 'kind'>;
+  // Each by itself: an object of them would be one more for each retained event.
+  readonly #type: string | undefined;
+  readonly #serialized: boolean;
+  readonly #retry: number | undefined;
+  readonly #comment: string | undefined;
   #event: ServerSentEvent | undefined;
 
   constructor(id: string, record: EventRecord, isGap = false) {
-    const { kind, data, ...fields } = record;
     const { frame, dataAt } = encodeRecord(record, isGap ? undefined : id);
     this.id = id;
-    this.kind = isGap ? 'gap' : kind;
+    this.kind = isGap ? 'gap' : record.kind;
     this.frame = frame;
     this.bytes = Buffer.byteLength(frame);
     this.#dataAt = dataAt;
-    this.#fields = fields;
+    this.#type = record.type;
+    this.#serialized = record.serialized;
+    this.#retry = record.retry;
+    this.#comment = record.comment;
   }
 
   static of(entry: LogEntry): Entry {
@@ -56,7 +62,14 @@ export class Entry implements LogEntry {
   }
 
   get record(): EventRecord {
-    return { ...this.#fields, kind: this.kind === 'gap' ? 'event' : this.kind, data: this.data };
+    return {
+      kind: this.kind === 'gap' ? 'event' : this.kind,
+      type: this.#type,
+      data: this.data,
+      serialized: this.#serialized,
+      retry: this.#retry,
+      comment: this.#comment,
+    };
   }
 
   /** As a filter or an iterator sees it; made for the first that asks. */
@@ -66,9 +79,9 @@ export class Entry implements LogEntry {
   }
 
   #makeEvent(parse: Parse): ServerSentEvent {
-    const { type, retry, comment, serialized } = this.#fields;
+    const [type, retry, comment] = [this.#type, this.#retry, this.#comment];
     if (this.kind === 'gap') return new PublishedEvent(type, JSON.parse(this.data), {}, this.frame);
-    const data = serialized ? parse(this.data) : this.data;
+    const data = this.#serialized ? parse(this.data) : this.data;
     // The closing event's id is not the log's; whoever returns it gives it the reserved one.
     if (this.kind === 'end') return event(type ?? 'end', data, { retry, comment });
     return new PublishedEvent(type, data, { id: this.id, retry, comment }, this.frame);
