@@ -143,7 +143,8 @@ export interface Sse {
    * process.once('SIGTERM', async () => {
    *   server.close();
    *   await sse.close();
-   *   server.closeAllConnections(); // those on which no request was ever sent
+   *   // Other requests have so long; and browsers open connections ahead of need, for which Node would wait a minute.
+   *   setTimeout(() => server.closeAllConnections(), 5_000).unref();
    * });
    */
   close(options?: CloseOptions): Promise<void>;
