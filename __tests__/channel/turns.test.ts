@@ -53,22 +53,22 @@ describe('awaitTurn()', () => {
     await turns(3);
 
     expect(crowd.served.filter(([, count]) => count > 0)).toEqual([
-      [0, 100],
+      [0, 25],
       [1, 300],
-      [2, 100],
+      [2, 25],
       [3, 300],
-      [4, 50],
+      [4, 200],
     ]);
   });
 
   it('serves many small crowds in one turn, and the slice is that of all of them', async () => {
-    const crowds = [40, 40, 40, 40].map((count) => new Crowd(count));
+    const crowds = [10, 10, 10, 10].map((count) => new Crowd(count));
 
     for (const crowd of crowds) awaitTurn(crowd);
     await turns(3);
 
     const first = crowds.flatMap(({ served }) => served).filter(([turn]) => turn === 0);
-    expect(first.reduce((sum, [, count]) => sum + count, 0)).toBe(100);
+    expect(first.reduce((sum, [, count]) => sum + count, 0)).toBe(25);
     expect(crowds.map(({ left }) => left)).toEqual([0, 0, 0, 0]);
   });
 
@@ -80,7 +80,7 @@ describe('awaitTurn()', () => {
     await turns(2);
 
     expect(small.served).toEqual([[1, 10]]);
-    expect(large.left).toBe(610);
+    expect(large.left).toBe(685);
     await turns(10);
     expect(large.left).toBe(0);
   });
