@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ts from 'typescript';
 import { ENTRIES, exportsOf, moduleOf } from './support/api-examples';
+import { compileWithBuilt, importingBuilt } from './support/built';
 import { describeWithRedis } from './support/redis';
 
 const ROOT = join(__dirname, '..');
@@ -37,40 +37,16 @@ function compile(examples: ReadonlyArray<{ readonly name: string; readonly code:
   for (const { name, code } of examples) {
     writeFileSync(join(folder, `${name}.mts`), moduleOf(code, EXPORTS, WORLD));
   }
-  const program = ts.createProgram(
+  return compileWithBuilt(
     examples.map(({ name }) => join(folder, `${name}.mts`)),
-    {
-      strict: true,
-      noEmit: true,
-      allowImportingTsExtensions: true,
-      esModuleInterop: true,
-      skipLibCheck: true,
-      module: ts.ModuleKind.Node20,
-      target: ts.ScriptTarget.ES2022,
-      types: ['node', 'jest'],
-      typeRoots: [join(ROOT, 'node_modules/@types')],
-      paths: {
-        'express-yield': [join(ROOT, 'dist/index.d.mts')],
-        'express-yield/*': [join(ROOT, 'dist/*.d.mts')],
-      },
-    },
+    { allowImportingTsExtensions: true, esModuleInterop: true, skipLibCheck: true, types: ['node', 'jest'] },
   );
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-    );
 }
 
 /** Runs them in one process of their own, against the package as it is built. */
 function run(examples: typeof EXAMPLES, env: NodeJS.ProcessEnv = {}) {
-  const built = (code: string) =>
-    code.replaceAll(
-      /'express-yield(?:\/(\w+))?'/g,
-      (_, entry = 'index') => `'${join(ROOT, `dist/${entry}.mjs`)}'`,
-    );
   for (const { name, code } of examples) {
-    writeFileSync(join(folder, `run-${name}.mts`), built(moduleOf(code, EXPORTS, WORLD)));
+    writeFileSync(join(folder, `run-${name}.mts`), importingBuilt(moduleOf(code, EXPORTS, WORLD)));
   }
   const list = examples.map(({ name, code }, index) => {
     const module = `import { run as run${index} } from './run-${name}.mts';`;

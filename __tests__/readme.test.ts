@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 import { build } from 'esbuild';
-import ts from 'typescript';
 import {
   resolveChannelOptions,
   resolveMemoryLogOptions,
@@ -16,6 +15,7 @@ import {
   resolveRunOptions,
 } from '../lib/options';
 import { type OpenedStream, openStream } from '../lib/testing';
+import { compileWithBuilt, importingBuilt } from './support/built';
 import { freePort } from './support/program';
 import { describeWithRedis } from './support/redis';
 
@@ -59,28 +59,10 @@ const FILES = BLOCKS.flatMap(({ language, code }, index) => {
 /** What the compiler says of each of `files`; one program for all of them is one library to read. */
 function compile(files: typeof FILES): string[] {
   for (const { name, code } of files) writeFileSync(join(folder, name), code);
-  const program = ts.createProgram(
+  return compileWithBuilt(
     files.map(({ name }) => join(folder, name)),
-    {
-      strict: true,
-      noEmit: true,
-      allowJs: true,
-      checkJs: true,
-      module: ts.ModuleKind.Node20,
-      target: ts.ScriptTarget.ES2022,
-      types: ['node'],
-      typeRoots: [join(ROOT, 'node_modules/@types')],
-      paths: {
-        'express-yield': [join(ROOT, 'dist/index.d.mts')],
-        'express-yield/*': [join(ROOT, 'dist/*.d.mts')],
-      },
-    },
+    { allowJs: true, checkJs: true, types: ['node'] },
   );
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(
-      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
-    );
 }
 
 const REDIS = "'express-yield/redis'";
@@ -117,11 +99,7 @@ async function runAndStream(
 /** @returns the name of a module with this code, which imports the package as built */
 function writeBuilt(index: number, code: string): string {
   const name = join(folder, `run-${index}.mts`);
-  const built = code.replaceAll(
-    /'express-yield(?:\/(\w+))?'/g,
-    (_, entry = 'index') => `'${join(ROOT, `dist/${entry}.mjs`)}'`,
-  );
-  writeFileSync(name, built);
+  writeFileSync(name, importingBuilt(code));
   return name;
 }
 

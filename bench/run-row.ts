@@ -52,8 +52,8 @@ async function readStreams(run: RunOfRow): Promise<Outcome> {
   const answer = await answering;
   // A shared run ends its streams only when it is told to stop, so that closing them is not measured.
   const end = answer === RECEIVED ? client.hear<ClientAnswer>() : answer;
-  const usage = ask<Usage>(server, 'stop');
-  return { seen: checked(await end, run), usage: await usage, waits };
+  const [seen, usage] = await Promise.all([end, ask<Usage>(server, 'stop')]);
+  return { seen: checked(seen, run), usage, waits };
 }
 
 /** Memory at rest before and after, then the CPU time of a while in which nothing happens by itself. */

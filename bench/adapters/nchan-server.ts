@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { freePort } from '../../__tests__/support/program';
 import type { Route, Service } from '../adapter';
 import { CORES, PINNED } from '../child';
 import type { Nginx } from './nchan-program';
@@ -104,15 +104,6 @@ function spawnPinned(program: string, args: readonly string[]): ChildProcess {
     ? ['taskset', '-c', String(CORES.server), program, ...args]
     : [program, ...args];
   return spawn(command, rest, { stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** nginx does not say when it listens. */

@@ -33,8 +33,8 @@ export class KeepAlive {
   /** How often the timer has fired. */
   tick = 0;
   readonly #idleMs: number;
-  /** The connections by the remainder of the tick at which each is to be looked at. */
-  readonly #wheel = Array.from({ length: DUE_TICKS }, () => new Set<Kept>());
+  /** The connections by the remainder of the tick at which each is to be looked at; a set is made for the first there. */
+  readonly #wheel: Array<Set<Kept> | undefined> = [];
   #size = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -59,16 +59,19 @@ export class KeepAlive {
 
   /** To be looked at when a whole number of {@link DUE_TICKS} has passed since `tick`. */
   #put(connection: Kept, tick: number): void {
-    connection.slot = tick % DUE_TICKS;
-    this.#wheel[connection.slot]?.add(connection);
+    const slot = tick % DUE_TICKS;
+    connection.slot = slot;
+    this.#wheel[slot] ??= new Set();
+    this.#wheel[slot].add(connection);
   }
 
   #onTick(): void {
     this.tick++;
-    const slot = this.#wheel[this.tick % DUE_TICKS] as Set<Kept>;
-    for (const connection of slot) {
+    const due = this.#wheel[this.tick % DUE_TICKS];
+    if (due === undefined) return;
+    for (const connection of due) {
       if (this.tick - connection.writtenAt >= DUE_TICKS) connection.keepAlive();
-      else if (slot.delete(connection)) this.#put(connection, connection.writtenAt);
+      else if (due.delete(connection)) this.#put(connection, connection.writtenAt);
     }
   }
 }
