@@ -12,6 +12,9 @@ import { Redis } from 'ioredis';
 
 const { PORT = 3000, REDIS_URL = 'redis://localhost:6379', WORKERS = availableParallelism() } = process.env;
 
+// Workers accept by themselves: what a primary hands to one in the moment it is killed, nobody ever answers.
+cluster.schedulingPolicy = cluster.SCHED_NONE;
+
 if (cluster.isPrimary) supervise();
 else serve();
 

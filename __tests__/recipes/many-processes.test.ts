@@ -23,7 +23,7 @@ class Reader {
   }
 
   static async open(url: string): Promise<Reader> {
-    return new Reader(await openStream(url, '/prices', { timeoutMs: 60_000 }));
+    return new Reader(await openStream(url, '/prices', { timeoutMs: 20_000 }));
   }
 
   get pid(): number {
@@ -127,10 +127,14 @@ describeWithRedis('docs/many-processes.ts', (redis) => {
   });
 });
 
-/** Once both workers listen, who take turns. */
+/** Once both workers listen; at least so many that each has some, for who gets which is the system's choice. */
 async function openAll(url: string): Promise<Reader[]> {
   while ((await distinct(url)) < WORKERS) await sleep(20);
-  return Promise.all(Array.from({ length: CLIENTS }, () => Reader.open(url)));
+  const readers: Reader[] = [];
+  while (readers.length < CLIENTS || new Set(readers.map(({ pid }) => pid)).size < WORKERS) {
+    readers.push(await Reader.open(url));
+  }
+  return readers;
 }
 
 /** How many processes answer. */
