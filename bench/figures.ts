@@ -96,7 +96,8 @@ function measuredBy({ values }: Sample, measure: Measure): number {
   return values[measure] ?? Number.NaN;
 }
 
-function spreadOf(values: readonly number[]): Spread {
+/** Of the values that there are. */
+export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
   const at = (index: number) => sorted[index] ?? Number.NaN;
   const middle = (sorted.length - 1) / 2;

@@ -1,4 +1,4 @@
-import type { Spread } from '../figures';
+import { type Spread, spreadOf } from '../figures';
 import { BASELINE } from './contenders';
 import type { Measure, Row } from './rows';
 import type { Sample } from './sample';
@@ -64,15 +64,4 @@ function figureOf(contender: string, measure: Measure, samples: readonly Sample[
 function ratioOf({ round, values }: Sample, measure: Measure, samples: readonly Sample[]): number {
   const base = samples.find((sample) => sample.contender === BASELINE.name && sample.round === round);
   return values[measure] / (base?.values[measure] ?? Number.NaN);
-}
-
-function spreadOf(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (index: number) => sorted[index] ?? Number.NaN;
-  const middle = (sorted.length - 1) / 2;
-  return {
-    median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
-    min: at(0),
-    max: at(sorted.length - 1),
-  };
 }

@@ -1,5 +1,6 @@
 import { setInterval } from 'node:timers/promises';
 import { Child, CORES } from '../child';
+import { quantile } from '../quantile';
 import type { ClientQuestion, Seen } from './client';
 import type { Contender } from './contender';
 import type { RedisServer } from './redis-server';
@@ -116,8 +117,4 @@ function askAll<Answer>(
 /** How many of the streams, dealt out in turn, come to this process. */
 function shareOf(streams: number, processes: number, index: number): number {
   return Math.floor((streams - index + processes - 1) / processes);
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
