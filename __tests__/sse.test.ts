@@ -258,6 +258,24 @@ describe('sse(handler) takes', () => {
   });
 });
 
+it('sends the head in front of the first event, also where a middleware has replaced flushHeaders()', async () => {
+  const handler = sse(async function* () {
+    yield 1;
+    await new Promise(setImmediate);
+    yield 2;
+  });
+  const server = await HandlerServer.start((req, res) => {
+    res.flushHeaders = () => undefined;
+    handler(req, res);
+  });
+
+  const client = await server.openStream();
+
+  expect(client.status).toBe(200);
+  expect(await client.ended()).toBe(`data: 1\n\ndata: 2\n\n${END}`);
+  await server.close();
+});
+
 it('takes the abort of a handler whose client has left for no error', async () => {
   const waiting = new Gate();
   const over = new Gate();
