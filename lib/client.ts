@@ -5,7 +5,7 @@
  * @module express-yield/client
  */
 
-import type { ServerSentEvent } from './event-stream/event';
+import type { ServerSentEvent } from './format/event';
 
 // What the page has. The types of the DOM are not asked for: a server's program would have them everywhere.
 declare const EventSource: new (url: string | URL, init?: EventSourceOptions) => unknown;

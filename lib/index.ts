@@ -13,7 +13,20 @@ export {
   type RunOptions,
   type Subscribable,
 } from './channel/channel';
-export type { Gap } from './channel/entry';
+export type { DataOf, RunContext, RunSource, Yielded } from './channel/source-run';
+export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
+export { SseError, type SseErrorCode, type SseErrorDetails } from './errors';
+export {
+  comment,
+  type EventFields,
+  type EventOf,
+  type Events,
+  event,
+  ServerSentEvent,
+} from './format/event';
+export { encode } from './format/event-stream';
+export type { EventRecord } from './format/record';
+export type { Gap } from './log/entry';
 export type {
   Awaitable,
   EventLog,
@@ -22,23 +35,8 @@ export type {
   LogFollower,
   LogPage,
   LogTip,
-} from './channel/event-log';
-export { memoryLog } from './channel/memory-log';
-export type { DataOf, RunContext, RunSource, Yielded } from './channel/run';
-export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
-export type { SseContext } from './connection/context';
-export type { StreamEnd, StreamRecord } from './diagnostics';
-export { SseError, type SseErrorCode, type SseErrorDetails } from './errors';
-export { encode } from './event-stream/encode';
-export {
-  comment,
-  type EventFields,
-  type EventOf,
-  type Events,
-  event,
-  ServerSentEvent,
-} from './event-stream/event';
-export type { EventRecord } from './event-stream/record';
+} from './log/event-log';
+export { memoryLog } from './log/memory-log';
 export type { CloseOptions, MemoryLogOptions, Serialize, SseOptions } from './options';
 export {
   type AnyHandler,
@@ -49,4 +47,6 @@ export {
   type StreamingHandler,
   sse,
 } from './sse';
-export type { Next } from './stream';
+export type { SseContext } from './stream/context';
+export type { StreamEnd, StreamRecord } from './stream/diagnostics';
+export type { Next } from './stream/stream';

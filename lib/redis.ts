@@ -4,7 +4,7 @@
  * @module express-yield/redis
  */
 
-export type { EventLog } from './channel/event-log';
-export type { RedisClient } from './channel/redis-client';
-export { type RedisLogs, redisLogs } from './channel/redis-log';
+export type { EventLog } from './log/event-log';
 export type { RedisLogOptions, RedisLogsOptions } from './options';
+export type { RedisClient } from './redis/address';
+export { type RedisLogs, redisLogs } from './redis/redis-log';

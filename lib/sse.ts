@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { RequestContext, type SseContext } from './connection/context';
 import type { ServerReply, ServerRequest } from './connection/http';
-import { Registry } from './connection/registry';
 import { describe, SseError, wrongType } from './errors';
+import { isHeard, listen, mark } from './express/route-results';
 import {
   type CloseOptions,
   resolveCloseOptions,
@@ -10,8 +9,9 @@ import {
   type Settings,
   type SseOptions,
 } from './options';
-import { isHeard, listen, mark } from './returned';
-import { type Exchange, type Next, report, stream } from './stream';
+import { RequestContext, type SseContext } from './stream/context';
+import { Registry } from './stream/registry';
+import { type Exchange, type Next, report, stream } from './stream/stream';
 
 declare global {
   namespace Express {

@@ -4,9 +4,9 @@
  * @module express-yield/testing
  */
 
-export { eventLogContract, type LogCase, type MakeLog } from './channel/log-contract';
-export type { DispatchedEvent } from './event-stream/parse';
+export type { DispatchedEvent } from './format/parse';
 export type { StreamInit } from './options';
+export { eventLogContract, type LogCase, type MakeLog } from './testing/event-log-contract';
 export type { StreamTarget } from './testing/host';
 export { openStream } from './testing/open-stream';
 export type { OpenedStream } from './testing/opened-stream';

@@ -1,6 +1,6 @@
 import { gather } from '../../lib/channel/batch';
-import { Entry } from '../../lib/channel/entry';
-import { Frames } from '../../lib/event-stream/frames';
+import { Frames } from '../../lib/format/frames';
+import { Entry } from '../../lib/log/entry';
 
 const entry = (id: number, data = `d${id}`) =>
   new Entry(String(id), { kind: 'event', data, serialized: false });

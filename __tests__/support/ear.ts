@@ -1,4 +1,4 @@
-import type { LogEntry, LogFollower } from '../../lib/channel/event-log';
+import type { LogEntry, LogFollower } from '../../lib/log/event-log';
 
 /** Keeps what a log tells a follower. */
 export class Ear implements LogFollower {

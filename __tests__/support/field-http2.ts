@@ -3,7 +3,7 @@ import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHt
 import type { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { createGunzip } from 'node:zlib';
-import { type DispatchedEvent, EventStreamParser } from '../../lib/event-stream/parse';
+import { type DispatchedEvent, EventStreamParser } from '../../lib/format/parse';
 import type { OpenedStream, StreamInit } from '../../lib/testing';
 
 /** What the field tests need of a client. */

@@ -1,5 +1,5 @@
-import { Frames } from '../event-stream/frames';
-import type { Entry } from './entry';
+import { Frames } from '../format/frames';
+import type { Entry } from '../log/entry';
 
 /** Decides which entries a subscriber gets. */
 export type Accepts = (entry: Entry) => boolean;

@@ -1,12 +1,12 @@
 import { describe, wrongType } from '../errors';
-import type { EventOf, ServerSentEvent } from '../event-stream/event';
+import type { EventOf, ServerSentEvent } from '../format/event';
+import type { Parse } from '../log/entry';
+import type { EventLog } from '../log/event-log';
+import { memoryLog } from '../log/memory-log';
 import { type ChannelSettings, type RunSettings, resolveChannelOptions, resolveRunOptions } from '../options';
 import type { Accepts } from './batch';
-import { Core } from './core';
-import type { Parse } from './entry';
-import type { EventLog } from './event-log';
-import { memoryLog } from './memory-log';
-import type { DataOf, RunSource, Yielded } from './run';
+import { Core } from './channel-state';
+import type { DataOf, RunSource, Yielded } from './source-run';
 import { type ChannelEvent, type Subscriber, Subscription } from './subscription';
 
 /**

@@ -1,11 +1,11 @@
-import { Frames } from '../event-stream/frames';
+import { Frames } from '../format/frames';
+import { Entry } from '../log/entry';
+import type { EventLog, Following, LogEntry, LogFollower, LogTip } from '../log/event-log';
+import { MemoryLog } from '../log/memory-log';
+import { Window } from '../log/window';
+import { awaitTurn, noteEvent, type Served } from '../round-robin';
 import { type Batch, gather, isOver } from './batch';
-import { Entry } from './entry';
-import type { EventLog, Following, LogEntry, LogFollower, LogTip } from './event-log';
-import { MemoryLog } from './memory-log';
-import { Link, Queue } from './queue';
-import { awaitTurn, noteEvent, type Served } from './turns';
-import { Window } from './window';
+import { Link, Queue } from './ready-queue';
 
 /** The part in memory of a log that is kept elsewhere is bounded by its number of events; this is a last resort. */
 const MAX_BYTES = 64 * 2 ** 20;

@@ -1,11 +1,11 @@
 import { SseError, wrongType } from '../errors';
-import type { EventOf, ServerSentEvent } from '../event-stream/event';
-import { type FrameSink, Frames } from '../event-stream/frames';
+import type { EventOf, ServerSentEvent } from '../format/event';
+import { type FrameSink, Frames } from '../format/frames';
+import type { Entry, Gap, Parse } from '../log/entry';
+import type { Awaitable, LogTip } from '../log/event-log';
 import type { Accepts, Batch } from './batch';
-import type { Entry, Gap, Parse } from './entry';
-import type { Awaitable, LogTip } from './event-log';
+import { Reader, type Start } from './cursor';
 import type { Hub } from './hub';
-import { Reader, type Start } from './reader';
 
 /**
  * What a subscription yields when events are missing in front of the next one. It has no id, and is known by that.

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
-import { encodeRetry } from '../event-stream/encode';
-import { Frames } from '../event-stream/frames';
+import { encodeRetry } from '../format/event-stream';
+import { Frames } from '../format/frames';
 import type { Settings } from '../options';
-import { writeHead } from './headers';
+import { giveWay, type Yielding } from '../yielding';
+import { writeHead } from './head';
 import { http2StreamOf, isGone, offClosed, onClosed, queueOf, type ServerReply } from './http';
 import { KeepAlive, type Kept } from './keep-alive';
 import { chooseWriter, type Writer } from './writer';
-import { giveWay, type Yielding } from './yielding';
 
 /** Who holds a connection and hears of its end. */
 export interface ConnectionOwner {

@@ -1,6 +1,6 @@
 import { OutgoingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Frames } from '../event-stream/frames';
+import type { Frames } from '../format/frames';
 import { isGone, type ServerReply } from './http';
 
 /** The way a connection's bytes take, chosen once per connection. */

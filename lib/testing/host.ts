@@ -2,7 +2,7 @@ import http, { type RequestListener, type Server } from 'node:http';
 import tls, { type ConnectionOptions } from 'node:tls';
 import { describe, wrongType } from '../errors';
 import { setImmediate } from './clock';
-import { isLeased, lease } from './lease';
+import { isLeased, lease } from './shared-server';
 
 /**
  * What a stream is opened on: an Express app or any request listener, a server, or the URL of one.

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { describe, outOfRange, wrongType } from '../errors';
-import { type DispatchedEvent, EventStreamParser } from '../event-stream/parse';
+import { type DispatchedEvent, EventStreamParser } from '../format/parse';
 import type { StreamInit, Timed } from '../options';
 import { isEventStream } from './content-type';
-import { Exchange } from './exchange';
 import { amountOf, arrived, THE_END, UNTIL } from './failure-message';
 import type { Host } from './host';
+import { Exchange } from './http-exchange';
 import { Waits } from './waits';
 
 /**

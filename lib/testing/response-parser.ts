@@ -1,5 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
-import { type DispatchedEvent, EventStreamParser } from '../event-stream/parse';
+import { type DispatchedEvent, EventStreamParser } from '../format/parse';
 import { type EventStreamSettings, resolveEventStreamOptions, type Timed } from '../options';
 import { clearTimeout, setTimeout } from './clock';
 import { type ContentType, isEventStream } from './content-type';

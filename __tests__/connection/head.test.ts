@@ -1,0 +1,169 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { accepts, lastEventIdOf, writeHead } from '../../lib/connection/head';
+import { MAX_ID_BYTES } from '../../lib/format/event';
+import { resolveOptions } from '../../lib/options';
+
+function requestWith(headers: IncomingMessage['headers']): IncomingMessage {
+  return Object.assign(new IncomingMessage(new Socket()), { headers });
+}
+
+/** Text as Node hands over a header that was sent in UTF-8. */
+function asHeader(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+describe('RFC 9110 12.5.1 Accept', () => {
+  it.each<[string | undefined, boolean]>([
+    [undefined, true],
+    ['', true],
+    [' ', true],
+    ['text/event-stream', true],
+    ['Text/Event-Stream', true],
+    ['text/event-stream;charset=utf-8', true],
+    ['text/*', true],
+    ['*/*', true],
+    ['text/html, */*;q=0.1', true],
+    [' , ,', true],
+    ['text/event-stream;level=1;q=0, text/event-stream', true],
+    ['text/event-stream, text/event-stream;level=1;q=0', true],
+    ['text/html,text/event-stream', true],
+    ['text/html , text/event-stream ; q=0.5', true],
+    ['text/event-stream;q=0.001', true],
+    ['text/event-stream;q=1.000', true],
+    ['text/html', false],
+    ['application/json, text/plain', false],
+    ['application/*', false],
+    ['text/event-streams', false],
+    ['text/event-stream;q=0', false],
+    ['text/event-stream;Q=0', false],
+    ['text/event-stream; q=0.', false],
+    ['text/event-stream; q=0.000', false],
+    ['*/*;q=0', false],
+    ['text/*;q=0, text/html', false],
+  ])('%p is answered with a stream: %p', (accept, expected) => {
+    expect(accepts(requestWith({ accept }))).toBe(expected);
+  });
+
+  it.each([
+    ['text/event-stream;q=0, */*', false],
+    ['*/*, text/event-stream;q=0', false],
+    ['text/event-stream;q=0, text/*', false],
+    ['text/*;q=0, */*', false],
+    ['*/*, text/*;q=0', false],
+    ['text/event-stream, */*;q=0', true],
+    ['*/*;q=0, text/event-stream', true],
+    ['*/*;q=0, text/*', true],
+    ['text/*;q=0, text/event-stream;q=0.1', true],
+  ])('%p is decided by the most specific range: %p', (accept, expected) => {
+    expect(accepts(requestWith({ accept }))).toBe(expected);
+  });
+});
+
+describe('lastEventIdOf()', () => {
+  it.each([
+    ['an id', 'row-7'],
+    ['the end', '~end'],
+    ['accents', 'é'],
+    ['three bytes', '✓'],
+    ['four bytes', '😀'],
+    ['spaces within', 'a b'],
+  ])('reads %s', (_name, id) => {
+    expect(lastEventIdOf(requestWith({ 'last-event-id': asHeader(id) }))).toBe(id);
+  });
+
+  it.each([undefined, ''])("is '' when the header is %p", (header) => {
+    expect(lastEventIdOf(requestWith({ 'last-event-id': header }))).toBe('');
+  });
+
+  it("reads what is no UTF-8 as latin1, which Node's fetch sends", () => {
+    expect(lastEventIdOf(requestWith({ 'last-event-id': 'caf\xe9' }))).toBe('café');
+  });
+
+  it('takes the first of several', () => {
+    expect(lastEventIdOf(requestWith({ 'last-event-id': ['a', 'b'] }))).toBe('a');
+  });
+
+  it('brings back the longest id whole', () => {
+    const id = '✓'.repeat(Math.floor(MAX_ID_BYTES / 3));
+
+    expect(lastEventIdOf(requestWith({ 'last-event-id': asHeader(id) }))).toBe(id);
+  });
+
+  it('is bounded', () => {
+    expect(lastEventIdOf(requestWith({ 'last-event-id': 'x'.repeat(100_000) })).length).toBe(MAX_ID_BYTES);
+  });
+});
+
+describe('writeHead()', () => {
+  function responseWith(headers: Readonly<Record<string, string | string[]>> = {}): ServerResponse {
+    const res = new ServerResponse(requestWith({}));
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+    return res;
+  }
+
+  it('sets the head of an event stream, and nothing else', () => {
+    const res = responseWith();
+
+    writeHead(res, resolveOptions());
+
+    expect(res.getHeaders()).toEqual({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    });
+  });
+
+  it('permits transformation with compress', () => {
+    const res = responseWith();
+
+    writeHead(res, resolveOptions({ compress: true }));
+
+    expect(res.getHeader('cache-control')).toBe('no-cache');
+  });
+
+  it('keeps headers that were set before', () => {
+    const before = { 'Set-Cookie': ['a=1', 'b=2'], 'Access-Control-Allow-Origin': '*' };
+    const res = responseWith(before);
+
+    writeHead(res, resolveOptions());
+
+    expect(res.getHeaders()).toMatchObject({
+      'set-cookie': ['a=1', 'b=2'],
+      'access-control-allow-origin': '*',
+    });
+  });
+
+  it('lets the headers option win', () => {
+    const res = responseWith({ 'X-A': 'before' });
+
+    writeHead(
+      res,
+      resolveOptions({ headers: { 'cache-control': 'no-store', 'X-A': 'after', 'X-B': ['1', '2'] } }),
+    );
+
+    expect(res.getHeaders()).toMatchObject({
+      'cache-control': 'no-store',
+      'x-a': 'after',
+      'x-b': ['1', '2'],
+    });
+  });
+
+  it('removes a length that would cut the stream off', () => {
+    const res = responseWith({ 'Content-Length': '5' });
+
+    writeHead(res, resolveOptions());
+
+    expect(res.hasHeader('content-length')).toBe(false);
+  });
+
+  it('answers 200 whatever the status was, and fixes the head', () => {
+    const res = responseWith();
+    res.statusCode = 201;
+
+    writeHead(res, resolveOptions());
+
+    expect(res.statusCode).toBe(200);
+    expect(res.headersSent).toBe(true);
+  });
+});

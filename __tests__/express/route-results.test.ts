@@ -1,0 +1,361 @@
+import { createReadStream } from 'node:fs';
+import { get as httpGet, type RequestListener } from 'node:http';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import express4 from 'express4';
+import router22 from 'router22';
+import { sse } from '../../lib/index';
+import { type OpenedStream, openStream } from '../../lib/testing';
+import { Gate } from '../support/gate';
+import { releaseAll, serve } from '../support/serve';
+
+afterEach(releaseAll);
+
+const END = 'event: end\nid: ~end\ndata: \n\n';
+
+async function* one(value: unknown) {
+  yield value;
+}
+
+describe('app.use(sse()) streams', () => {
+  it('an async generator function', async () => {
+    const server = await serve((app) => app.get('/', async function* () { yield 1; })); // biome-ignore format: short
+    const client = await server.openStream('/');
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
+  });
+
+  it.each([
+    ['an ordinary handler', () => one(1)],
+    ['an async handler', async () => one(1)],
+    ['a handler of a promise of a promise', () => Promise.resolve(Promise.resolve(one(1)))],
+  ])('what %s returns', async (_what, handler) => {
+    const server = await serve((app) => app.get('/', handler));
+    const client = await server.openStream('/');
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
+  });
+
+  it('from routers, mounted sub-apps, and handlers behind other handlers', async () => {
+    const server = await serve((app) => {
+      const inner = express.Router().get('/router', () => one('router'));
+      const sub = express().get('/sub', () => one('sub'));
+      app.use('/a', express.Router().use('/b', inner), sub);
+      app.get('/second', (_req: Request, _res: Response, next: NextFunction) => next(), () => one('second')); // biome-ignore format: one line
+      app.use('/middleware', () => one('middleware'));
+    });
+
+    for (const path of ['/a/b/router', '/a/sub', '/second', '/middleware']) {
+      const client = await server.openStream(path);
+      expect(await client.ended()).toBe(`data: ${path.split('/').at(-1)}\n\n${END}`);
+    }
+  });
+
+  it('gives an async handler its throw a real status', async () => {
+    const server = await serve((app) => {
+      app.get('/', async () => {
+        throw Object.assign(new Error('who?'), { status: 401 });
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(client.status).toBe(401);
+  });
+
+  it('under a mounted router, with an error that reaches its handlers and then the app’s', async () => {
+    const server = await serve((app) => {
+      const router = express.Router();
+      router.get('/', async function* () {
+        yield await Promise.reject(Object.assign(new Error('mine'), { status: 403 }));
+      });
+      router.use((error: Error, _req: Request, _res: Response, next: NextFunction) => {
+        error.message += ', seen by the router';
+        next(error);
+      });
+      app.use('/r', router);
+    });
+
+    const client = await server.openStream('/r');
+
+    expect(client.status).toBe(403);
+    expect(await client.ended()).toBe('{"error":"mine, seen by the router"}');
+  });
+});
+
+describe('app.use(sse()) leaves alone', () => {
+  it('routes that answer by themselves, whatever they return', async () => {
+    const answered: Array<[string, (req: Request, res: Response) => unknown]> = [
+      ['/json', (_req, res) => res.json({ a: 1 })],
+      ['/async', async (_req, res) => res.json({ a: 1 })],
+      ['/pipe', (_req, res) => Readable.from(['{"a":1}']).pipe(res)],
+      ['/stream', (_req, res) => { const file = Readable.from(['{"a":1}']); file.pipe(res); return file; }], // biome-ignore format: one line
+      ['/lines', (_req, res) => { res.json({ a: 1 }); return createInterface({ input: Readable.from([]) }); }], // biome-ignore format: one line
+      ['/array', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return [1, 2]; }], // biome-ignore format: one line
+      ['/number', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return 7; }], // biome-ignore format: one line
+      ['/cursor', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return { next() {}, [Symbol.asyncIterator]() {} }; }], // biome-ignore format: one line
+      ['/started', (_req, res) => { res.json({ a: 1 }); return one('ignored'); }], // biome-ignore format: one line
+    ];
+    const server = await serve((app) => {
+      for (const [path, handler] of answered) app.get(path, handler);
+      app.get('/file', (_req, res) => createReadStream(__filename).pipe(res));
+    });
+
+    for (const [path] of answered) {
+      const client = await server.openStream(path);
+      expect([path, await client.ended()]).toEqual([path, '{"a":1}']);
+    }
+    const client = await server.openStream('/file');
+    expect(await client.ended()).toContain('app.use(sse()) leaves alone');
+  });
+
+  it('what router.param() callbacks return', async () => {
+    const server = await serve((app) => {
+      app.param('id', (_req, _res, next) => {
+        next();
+        return one('param');
+      });
+      app.get('/:id', (_req, res) => {
+        setImmediate(() => res.send('answered'));
+      });
+    });
+
+    const client = await server.openStream('/7');
+
+    expect(await client.ended()).toBe('answered');
+  });
+
+  it('objects that throw when they are looked at', async () => {
+    const strict = new Proxy({}, {
+      get: (_target, name) => {
+        if (name === 'then') return undefined;
+        throw new Error('strict');
+      },
+      has: () => {
+        throw new Error('strict');
+      },
+    }); // biome-ignore format: short
+    const server = await serve((app) => {
+      app.get('/', (_req, res) => {
+        setImmediate(() => res.send('answered'));
+        return strict;
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('answered');
+  });
+
+  it('apps without it', async () => {
+    await serve(() => undefined);
+    const app = express().get('/', (_req, res) => {
+      setImmediate(() => res.send('answered'));
+      return one(1);
+    });
+
+    const client = await openStream(app);
+
+    expect(await client.ended()).toBe('answered');
+    await client.close();
+  });
+});
+
+describe('the nearest sse() wins', () => {
+  it('for a route in a router with its own', async () => {
+    const server = await serve(
+      (app) => {
+        const router = express.Router();
+        router.use(sse({ retryMs: 2 }));
+        router.get('/inner', () => one(1));
+        app.use(router);
+        app.get('/outer', () => one(1));
+      },
+      { retryMs: 1 },
+    );
+
+    const inner = await server.openStream('/inner');
+    const outer = await server.openStream('/outer');
+
+    expect(await inner.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    expect(await outer.ended()).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
+  });
+
+  it('for a route in a router without one: not that of a router beside it', async () => {
+    const server = await serve(
+      (app) => {
+        const beside = express.Router().use(sse({ retryMs: 2 }));
+        const own = express.Router().get('/x', () => one(1));
+        app.use(beside, express.Router().use(own));
+      },
+      { retryMs: 1 },
+    );
+
+    const client = await server.openStream('/x');
+
+    expect(await client.ended()).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
+  });
+
+  it('for a router whose sse() is the only one, also after it was left', async () => {
+    const app = express();
+    app.use(express.Router().use(sse({ retryMs: 2 })));
+    app.get('/x', () => one(1));
+
+    const client = await openStream(app, '/x');
+
+    expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+    await client.close();
+  });
+
+  it('for two in a row: the later', async () => {
+    const server = await serve(
+      (app) => {
+        app.use('/', sse({ retryMs: 2 }));
+        app.get('/', () => one(1));
+      },
+      { retryMs: 1 },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+  });
+
+  it('and sse(handler) on its own route', async () => {
+    const server = await serve(
+      (app) =>
+        app.get(
+          '/',
+          sse(() => one(1), { retryMs: 2 }),
+        ),
+      { retryMs: 1 },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
+  });
+});
+
+describe('an Express that does not publish', () => {
+  async function answer(handler: RequestListener): Promise<OpenedStream> {
+    const client = await openStream(handler);
+    await client.ended();
+    await client.close();
+    return client;
+  }
+
+  const onError = (
+    error: { code: string; message: string },
+    _req: Request,
+    res: Response,
+    _next: NextFunction,
+  ) => {
+    res.statusCode = 500;
+    res.end(JSON.stringify({ code: error.code, message: error.message }));
+  };
+
+  it('is told of by ERR_SSE_EXPRESS_VERSION through next, with both remedies (Express 4)', async () => {
+    const app = express4();
+    app.use(sse());
+    app.get('/', () => one(1));
+    app.use(onError);
+
+    const client = await answer(app);
+
+    expect(client.text).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
+    expect(client.text).toMatch(/Update to Express 5\.3.*or wrap the route.*sse\(handler\)/);
+  });
+
+  it('is told of on router 2.2, too', async () => {
+    const router = router22();
+    router.use(sse());
+    router.use(onError);
+
+    const client = await answer((req, res) => router(req as Request, res as Response, () => res.end()));
+
+    expect(client.text).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
+  });
+
+  it('is not mistaken for one that does when both run in one process', async () => {
+    const server = await serve((app) => app.get('/', () => one(1)));
+    const app = express4().use(sse()).use(onError);
+
+    expect(await (await server.openStream('/')).ended()).toContain('data: 1');
+    expect((await answer(app)).text).toContain('ERR_SSE_EXPRESS_VERSION');
+  });
+
+  it('is told of on plain node:http by a 500 and a warning', async () => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
+
+    const client = await answer(sse() as RequestListener);
+
+    expect(client.status).toBe(500);
+    expect(client.text).toBe('');
+    expect(emitWarning).toHaveBeenCalledWith(
+      expect.stringContaining('ERR_SSE_EXPRESS_VERSION'),
+      expect.anything(),
+    );
+    emitWarning.mockRestore();
+  });
+});
+
+it('works in a wrapper that decides by the request, also after an await', async () => {
+  const middleware = sse();
+  const server = await serve((app) => {
+    app.use(async (req, res, next) => {
+      await new Promise(setImmediate);
+      if (req.path === '/wanted') middleware(req, res, next);
+      else next();
+    });
+    app.get('/wanted', () => one(1));
+  });
+
+  const client = await server.openStream('/wanted');
+
+  expect(await client.ended()).toBe(`data: 1\n\n${END}`);
+});
+
+it('never throws from its subscriber', async () => {
+  const done = new Gate();
+  const server = await serve((app) => {
+    app.get('/', (_req, res) => {
+      // A response that somebody else has broken.
+      res.setHeader = () => {
+        throw new Error('broken by a middleware');
+      };
+      return (async function* () {
+        try {
+          yield 1;
+        } finally {
+          done.open();
+        }
+      })();
+    });
+    app.use((_error: Error, _req: Request, res: Response, _next: NextFunction) => res.destroy());
+  });
+
+  server.send('/');
+
+  await done.promise;
+});
+
+it('never throws from its subscriber, also where no generator is started', async () => {
+  const heard = new Gate<Error>();
+  const server = await serve((app) => {
+    app.get('/', (_req, res) => {
+      res.setHeader = () => {
+        throw new Error('broken by a middleware');
+      };
+      return one(1);
+    });
+    app.use((error: Error, _req: Request, res: Response, _next: NextFunction) => {
+      heard.open(error);
+      res.destroy();
+    });
+  });
+
+  const request = httpGet(server.url('/'), { agent: false, headers: { 'Last-Event-ID': '~end' } });
+  request.on('error', () => undefined);
+
+  expect(await heard.promise).toMatchObject({ message: 'broken by a middleware' });
+});

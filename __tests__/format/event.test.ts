@@ -1,0 +1,260 @@
+import {
+  comment,
+  END_ID,
+  type EventFields,
+  event,
+  MAX_ID_BYTES,
+  ServerSentEvent,
+} from '../../lib/format/event';
+
+/** Fields as plain JavaScript would pass them. */
+function untyped<Type>(value: unknown): Type {
+  return value as Type;
+}
+
+describe('event()', () => {
+  it('makes a ServerSentEvent of its fields', () => {
+    const made = event('tick', { n: 1 }, { id: 'a', retry: 5, comment: 'c' });
+
+    expect(made).toBeInstanceOf(ServerSentEvent);
+    expect({ ...made }).toEqual({ type: 'tick', data: { n: 1 }, id: 'a', retry: 5, comment: 'c' });
+  });
+
+  it('has no other fields than those given', () => {
+    expect({ ...event('tick', null) }).toEqual({
+      type: 'tick',
+      data: null,
+      id: undefined,
+      retry: undefined,
+      comment: undefined,
+    });
+  });
+
+  it('is frozen', () => {
+    const made = event('tick', 1);
+
+    expect(() => Object.assign(made, { id: 'a\nb' })).toThrow(TypeError);
+  });
+
+  it('keeps its data as it is', () => {
+    const data = { n: 1 };
+
+    expect(event('tick', data).data).toBe(data);
+  });
+
+  it.each(['', 'error', 'message', 'end', 'two words', ': ', '✓', 'a\u2028b', 'a\0b'])(
+    'takes the type %p',
+    (type) => {
+      expect(event(type, 1).type).toBe(type);
+    },
+  );
+
+  it.each([
+    ['a LF', 'a\nb'],
+    ['a CR', 'a\rb'],
+    ['a CRLF at the end', 'a\r\n'],
+  ])('refuses a type with %s', (_name, type) => {
+    expect(() => event(type, 1)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: `Expected type of an event to be without CR or LF, got ${JSON.stringify(type).replaceAll('"', "'")} (string). Put text of several lines in data.`,
+      }),
+    );
+  });
+
+  it.each([
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [5, '5 (number)'],
+    [{}, '{} (object)'],
+  ])('refuses %p as a type', (type, shown) => {
+    expect(() => event(untyped<string>(type), 1)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: `Expected type of an event to be a string, got ${shown}. Use 'message' for an event without a type of its own.`,
+      }),
+    );
+  });
+
+  it.each([
+    ['a misspelt field', { ID: 5 }],
+    ['an array', ['id']],
+    ['no object', 'id'],
+    ['null', null],
+  ])('refuses %s in place of fields', (_name, fields) => {
+    expect(() => event('tick', 1, untyped<object>(fields))).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: expect.stringContaining('to be an object like { id, retry, comment }, got '),
+      }),
+    );
+  });
+
+  it('refuses undefined as data', () => {
+    expect(() => event('tick', undefined)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_DATA',
+        message: "Expected data for the event 'tick', got undefined. Pass '' for an event without data.",
+      }),
+    );
+  });
+
+  it.each([null, 'a', 5])('refuses %p as fields', (fields) => {
+    expect(() => event('tick', 1, untyped<EventFields>(fields))).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: expect.stringContaining(
+          'Expected the fields of an event to be an object like { id, retry, comment }',
+        ),
+      }),
+    );
+  });
+});
+
+describe('9.2.6 last event ID', () => {
+  it.each<[string | number | bigint, string]>([
+    [0, '0'],
+    ['', ''],
+    [-1.5, '-1.5'],
+    [9_007_199_254_740_993n, '9007199254740993'],
+    ['a~', 'a~'],
+    ['é ✓', 'é ✓'],
+    ['a\u2028b', 'a\u2028b'],
+    ['\ud800', '\ufffd'],
+  ])('takes %p', (id, text) => {
+    expect(event('tick', 1, { id }).id).toBe(text);
+  });
+
+  it.each([
+    ['a LF', 'a\nb', 'without CR, LF, NUL, other control characters or outer spaces', "'a\\nb' (string)"],
+    ['a CR', 'a\rb', 'without CR, LF, NUL, other control characters or outer spaces', "'a\\rb' (string)"],
+    ['NUL', 'a\0b', 'without CR, LF, NUL, other control characters or outer spaces', "'a\\x00b' (string)"],
+    [
+      'a control character',
+      'a\x01b',
+      'without CR, LF, NUL, other control characters or outer spaces',
+      "'a\\x01b' (string)",
+    ],
+    ['DEL', 'a\x7fb', 'without CR, LF, NUL, other control characters or outer spaces', "'a\\x7Fb' (string)"],
+    [
+      'a space in front',
+      ' a',
+      'without CR, LF, NUL, other control characters or outer spaces',
+      "' a' (string)",
+    ],
+    [
+      'a space behind',
+      'a ',
+      'without CR, LF, NUL, other control characters or outer spaces',
+      "'a ' (string)",
+    ],
+    ['NaN', Number.NaN, 'a string, a finite number or a bigint', 'NaN (number)'],
+    ['Infinity', Number.POSITIVE_INFINITY, 'a string, a finite number or a bigint', 'Infinity (number)'],
+    ['null', null, 'a string, a finite number or a bigint', 'null'],
+    ['true', true, 'a string, a finite number or a bigint', 'true (boolean)'],
+    ['an object', {}, 'a string, a finite number or a bigint', '{} (object)'],
+  ])('refuses %s', (_name, id, expected, shown) => {
+    expect(() => event('tick', 1, { id: untyped<string>(id) })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: `Expected id of an event to be ${expected}, got ${shown}.`,
+      }),
+    );
+  });
+
+  it.each(['~', END_ID, '~other'])('reserves %p', (id) => {
+    expect(() => event('tick', 1, { id })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: `Expected id of an event to be one that does not begin with '~', got '${id}' (string). Such ids are reserved for the end of a stream.`,
+      }),
+    );
+  });
+
+  it.each([
+    ['ASCII', 'x'],
+    ['two-byte characters', 'é'],
+    ['three-byte characters', '✓'],
+    ['four-byte characters', '😀'],
+  ])('is bounded in bytes of UTF-8, not in characters: %s', (_name, character) => {
+    const most = character.repeat(Math.floor(MAX_ID_BYTES / Buffer.byteLength(character)));
+
+    expect(event('tick', 1, { id: most }).id).toBe(most);
+    expect(() => event('tick', 1, { id: most + character })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: expect.stringMatching(
+          /^Expected id of an event to be of at most 4096 bytes, got .* request header\.$/,
+        ),
+      }),
+    );
+  });
+});
+
+describe('9.2.6 reconnection time', () => {
+  it.each([0, 1, Number.MAX_SAFE_INTEGER])('takes %p', (retry) => {
+    expect(event('tick', 1, { retry }).retry).toBe(retry);
+  });
+
+  it.each([
+    [-1, '-1 (number)'],
+    [1.5, '1.5 (number)'],
+    [Number.NaN, 'NaN (number)'],
+    [Number.POSITIVE_INFINITY, 'Infinity (number)'],
+    [2 ** 53, '9007199254740992 (number)'],
+    ['5', "'5' (string)"],
+    [5n, '5n (bigint)'],
+    [null, 'null'],
+    [false, 'false (boolean)'],
+  ])('refuses %p', (retry, shown) => {
+    expect(() => event('tick', 1, { retry: untyped<number>(retry) })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: `Expected retry of an event to be a non-negative integer of milliseconds, got ${shown}.`,
+      }),
+    );
+  });
+});
+
+describe('comment()', () => {
+  it('makes a ServerSentEvent without type and data', () => {
+    expect({ ...comment('still here') }).toEqual({
+      type: undefined,
+      data: undefined,
+      id: undefined,
+      retry: undefined,
+      comment: 'still here',
+    });
+  });
+
+  it.each([undefined, null, 5, {}])('refuses %p', (text) => {
+    expect(() => comment(untyped<string>(text))).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_EVENT',
+        message: expect.stringContaining('Expected comment of an event to be a string, got '),
+      }),
+    );
+  });
+
+  it('refuses other comments of an event as well', () => {
+    expect(() => event('tick', 1, { comment: untyped<string>(5) })).toThrow(TypeError);
+  });
+});
+
+describe('new ServerSentEvent()', () => {
+  it('checks as event() does', () => {
+    expect(() => new ServerSentEvent('a\nb', 1)).toThrow(TypeError);
+    expect(() => new ServerSentEvent('tick', 1, { id: 'a\nb' })).toThrow(TypeError);
+    expect(() => new ServerSentEvent(untyped<string>(5), 1)).toThrow(TypeError);
+  });
+});

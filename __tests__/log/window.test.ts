@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Entry } from '../../lib/log/entry';
+import { Window, type WindowBounds } from '../../lib/log/window';
+
+const number = (id: string) => (/^\d+$/.test(id) ? Number(id) : Number.NaN);
+
+function windowOf(bounds: Partial<WindowBounds> = {}): Window {
+  const all = { maxEvents: 1_000, maxBytes: 1_000_000, maxAgeMs: false, ...bounds } as const;
+  return new Window(all, (a, b) => number(a) - number(b), '0');
+}
+
+function push(window: Window, ...ids: number[]): void {
+  for (const id of ids) {
+    window.push(new Entry(String(id), { kind: 'event', data: 'x'.repeat(10), serialized: false }));
+  }
+}
+
+function ids(window: Window): string[] {
+  return Array.from({ length: window.size }, (_, index) => window.at(window.first + index).id);
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+describe('Window', () => {
+  it('is empty at first, behind the id that it was made with', () => {
+    const window = windowOf();
+
+    expect([window.first, window.head, window.size, window.lastId, window.oldestId]).toEqual([
+      0,
+      0,
+      0,
+      '0',
+      null,
+    ]);
+    expect([window.after('0'), window.after('1'), window.after('')]).toEqual([0, undefined, undefined]);
+  });
+
+  it('keeps positions while it is trimmed, also beyond the room that is left in front', () => {
+    const window = windowOf({ maxEvents: 3 });
+
+    for (const id of upTo(1_000)) {
+      push(window, id);
+      expect(window.at(window.head - 1).id).toBe(String(id));
+      expect(window.at(window.first).id).toBe(String(Math.max(1, id - 2)));
+    }
+
+    expect([window.first, window.head, window.before, ids(window)]).toEqual([
+      997,
+      1_000,
+      '997',
+      ['998', '999', '1000'],
+    ]);
+  });
+
+  it('finds where to go on behind every id that it holds, and behind the last that was trimmed', () => {
+    const window = windowOf({ maxEvents: 5 });
+    push(window, ...upTo(20).map((id) => id * 2));
+
+    expect(['30', '32', '34', '36', '38', '40'].map((id) => window.after(id))).toEqual([
+      15, 16, 17, 18, 19, 20,
+    ]);
+  });
+
+  it.each(['28', '31', '33', '39', '41', '', 'x', '030', '1e9'])('does not find %p', (id) => {
+    const window = windowOf({ maxEvents: 5 });
+    push(window, ...upTo(20).map((each) => each * 2));
+
+    expect(window.after(id)).toBeUndefined();
+  });
+
+  it('holds as many bytes as it may, and the newest entry in any case', () => {
+    const { bytes } = new Entry('1', { kind: 'event', data: 'x'.repeat(10), serialized: false });
+    const three = windowOf({ maxBytes: bytes * 3 });
+    const none = windowOf({ maxBytes: 1 });
+
+    push(three, 1, 2, 3, 4, 5);
+    push(none, 1, 2);
+
+    expect([ids(three), ids(none)]).toEqual([['3', '4', '5'], ['2']]);
+  });
+
+  it('drops what is too old when it is looked at, down to nothing', async () => {
+    const window = windowOf({ maxAgeMs: 20 });
+    push(window, 1, 2);
+    await sleep(25);
+    push(window, 3);
+    expect(ids(window)).toEqual(['3']);
+    await sleep(25);
+    window.trim();
+
+    expect([window.size, window.lastId, window.after('3'), window.after('2')]).toEqual([
+      0,
+      '3',
+      3,
+      undefined,
+    ]);
+    push(window, 4);
+    expect([window.after('3'), window.at(3).id]).toEqual([3, '4']);
+  });
+
+  it('keeps the end however old it is', async () => {
+    const window = windowOf({ maxAgeMs: 10 });
+    push(window, 1);
+    window.push(new Entry('2', { kind: 'end', data: '', serialized: false }));
+    await sleep(15);
+
+    window.trim();
+
+    expect(ids(window)).toEqual(['2']);
+  });
+
+  it('passes through a gap who stands before it, and does not let anybody begin behind it by a lost id', () => {
+    const window = windowOf();
+    push(window, 1, 2);
+    window.push(Entry.gap({ lastEventId: '2', oldest: '7' }));
+    push(window, 7, 8);
+
+    expect(['1', '2', '7', '5'].map((id) => window.after(id))).toEqual([1, 2, 4, undefined]);
+  });
+
+  it('does not know what comes before a gap that was trimmed', () => {
+    const window = windowOf({ maxEvents: 2 });
+    push(window, 1);
+    window.push(Entry.gap({ lastEventId: '1', oldest: '7' }));
+    push(window, 7, 8);
+
+    expect([window.before, window.after('1'), window.after('7')]).toEqual([undefined, undefined, 3]);
+  });
+
+  it('tells the oldest id that a client will see', () => {
+    const window = windowOf();
+    window.push(Entry.gap({ lastEventId: '0', oldest: '7' }));
+    expect(window.oldestId).toBeNull();
+
+    push(window, 7);
+
+    expect(window.oldestId).toBe('7');
+  });
+});

@@ -1,0 +1,83 @@
+import diagnostics from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import { trace } from '@opentelemetry/api';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+import { sse } from '../../lib/index';
+
+/** The examples subscribe for the life of a process, which other tests share. */
+const subscribed = jest.spyOn(diagnostics, 'subscribe');
+const { app: traced } =
+  jest.requireActual<typeof import('../../docs/opentelemetry')>('../docs/opentelemetry');
+const { app: measured } = jest.requireActual<typeof import('../../docs/prometheus')>('../docs/prometheus');
+
+afterAll(() => {
+  for (const [name, listener] of subscribed.mock.calls) diagnostics.unsubscribe(name, listener);
+  expect(diagnostics.hasSubscribers('express-yield:open')).toBe(false);
+});
+
+/** Runs `use` against the app on a real socket, and shows that no stream is left. */
+async function withServer(app: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  while (sse.size > 0) await setImmediate();
+  server.close();
+  server.closeAllConnections();
+  await once(server, 'close');
+}
+
+describe('docs/prometheus.ts', () => {
+  it('counts what is open, why it closed, and what was sent', () =>
+    withServer(measured, async (url) => {
+      const metrics = async () => (await fetch(`${url}/metrics`)).text();
+      const leaving = new AbortController();
+      const response = await fetch(`${url}/clock`, { signal: leaving.signal });
+      const first = await response.body?.getReader().read();
+      expect(Buffer.from(first?.value ?? []).toString()).toMatch(/^data: \S+Z\n\n$/);
+      expect(await metrics()).toContain('sse_streams_open{route="/clock"} 1\n');
+
+      leaving.abort();
+      while (sse.size > 0) await setImmediate();
+
+      const text = await metrics();
+      expect(text).toContain('sse_streams_open{route="/clock"} 0\n');
+      expect(text).toContain('sse_streams_closed_total{route="/clock",reason="left"} 1\n');
+      expect(text).toContain('sse_events_total{route="/clock"} 1\n');
+      expect(text).toContain('sse_bytes_total{route="/clock"} 32\n');
+      expect(text).toContain('sse_stream_duration_seconds_count{route="/clock"} 1\n');
+    }));
+});
+
+describe('docs/opentelemetry.ts', () => {
+  it('makes a span of each stream, with its end and its error', async () => {
+    const exporter = new InMemorySpanExporter();
+    trace.setGlobalTracerProvider(
+      new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
+    );
+
+    await withServer(traced, async (url) => {
+      await (await fetch(`${url}/report`)).text();
+      await fetch(`${url}/broken`).then((response) => response.text(), String);
+      while (exporter.getFinishedSpans().length < 2) await setImmediate();
+    });
+
+    const [report, broken] = exporter.getFinishedSpans();
+    expect(report).toMatchObject({
+      name: 'SSE /report',
+      attributes: { 'http.route': '/report', 'sse.events': 2, 'sse.end': 'finished' },
+    });
+    expect(broken).toMatchObject({
+      name: 'SSE /broken',
+      attributes: { 'sse.events': 1, 'sse.end': 'failed' },
+      events: [{ name: 'exception', attributes: { 'exception.message': 'The disk is full.' } }],
+    });
+    trace.disable();
+  });
+});

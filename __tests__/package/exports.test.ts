@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+import * as frontDoor from '../../lib/index';
+
+const VALUES = [
+  'Channel',
+  'ServerSentEvent',
+  'SseError',
+  'comment',
+  'createSse',
+  'encode',
+  'event',
+  'memoryLog',
+  'sse',
+];
+
+const TYPES = [
+  'AnyHandler',
+  'Awaitable',
+  'ChannelEvent',
+  'ChannelOptions',
+  'CloseOptions',
+  'DataOf',
+  'EventFields',
+  'EventLog',
+  'EventOf',
+  'EventRecord',
+  'Events',
+  'Filter',
+  'Following',
+  'Gap',
+  'GapEvent',
+  'LogEntry',
+  'LogFollower',
+  'LogPage',
+  'LogTip',
+  'MemoryLogOptions',
+  'Next',
+  'Publishable',
+  'RunContext',
+  'RunOptions',
+  'RunSource',
+  'Serialize',
+  'Sse',
+  'SseContext',
+  'SseErrorCode',
+  'SseErrorDetails',
+  'SseHandler',
+  'SseMiddleware',
+  'SseOptions',
+  'StreamEnd',
+  'StreamRecord',
+  'StreamingHandler',
+  'Subscribable',
+  'Subscriber',
+  'Subscription',
+  'Yielded',
+];
+
+describe('express-yield', () => {
+  it('exports what DESIGN 2 names, and nothing else', () => {
+    expect(Object.keys(frontDoor).sort()).toEqual(VALUES);
+  });
+
+  it.each(['index.ts', 'index.mts'])('names those values in %s', (file) => {
+    expect(exportsOf(file).values).toEqual(VALUES);
+  });
+
+  it.each(['index.ts', 'index.mts'])('names the types that go with them in %s', (file) => {
+    expect(exportsOf(file).types).toEqual(TYPES);
+  });
+
+  it.each(['index.ts', 'index.mts'])('does nothing but export in %s', (file) => {
+    expect(statementsOf(file).filter((statement) => !ts.isExportDeclaration(statement))).toEqual([]);
+  });
+
+  it('is the CommonJS build for import as well', () => {
+    const from = statementsOf('index.mts').map((statement) =>
+      ts.isExportDeclaration(statement) ? statement.moduleSpecifier?.getText() : undefined,
+    );
+
+    expect(new Set(from)).toEqual(new Set(["'./index.js'"]));
+  });
+});
+
+function statementsOf(file: string): readonly ts.Statement[] {
+  const text = readFileSync(join(__dirname, '../../lib', file), 'utf8');
+  return ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true).statements;
+}
+
+/** The names that a file exports, sorted. */
+function exportsOf(file: string): { values: string[]; types: string[] } {
+  const names = statementsOf(file).flatMap((statement) => {
+    if (!ts.isExportDeclaration(statement)) return [];
+    if (statement.exportClause === undefined || !ts.isNamedExports(statement.exportClause)) return [];
+    return statement.exportClause.elements.map(({ name, isTypeOnly }) => ({
+      name: name.text,
+      isType: statement.isTypeOnly || isTypeOnly,
+    }));
+  });
+  const sorted = (isType: boolean) =>
+    names
+      .filter((entry) => entry.isType === isType)
+      .map(({ name }) => name)
+      .sort();
+  return { values: sorted(false), types: sorted(true) };
+}

@@ -1,0 +1,239 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { runInNewContext } from 'node:vm';
+import { build } from 'esbuild';
+import {
+  resolveChannelOptions,
+  resolveMemoryLogOptions,
+  resolveOptions,
+  resolveRedisLogOptions,
+  resolveRedisLogsOptions,
+  resolveRunOptions,
+} from '../../lib/options';
+import { type OpenedStream, openStream } from '../../lib/testing';
+import { compileWithBuilt, importingBuilt } from '../support/built';
+import { freePort } from '../support/program';
+import { describeWithRedis } from '../support/redis';
+
+const ROOT = join(__dirname, '../..');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const BLOCKS = [...README.matchAll(/```(js|ts)\n(.*?)```/gs)].map(([, language = '', code = '']) => ({
+  language,
+  code,
+}));
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'express-yield-readme-'));
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Resolves once the program answers on its port. */
+async function opened(program: ChildProcess, url: string): Promise<OpenedStream> {
+  for (;;) {
+    if (program.exitCode !== null) throw new Error(`The program exited with ${program.exitCode}.`);
+    const client = await openStream(url, '', { headers: { Connection: 'close' } }).catch(() => undefined);
+    if (client !== undefined) return client;
+    await sleep(20);
+  }
+}
+
+/** Every block as a TypeScript module, by the name that it gives itself, and those in JavaScript as that, too. */
+const FILES = BLOCKS.flatMap(({ language, code }, index) => {
+  const [, own] = /^\/\/ (\w+\.ts)\n/.exec(code) ?? [];
+  if (own !== undefined) return [{ name: own, code }];
+  return (language === 'js' ? ['mjs', 'mts'] : ['mts']).map((extension) => ({
+    name: `block-${index}.${extension}`,
+    code,
+  }));
+});
+
+/** What the compiler says of each of `files`; one program for all of them is one library to read. */
+function compile(files: typeof FILES): string[] {
+  for (const { name, code } of files) writeFileSync(join(folder, name), code);
+  return compileWithBuilt(
+    files.map(({ name }) => join(folder, name)),
+    { allowJs: true, checkJs: true, types: ['node'] },
+  );
+}
+
+const REDIS = "'express-yield/redis'";
+
+const NUMBERED = BLOCKS.map(({ code }, index) => ({ index, code }));
+
+/** Those blocks that are a server, those that are a test, and those for a page. */
+const RUNNING = NUMBERED.filter(({ code }) => code.includes('listen('));
+const TESTING = NUMBERED.filter(({ code }) => code.includes("'node:test'"));
+const PAGES = NUMBERED.filter(({ code }) => code.includes("'express-yield/client'"));
+
+async function runAndStream(
+  { index, code }: (typeof RUNNING)[number],
+  env?: NodeJS.ProcessEnv,
+): Promise<void> {
+  const port = await freePort();
+  const [, path = '/'] = code.match(/app\.get\('([^']+)'/) ?? [];
+  const name = writeBuilt(index, code.replace('listen(3000)', `listen(${port})`));
+  const program = spawn(process.execPath, ['--import', 'tsx', name], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+
+  const client = await opened(program, `http://127.0.0.1:${port}${path}`);
+
+  expect(client.headers['content-type']).toBe('text/event-stream');
+  await client.next();
+  await client.close();
+  program.kill();
+  await once(program, 'exit');
+}
+
+/** @returns the name of a module with this code, which imports the package as built */
+function writeBuilt(index: number, code: string): string {
+  const name = join(folder, `run-${index}.mts`);
+  writeFileSync(name, importingBuilt(code));
+  return name;
+}
+
+/** The first table behind these words. */
+function rowsBehind(words: string): Array<Array<string | undefined>> {
+  const lines = README.slice(README.indexOf(words)).split('\n');
+  const begin = lines.findIndex((line) => line.startsWith('|'));
+  const length = lines.slice(begin).findIndex((line) => !line.startsWith('|'));
+  return lines.slice(begin, begin + length).flatMap((line) => {
+    const [, name, value] = /^\| `(\w+)` \| `([^`]+)` \|/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, value]];
+  });
+}
+
+function defaultsOf(options: object): Array<[string, string]> {
+  return Object.entries(options).map(([name, value]) => [name, shown(name, value)]);
+}
+
+describeWithRedis('the README with Redis', (server) => {
+  it.each(RUNNING.filter(({ code }) => code.includes(REDIS)))('block $index runs and streams', (block) =>
+    runAndStream(block, { REDIS_URL: `redis://127.0.0.1:${server.port}` }),
+  );
+});
+
+describe('the README', () => {
+  it('shows complete code of at most 12 lines by line 10', () => {
+    expect(README.split('\n').slice(0, 10).join('\n')).toContain('```js\nimport express');
+    expect(BLOCKS[0]?.code.trim().split('\n').length).toBeLessThanOrEqual(12);
+  });
+
+  it('has code that compiles', () => {
+    expect(compile(FILES)).toEqual([]);
+  }, 60_000);
+
+  it('has code that would not compile with a misspelt option', () => {
+    const code = "import { sse } from 'express-yield';\nsse({ keepAlive: 5 });\n";
+
+    expect(compile([{ name: 'wrong.mts', code }])).toEqual([
+      expect.stringContaining("Did you mean to write 'keepAliveMs'?"),
+    ]);
+  }, 60_000);
+
+  it.each(RUNNING.filter(({ code }) => !code.includes(REDIS)))('block $index runs and streams', (block) =>
+    runAndStream(block),
+  );
+
+  it.each(TESTING)('block $index is a test that passes', async ({ index, code }) => {
+    const program = spawn(process.execPath, ['--import', 'tsx', writeBuilt(index, code)], { cwd: ROOT });
+    let output = '';
+    program.stdout.on('data', (text) => {
+      output += text;
+    });
+
+    expect(await once(program, 'close')).toEqual([0, null]);
+    expect(output).toMatch(/(# |ℹ )pass 1\n/);
+  });
+
+  it.each(PAGES)('block $index becomes a script that opens its stream in a page', async ({ index, code }) => {
+    const { outputFiles } = await build({
+      entryPoints: [writeBuilt(index, code)],
+      bundle: true,
+      write: false,
+    });
+    const opened: string[] = [];
+    class EventSource {
+      constructor(url: string) {
+        opened.push(url);
+      }
+      addEventListener(): void {}
+    }
+
+    runInNewContext(outputFiles[0]?.text ?? '', { EventSource });
+
+    expect(opened).toEqual(['/market']);
+  });
+
+  it('has no block that nothing runs', () => {
+    expect(RUNNING.length + TESTING.length + PAGES.length).toBe(BLOCKS.length);
+  });
+
+  it('links to nothing that is not there', () => {
+    const anchors = [...README.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
+    const broken = [...README.matchAll(/\]\((?!https:)([^)]+)\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) =>
+        target.startsWith('#') ? !anchors.includes(target) : !existsSync(join(ROOT, target)),
+      );
+
+    expect(broken).toEqual([]);
+  });
+
+  it('gives the defaults of options.ts, all of them', () => {
+    expect(rowsBehind('\n## Options')).toEqual(defaultsOf(resolveOptions()));
+    expect(rowsBehind('\n| option of `new Channel()`')).toEqual([
+      ['log', 'memoryLog()'],
+      ...defaultsOf(resolveChannelOptions(undefined)),
+    ]);
+    expect(rowsBehind('\n| option of `memoryLog()`')).toEqual(defaultsOf(resolveMemoryLogOptions(undefined)));
+    const { ttlMs, replay } = resolveRunOptions(undefined);
+    expect(README).toContain(`\`ttlMs\` (\`${shown('ttlMs', ttlMs)}\``);
+    expect(README).toContain(`(\`replay\` is \`${replay}\`)`);
+  });
+
+  it('gives the defaults of the logs on Redis', () => {
+    const rows = [...README.matchAll(/^\| `(?:redisLogs|logs)\(\w+, \{ (\w+) \}\)` \| `([^`]+)` \|/gm)];
+
+    expect(rows.map(([, name, value]) => [name, value])).toEqual([
+      ...defaultsOf(resolveRedisLogsOptions(undefined)),
+      ...defaultsOf(resolveRedisLogOptions(undefined)),
+    ]);
+  });
+
+  it('names the two commands that package.json has', () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
+
+    expect(README).toContain('npm ci && npm run demo\nnpm ci && npm test\n');
+    expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['demo', 'test', 'bench']));
+  });
+});
+
+/** As the hosts of repositories make it. */
+function anchorOf(heading: string): string {
+  return `#${heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-')}`;
+}
+
+function shown(name: string, value: unknown): string {
+  if (name === 'headers') return '{}';
+  if (value === JSON.stringify) return 'JSON.stringify';
+  if (value === JSON.parse) return 'JSON.parse';
+  if (typeof value === 'string') return `'${value}'`;
+  return typeof value === 'number' && Number.isFinite(value)
+    ? value.toLocaleString('en').replaceAll(',', '_')
+    : String(value);
+}

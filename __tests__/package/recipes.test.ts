@@ -1,0 +1,90 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { endDemos, runDemo } from '../support/demo';
+import { freePort } from '../support/program';
+
+const DOCS = join(__dirname, '../../docs');
+const FILES = readdirSync(DOCS, { withFileTypes: true }).flatMap((entry) =>
+  entry.isFile() ? entry.name : [],
+);
+const INDEX = read('README.md');
+const PAGES = FILES.filter((file) => file.endsWith('.md') && file !== 'README.md');
+
+/** What a page shows in any other language is a file's, or a part of it. */
+const NO_FILE = ['sh', 'text', 'sql'];
+
+/** With a page of their own, so that they say at once whether they run. */
+const WITH_FRONT_END = FILES.filter(
+  (file) => file.endsWith('.html') && FILES.includes(file.replace('.html', '.ts')),
+);
+
+function read(file: string): string {
+  return readFileSync(join(DOCS, file), 'utf8');
+}
+
+/** The blocks of a page that are code, each with its language. */
+function blocksOf(page: string): Array<{ language: string; code: string }> {
+  return [...read(page).matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .map(([, language = '', code = '']) => ({ language, code }))
+    .filter(({ language }) => !NO_FILE.includes(language));
+}
+
+/** The files that a page names, itself aside. */
+function linksOf(page: string): string[] {
+  return [...read(page).matchAll(/\]\((?!https:)([^)#]+)/g)].map(([, file = '']) => file);
+}
+
+/** Whether it is the whole or a part of a file that the page names, such as what is indented in a `<script>`. */
+function isShownAsItIs(page: string, code: string): boolean {
+  const files = linksOf(page).filter((file) => !file.endsWith('.md'));
+  return files.map(read).some((text) => text.includes(code) || text.replace(/^ {2}/gm, '').includes(code));
+}
+
+afterEach(() => endDemos('SIGKILL'));
+
+describe('the recipes', () => {
+  it('are all in the index, which names no others', () => {
+    const named = [...INDEX.matchAll(/^\| \[[^\]]+\]\(([^)]+)\)/gm)].map(([, file]) => file);
+
+    expect(named).toEqual(expect.arrayContaining(PAGES));
+    expect(named.filter((file) => !FILES.includes(file ?? ''))).toEqual([]);
+    expect(named).toHaveLength(new Set(named).size);
+  });
+
+  it.each(PAGES)('%s shows its file as it is', (page) => {
+    const blocks = blocksOf(page);
+
+    expect(blocks.length).toBeGreaterThan(0);
+    expect(blocks.filter(({ code }) => !isShownAsItIs(page, code))).toEqual([]);
+  });
+
+  it.each(PAGES)('%s names no file that is not there', (page) => {
+    expect(linksOf(page).filter((file) => !existsSync(join(DOCS, file)))).toEqual([]);
+  });
+
+  it.each(PAGES)('%s has a test of what it says', (page) => {
+    expect(existsSync(join(__dirname, 'recipes', page.replace('.md', '.test.ts')))).toBe(true);
+  });
+
+  it.each(WITH_FRONT_END)('%s is served by its recipe as a program of its own', async (file) => {
+    const port = await freePort();
+    const recipe = runDemo(`docs/${file.replace('.html', '.ts')}`, { PORT: `${port}` });
+
+    const response = await fetched(port, recipe.child);
+
+    expect([response.status, await response.text()]).toEqual([200, read(file)]);
+    expect(recipe.stderr).toBe('');
+  });
+});
+
+/** What the program answers, once it does. */
+async function fetched(port: number, program: ChildProcess): Promise<Response> {
+  for (;;) {
+    const response = await fetch(`http://127.0.0.1:${port}`).catch(() => undefined);
+    if (response !== undefined) return response;
+    if (program.exitCode !== null) throw new Error(`The recipe exited with ${program.exitCode}.`);
+    await sleep(20);
+  }
+}

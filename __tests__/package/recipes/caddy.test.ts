@@ -1,0 +1,24 @@
+import { describeWay, releaseFields } from '../../support/field';
+import { Matrix } from '../../support/field-matrix';
+import { describeWithCommand } from '../../support/proxy';
+import { recipeCaddy } from '../../support/recipe-proxy';
+
+const matrix = new Matrix('docs/caddy.Caddyfile');
+
+afterEach(releaseFields);
+
+describeWithCommand('caddy', 'the recipe for Caddy', () => {
+  afterAll(() => matrix.print());
+
+  describeWay({ name: 'HTTP/2', proxy: recipeCaddy, http2: true }, matrix);
+
+  describeWay(
+    {
+      name: 'a client that takes gzip',
+      proxy: recipeCaddy,
+      http2: true,
+      headers: { 'Accept-Encoding': 'gzip' },
+    },
+    matrix,
+  );
+});

@@ -1,0 +1,357 @@
+import { compile, SAME } from '../support/compiler';
+
+const EXPRESS = `
+  import express, { type Request, type Response } from 'express';
+  import { createSse, encode, event, sse } from '../lib';
+  const app = express();
+`;
+const OTHERS = `
+  import http from 'node:http';
+  import http2 from 'node:http2';
+  import https from 'node:https';
+  import connect from 'connect';
+  import { sse } from '../lib';
+`;
+
+const CHANNELS = `
+  import express from 'express';
+  import { Channel, comment, event, memoryLog, sse, type ChannelEvent, type EventLog, type Events, type Gap, type ServerSentEvent, type Subscribable } from '../lib';
+  interface Price { readonly symbol: string; readonly cents: number }
+  const app = express();
+  const prices = new Channel<Price>();
+`;
+
+const MARKET = `${CHANNELS}
+  interface Halt { readonly reason: 'news' | 'limits' }
+  const market = new Channel<Events<{ price: Price; halt: Halt }>>();
+`;
+
+/** Code that compiles. */
+const GOOD = {
+  'a plain route finds res.sse': `${EXPRESS}${SAME}
+    app.get('/x', async function* (req, res) {
+      same<typeof res.sse.signal, AbortSignal>();
+      same<typeof res.sse.lastEventId, string>();
+      yield req.path;
+    });`,
+  'a plain route keeps its params': `${EXPRESS}${SAME}
+    app.get('/users/:id', async function* (req) {
+      same<typeof req.params, { id: string }>();
+      yield 1;
+    });`,
+  'sse() goes before the routes of an app or router': `${EXPRESS}
+    app.use(sse());
+    app.use('/api', sse({ keepAliveMs: false }));
+    express.Router().use(sse());`,
+  'sse(handler) goes on a route, with and without options': `${EXPRESS}
+    app.get('/x', sse(async function* () { yield 1; }));
+    app.get('/x', sse(async () => [1], { retryMs: 5 }));
+    express.Router().post('/x', sse(() => undefined));`,
+  'sse(handler) takes a handler that names its types': `${EXPRESS}${SAME}
+    app.get('/users/:id', sse(async function* (req: Request<{ id: string }>, res: Response) {
+      same<typeof res.sse.signal, AbortSignal>();
+      yield req.params.id;
+    }));`,
+  'sse(handler) works in http.createServer': `${OTHERS}${SAME}
+    http.createServer(sse((req, res) => {
+      same<typeof req, http.IncomingMessage>();
+      same<typeof res.sse.signal, AbortSignal>();
+      res.setHeader('X-A', 'a');
+      return [req.url];
+    }));`,
+  'sse(handler) works in https.createServer': `${OTHERS}
+    https.createServer({}, sse(async function* (req, res) { yield [req.url, res.sse.lastEventId]; }));`,
+  'sse(handler) works in http2.createServer': `${OTHERS}${SAME}
+    http2.createServer(sse((req, res) => {
+      same<typeof req, http2.Http2ServerRequest>();
+      same<typeof res.sse.signal, AbortSignal>();
+      return [req.stream.id, res.stream.id];
+    }));`,
+  'sse(handler) works in http2.createSecureServer, with types named': `${OTHERS}
+    http2.createSecureServer({}, sse(async function* (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse) {
+      yield [req.stream.id, res.stream.id];
+    }));`,
+  'sse(handler) works in connect': `${OTHERS}
+    connect().use(sse(async function* (req, res) { yield [req.url, res.sse.lastEventId]; }));
+    connect().use('/x', sse(() => [1]));`,
+  'an event knows its data': `${EXPRESS}${SAME}
+    same<ReturnType<typeof event<'tick', { n: number }>>['data'], { n: number }>();
+    const bytes: string = encode(event('tick', 1, { id: 1n, retry: 5, comment: 'c' }));
+    app.set('x', bytes);`,
+  'every instance has close() and size': `${EXPRESS}${SAME}
+    const feeds = createSse({ maxStreams: 5 });
+    same<typeof feeds.size, number>();
+    same<ReturnType<typeof feeds.close>, Promise<void>>();
+    void sse.close({ spreadMs: 0, graceMs: 0 });`,
+  'sse(handler) finds the params of its route': `${EXPRESS}${SAME}
+    app.get('/users/:id', sse(async function* (req) {
+      same<typeof req.params, { id: string }>();
+      yield 1;
+    }));`,
+  "sse(handler) finds Express's own Request and Response": `${EXPRESS}
+    app.post('/x', sse((req, res, next) => {
+      if (!req.body) return next();
+      res.status(201).locals.user = req.get('x-user');
+      return [req.query, res.sse.lastEventId];
+    }));`,
+  'sse(handler) finds them in a router': `${EXPRESS}
+    express.Router().get('/users/:id', sse(async function* (req, res) {
+      yield req.params.id + res.sse.lastEventId;
+    }, { keepAliveMs: false }));`,
+  'a channel goes on a route, behind either door, whole or in part': `${CHANNELS}
+    app.get('/x', () => prices);
+    app.get('/x/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
+    app.get('/y', sse(() => prices));
+    app.get('/y/:symbol', sse(async (req) => prices.filter(({ symbol }) => symbol === req.params.symbol)));
+    app.get('/z', (_req, res) => prices.subscribe(res.sse));
+    app.get('/z', sse((_req, res) => prices.subscribe(res.sse)));`,
+  'a channel composes with yield*': `${CHANNELS}
+    app.get('/mine', async function* (_req, res) {
+      const live = prices.subscribe(res.sse);
+      yield 'snapshot';
+      return yield* live;
+    });
+    app.get('/all', async function* () { yield* prices; });`,
+  'a filter knows its data and the event': `${CHANNELS}${SAME}
+    const part = prices.filter((data, event) => {
+      same<typeof data, Price>();
+      same<typeof event, ServerSentEvent<string | undefined, Price>>();
+      same<typeof event.id, string | undefined>();
+      return data.cents > 5;
+    });
+    same<typeof part, Subscribable<Price>>();
+    part.filter(({ cents }) => cents < 9).subscribe();`,
+  'a subscription yields events, and gaps, which are known by having no id': `${CHANNELS}${SAME}
+    async function read() {
+      for await (const each of prices) {
+        same<typeof each, ChannelEvent<Price>>();
+        if (each.id === undefined) same<typeof each.data, Gap>();
+        else same<[typeof each.data, typeof each.id], [Price, string]>();
+      }
+      for await (const { id, data } of prices.filter(({ cents }) => cents > 1)) {
+        if (id !== undefined) same<typeof data, Price>();
+      }
+      const { value, done } = await prices.subscribe({ lastEventId: 'x', signal: AbortSignal.timeout(5) }).next();
+      if (!done) same<typeof value, ChannelEvent<Price>>();
+      same<typeof prices.size, number>();
+    }`,
+  'publish() takes the data, or an event with it': `${CHANNELS}${SAME}
+    same<ReturnType<typeof prices.publish>, Promise<string>>();
+    void prices.publish({ symbol: 'A', cents: 1 });
+    void prices.publish(event('tick', { symbol: 'A', cents: 1 }));
+    void prices.end();
+    void prices.end({ any: 'thing' });
+    same<ReturnType<typeof prices.close>, Promise<void>>();
+    void new Channel().publish(5);`,
+  'Channel.from() knows what its source yields': `${CHANNELS}${SAME}
+    same<ReturnType<typeof a>, Channel<number>>();
+    const a = () => Channel.from(async function* ({ signal }) {
+      same<typeof signal, AbortSignal>();
+      yield 1;
+      return 'done';
+    });
+    same<ReturnType<typeof b>, Channel<string>>();
+    const b = () => Channel.from(['a'], { ttlMs: false, log: memoryLog({ maxEvents: 5 }) });
+    same<ReturnType<typeof c>, Channel<Price>>();
+    const c = () => Channel.from(async function* (): AsyncGenerator<Price | ServerSentEvent<string, Price>> {
+      yield { symbol: 'A', cents: 1 };
+      yield event('tick', { symbol: 'A', cents: 1 });
+    });`,
+  'an event knows its type, and passes for one of a wider type': `${CHANNELS}${SAME}
+    const tick = event('tick', { n: 1 });
+    same<typeof tick, ServerSentEvent<'tick', { n: number }>>();
+    const wide: [ServerSentEvent, ServerSentEvent<'tick' | 'tock', unknown>] = [tick, tick];`,
+  'a channel of data takes an event of any type with it, also if the data looks like events': `${CHANNELS}
+    declare const type: string;
+    void prices.publish(event('trade', { symbol: 'A', cents: 1 }));
+    void prices.publish(event(type, { symbol: 'A', cents: 1 }));
+    const orders = new Channel<{ price: Price; halt: Price }>();
+    void orders.publish({ price: { symbol: 'A', cents: 1 }, halt: { symbol: 'A', cents: 1 } });
+    orders.filter(({ price }) => price.cents > 1);`,
+  'a channel of events takes each with its own data, literals included': `${MARKET}
+    void market.publish(event('price', { symbol: 'A', cents: 1 }));
+    void market.publish(event('halt', { reason: 'news' }, { retry: 5 }));`,
+  'a filter tells the events of a channel apart by their types': `${MARKET}${SAME}
+    market.filter((data, event) => {
+      same<typeof data, Price | Halt>();
+      if (event.type === 'price') same<typeof event.data, Price>();
+      return event.type === 'halt' && event.data.reason === 'news';
+    });`,
+  'a subscription tells them apart, and gaps too': `${MARKET}${SAME}
+    async function read() {
+      for await (const each of market.subscribe()) {
+        if (each.type === 'gap') same<[typeof each.data, typeof each.id], [Gap, undefined]>();
+        else if (each.type === 'price') same<[typeof each.data, typeof each.id], [Price, string]>();
+        else same<typeof each.data, Halt>();
+      }
+    }`,
+  'Channel.from() tells apart what its source yields': `${CHANNELS}${SAME}
+    async function read() {
+      const job = Channel.from(async function* () {
+        yield event('progress', { percent: 1 });
+        yield event('log', 'warm');
+        return 'done';
+      });
+      for await (const each of job) {
+        if (each.type === 'progress') same<typeof each.data, { percent: number }>();
+        if (each.type === 'log') same<typeof each.data, string>();
+      }
+    }`,
+  'data and events share a channel': `${CHANNELS}
+    const mixed = new Channel<Price | ServerSentEvent<'halt', string>>();
+    void mixed.publish({ symbol: 'A', cents: 1 });
+    void mixed.publish(event('message', { symbol: 'A', cents: 1 }));
+    void mixed.publish(event('halt', 'news'));`,
+  'every channel passes for one of anything': `${MARKET}
+    const all: Array<Subscribable<unknown>> = [prices, market, market.filter(() => true)];
+    const byName = new Map<string, Channel>([['prices', prices], ['market', market]]);
+    function feed<Value>(channel: Channel<Value>, value: Value) { void channel.publish(value); }
+    feed(prices, { symbol: 'A', cents: 1 });`,
+  'a log of one’s own goes into a channel': `${CHANNELS}
+    declare const log: EventLog;
+    new Channel<Price>({ log, overflow: 'skip', replay: true, serialize: String, parse: JSON.parse });`,
+};
+
+/** Code that does not compile, and a part of what the compiler says. */
+const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = {
+  'a wrong option of sse()': [
+    `${EXPRESS} sse({ keepAliveMs: '5' });`,
+    "'string' is not assignable to type 'number | false",
+  ],
+  'a wrong option of sse(handler)': [
+    `${EXPRESS} sse(() => [], { keepAliveMs: true });`,
+    "'true' is not assignable",
+  ],
+  'a wrong option of createSse()': [
+    `${EXPRESS} createSse({ end: 'never' });`,
+    '\'"never"\' is not assignable to type \'"stop"',
+  ],
+  'a misspelt option of sse()': [
+    `${EXPRESS} sse({ keepaliveMs: 5 });`,
+    "Did you mean to write 'keepAliveMs'?",
+  ],
+  'a misspelt option of sse(handler)': [
+    `${EXPRESS} sse(() => [], { retryMS: 5 });`,
+    "Did you mean to write 'retryMs'?",
+  ],
+  'an option that does not exist': [
+    `${EXPRESS} createSse({ heartbeat: 5 });`,
+    "'heartbeat' does not exist in type 'SseOptions'",
+  ],
+  'a misspelt option of close()': [
+    `${EXPRESS} sse.close({ spread: 5 });`,
+    "Did you mean to write 'spreadMs'?",
+  ],
+  'a generator in the place of its function': [
+    `${EXPRESS} sse((async function* () { yield 1; })());`,
+    'No overload matches this call',
+  ],
+  'an event without data': [`${EXPRESS} event('tick');`, 'Expected 2-3 arguments, but got 1'],
+  'a type that is no string': [
+    `${EXPRESS} event(5, 1);`,
+    "'number' is not assignable to parameter of type 'string'",
+  ],
+  'a field that does not exist': [`${EXPRESS} event('tick', 1, { ID: 1 });`, "Did you mean to write 'id'?"],
+  'a change of an event': [
+    `${EXPRESS} event('tick', 1).id = '2';`,
+    "Cannot assign to 'id' because it is a read-only",
+  ],
+  'a change of size': [`${EXPRESS} sse.size = 0;`, "Cannot assign to 'size' because it is a read-only"],
+  'a param that the route does not have': [
+    `${EXPRESS} app.get('/users/:id', async function* (req) { yield req.params.name; });`,
+    "Property 'name' does not exist on type '{ id: string; }'",
+  ],
+  'other data for publish()': [
+    `${CHANNELS} void prices.publish({ symbol: 'A' });`,
+    "Property 'cents' is missing",
+  ],
+  'an event with other data for publish()': [
+    `${CHANNELS} void prices.publish(event('tick', 5));`,
+    "'ServerSentEvent<\"tick\", number>' is not assignable to parameter of type 'Publishable<Price>'",
+  ],
+  'an event that the channel does not have': [
+    `${MARKET} void market.publish(event('prise', { symbol: 'A', cents: 1 }));`,
+    'Type \'"prise"\' is not assignable to type \'"price"\'',
+  ],
+  'an event of the channel with the data of another': [
+    `${MARKET} void market.publish(event('price', { reason: 'news' }));`,
+    "Type '{ reason: \"news\"; }' is missing the following properties from type 'Price': symbol, cents",
+  ],
+  'an event of the channel with a word that its data does not have': [
+    `${MARKET} void market.publish(event('halt', { reason: 'rumour' }));`,
+    'Type \'"rumour"\' is not assignable to type \'"news" | "limits"\'',
+  ],
+  'bare data for a channel of events': [
+    `${MARKET} void market.publish({ symbol: 'A', cents: 1 });`,
+    "'symbol' does not exist in type 'Publishable<Events<{ price: Price; halt: Halt; }>>'",
+  ],
+  'a comment for a channel of events': [
+    `${MARKET} void market.publish(comment('x'));`,
+    "not assignable to parameter of type 'Publishable<Events<{ price: Price; halt: Halt; }>>'",
+  ],
+  'undefined for a channel of data': [
+    `${CHANNELS} void prices.publish(undefined);`,
+    "'undefined' is not assignable to parameter of type 'Publishable<Price>'",
+  ],
+  'a filter for an event that the channel does not have': [
+    `${MARKET} market.filter((_data, { type }) => type === 'prise');`,
+    '\'"price" | "halt"\' and \'"prise"\' have no overlap',
+  ],
+  'another type beside data than message': [
+    `${CHANNELS} void new Channel<number | ServerSentEvent<'halt', string>>().publish(event('tick', 5));`,
+    'Argument of type \'ServerSentEvent<"tick", number>\' is not assignable',
+  ],
+  'a number in the place of a handler': [
+    `${EXPRESS} sse(5);`,
+    "Argument of type 'number' is not assignable to parameter of type '(req: IncomingMessage",
+  ],
+  'a channel in the place of a handler': [
+    `${CHANNELS} sse(prices);`,
+    "Type 'Channel<Price>' provides no match for the signature '(req: IncomingMessage",
+  ],
+  'a filter that decides nothing': [
+    `${CHANNELS} prices.filter(async () => true);`,
+    "'Promise<boolean>' is not assignable to type 'boolean'",
+  ],
+  'a filter of other data': [
+    `${CHANNELS} prices.filter(({ name }) => name === 'x');`,
+    "Property 'name' does not exist on type 'Price'",
+  ],
+  'an overflow that does not exist': [
+    `${CHANNELS} new Channel({ overflow: 'drop' });`,
+    '\'"drop"\' is not assignable to type \'"disconnect"',
+  ],
+  'a misspelt option of memoryLog()': [
+    `${CHANNELS} memoryLog({ maxEvent: 5 });`,
+    "Did you mean to write 'maxEvents'?",
+  ],
+  'an option of a run for a channel': [`${CHANNELS} new Channel({ ttlMs: 5 });`, "'ttlMs' does not exist"],
+  'a number as lastEventId': [
+    `${CHANNELS} prices.subscribe({ lastEventId: 5 });`,
+    "'number' is not assignable to type 'string'",
+  ],
+  'a change of a channel’s size': [
+    `${CHANNELS} prices.size = 0;`,
+    "Cannot assign to 'size' because it is a read-only",
+  ],
+};
+
+describe('the types', () => {
+  const code = {
+    ...GOOD,
+    ...Object.fromEntries(Object.entries(BAD).map(([name, [text]]) => [name, text])),
+  };
+  let errors: ReadonlyMap<string, string>;
+
+  beforeAll(() => {
+    errors = compile(code);
+  }, 60_000);
+
+  it.each(Object.keys(GOOD))('compile: %s', (name) => {
+    expect(errors.get(name)).toBe('');
+  });
+
+  it.each(Object.keys(BAD))('refuse %s', (name) => {
+    expect(errors.get(name)).toContain(BAD[name]?.[1]);
+  });
+});

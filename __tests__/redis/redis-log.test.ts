@@ -1,0 +1,839 @@
+import { once } from 'node:events';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import IoRedis, { Cluster } from 'ioredis';
+import { createClient, createCluster } from 'redis';
+import type { EventRecord } from '../../lib/format/record';
+import type { EventLog } from '../../lib/log/event-log';
+import { type RedisLogOptions, type RedisLogs, redisLogs } from '../../lib/redis';
+import { eventLogContract } from '../../lib/testing/event-log-contract';
+import { Ear } from '../support/ear';
+import { LossyProxy } from '../support/lossy-proxy';
+import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
+
+const CLOSED = { code: 'ERR_SSE_CHANNEL_CLOSED' };
+const UNAVAILABLE = { code: 'ERR_SSE_LOG_UNAVAILABLE' };
+
+function record(data: string | number, kind: EventRecord['kind'] = 'event'): EventRecord {
+  return { kind, data: String(data), serialized: false };
+}
+
+function numbers(from: number, to: number): string[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
+}
+
+/** All in one go, as fast as they can be sent. */
+function appendAll(log: EventLog, data: readonly string[]): Promise<string[]> {
+  return Promise.all(data.map((text) => log.append(record(text))));
+}
+
+async function dataAfter(log: EventLog, id: string): Promise<string[]> {
+  const { entries } = await log.read(id, 10_000);
+  return entries.map((entry) => entry.record.data);
+}
+
+let emitWarning: jest.SpyInstance<void, Parameters<typeof process.emitWarning>>;
+
+beforeEach(() => {
+  emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
+});
+afterEach(() => emitWarning.mockRestore());
+
+/** Resolves when so many outages have been told of. */
+async function warned(times: number): Promise<void> {
+  while (emitWarning.mock.calls.length < times) await setImmediate();
+}
+
+for (const [name, connect] of CLIENTS) {
+  describeWithRedis(`redisLogs() with ${name}`, (server) => {
+    let user: Connected;
+    let [here, there]: RedisLogs[] = [];
+    let key = 0;
+
+    beforeEach(async () => {
+      if (!server.running) await server.start();
+      await server.call('CONFIG', 'SET', 'maxclients', '1000');
+      user = await connect(server.port);
+      here = redisLogs(user.client);
+      there = redisLogs(user.client);
+      key++;
+    });
+
+    afterEach(async () => {
+      await Promise.all([here?.close(), there?.close()]);
+      await user.end();
+    });
+
+    /** The same log as two processes see it. */
+    function logs(options?: RedisLogOptions): [EventLog, EventLog] {
+      if (here === undefined || there === undefined) throw new Error('Expected logs.');
+      return [here(`key-${key}`, options), there(`key-${key}`, options)];
+    }
+
+    const redisKey = () => `sse:key-${key}`;
+
+    async function expire(): Promise<void> {
+      await server.call('PEXPIRE', redisKey(), '1');
+      while ((await server.call('EXISTS', redisKey())) === 1) await setImmediate();
+    }
+
+    /** Until `back`, connections that are lost stay lost. */
+    async function keepAway(): Promise<void> {
+      await server.call('CONFIG', 'SET', 'maxclients', '1');
+    }
+    async function back(): Promise<void> {
+      await server.call('CONFIG', 'SET', 'maxclients', '1000');
+    }
+
+    describe('keeps the contract of a log:', () => {
+      for (const { name: clause, run } of eventLogContract) {
+        it(clause, () => {
+          // What two processes have of one log, in turn.
+          const sides = [here, there];
+          const make = (of: string, maxEvents: number) => {
+            const [side] = sides.reverse();
+            if (side === undefined) throw new Error('Expected logs.');
+            return side(`contract-${key}-${of}`, { maxEvents });
+          };
+          return run(make);
+        });
+      }
+    });
+
+    describe('a log', () => {
+      it('gives ascending ids, and reads back what was appended', async () => {
+        const [log] = logs();
+
+        const ids = await appendAll(log, numbers(1, 5));
+
+        expect([...ids].sort(log.compare.bind(log))).toEqual(ids);
+        expect(await log.read(ids[1] ?? '', 2)).toEqual({
+          entries: [
+            { id: ids[2], record: record(3) },
+            { id: ids[3], record: record(4) },
+          ],
+          gap: false,
+        });
+        expect(await log.read(ids[4] ?? '', 2)).toEqual({ entries: [], gap: false });
+        expect(await dataAfter(log, '')).toEqual(numbers(1, 5));
+      });
+
+      it('keeps every field of a record', async () => {
+        const [log] = logs();
+        const full: EventRecord = { kind: 'event', type: 'a b', data: 'ü\n\u0000"\ud83d\ude00', serialized: true, retry: 3, comment: 'c\nd' }; // biome-ignore format: one line
+
+        await log.append(full);
+
+        expect((await log.read('', 1)).entries[0]?.record).toEqual(full);
+      });
+
+      it('says where it ends', async () => {
+        const [log, other] = logs();
+        expect(await log.tip()).toEqual({ id: '0-0', over: false });
+
+        const id = await log.append(record(1));
+
+        expect(await log.tip()).toEqual({ id, over: false });
+        await log.append(record(2, 'end'));
+        expect((await log.tip()).over).toBe(true);
+        expect((await other.tip()).over).toBe(true);
+      });
+
+      it.each(['end', 'error'] as const)('takes nothing after an %s', async (kind) => {
+        const [log, other] = logs();
+        await log.append(record('last', kind));
+
+        await expect(log.append(record('more'))).rejects.toMatchObject(CLOSED);
+        await expect(other.append(record('more'))).rejects.toMatchObject(CLOSED);
+        expect(await dataAfter(log, '')).toEqual(['last']);
+      });
+
+      it('orders ids, and knows what is none', () => {
+        const [log] = logs();
+
+        expect(log.compare('9-0', '10-0')).toBeLessThan(0);
+        expect(log.compare('9-10', '9-9')).toBeGreaterThan(0);
+        expect(log.compare('9-1', '9-1')).toBe(0);
+        for (const id of [
+          '',
+          '~end',
+          '1',
+          '1-',
+          '-1',
+          '1-1-1',
+          ' 1-1',
+          '1-1\n',
+          '+',
+          '$',
+          `${'1'.repeat(16)}-0`,
+        ]) {
+          // biome-ignore format: one line
+          expect(log.compare(id, '1-1')).toBeNaN();
+          expect(log.compare('1-1', id)).toBeNaN();
+        }
+      });
+
+      it('knows whether anybody follows, anywhere', async () => {
+        const [log, other] = logs();
+        expect(await log.followed?.()).toBe(false);
+
+        const following = other.follow(new Ear());
+        await following.from;
+
+        expect(await log.followed?.()).toBe(true);
+        following.stop();
+        while (await log.followed?.()) await setImmediate();
+      });
+    });
+
+    describe('followers', () => {
+      it('hear what any process appends, in order, each entry once', async () => {
+        const [log, other] = logs();
+        const ears = [new Ear(), new Ear(), new Ear()];
+        const followings = ears.map((ear, index) => (index === 2 ? other : log).follow(ear));
+        await Promise.all(followings.map(({ from }) => from));
+
+        await Promise.all([appendAll(log, numbers(1, 500)), appendAll(other, numbers(501, 1_000))]);
+        await log.append(record('last'));
+
+        const heard = await Promise.all(ears.map((ear) => ear.until('last')));
+        const inRedis = await dataAfter(log, '');
+        expect(inRedis).toHaveLength(1_001);
+        for (const each of heard) expect(each).toEqual(inRedis);
+        // What one process appends is kept in the order of its calls.
+        expect(inRedis.filter((data) => Number(data) <= 500)).toEqual(numbers(1, 500));
+      });
+
+      it('begin behind the id that they are told, also while others append', async () => {
+        const [log, other] = logs({ maxEvents: 10_000 });
+        const appending = appendAll(other, numbers(1, 2_000));
+
+        const ears = await Promise.all(
+          numbers(1, 10).map(async (_, index) => {
+            await sleep(index);
+            const ear = new Ear();
+            const from = await log.follow(ear).from;
+            return { ear, from };
+          }),
+        );
+        await appending;
+        await other.append(record('last'));
+
+        for (const { ear, from } of ears) {
+          await ear.until('last');
+          expect(ear.heard).toEqual(await dataAfter(log, from));
+          expect(ear.gaps).toEqual([]);
+        }
+      });
+
+      it('hear nothing once they have stopped, and others go on', async () => {
+        const [log, other] = logs();
+        const [ear, stays] = [new Ear(), new Ear()];
+        const following = log.follow(ear);
+        await Promise.all([following.from, log.follow(stays).from]);
+
+        following.stop();
+        following.stop();
+        await other.append(record(1));
+
+        expect(await stays.until('1')).toEqual(['1']);
+        expect(ear.heard).toEqual([]);
+      });
+
+      it('can come and go at once', async () => {
+        const [log, other] = logs();
+        for (let i = 0; i < 20; i++) log.follow(new Ear()).stop();
+        const ear = new Ear();
+        const stopped = log.follow(new Ear());
+        stopped.stop();
+
+        await log.follow(ear).from;
+        await other.append(record(1));
+
+        expect(await stopped.from).toBe('0-0');
+        expect(await ear.until('1')).toEqual(['1']);
+      });
+
+      it('read from the stream what no message has told them', async () => {
+        const [log, other] = logs();
+        const ear = new Ear();
+        await log.follow(ear).from;
+        const id = await other.append(record(1));
+        await ear.until('1');
+
+        await server.call('XADD', redisKey(), '*', 'before', id, 'event', JSON.stringify(record(2)));
+        await other.append(record(3));
+
+        expect(await ear.until('3')).toEqual(['1', '2', '3']);
+        expect(ear.gaps).toEqual([]);
+      });
+
+      it('read on, page after page, when they have missed much', async () => {
+        const [log, other] = logs({ maxEvents: 10_000 });
+        const ear = new Ear();
+        await log.follow(ear).from;
+
+        await keepAway();
+        await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        await appendAll(other, numbers(1, 1_700));
+        await back();
+
+        expect(await ear.until('1700')).toEqual(numbers(1, 1_700));
+        expect(ear.gaps).toEqual([]);
+      });
+
+      it('pass over what others have put into the stream', async () => {
+        const [log, other] = logs();
+        const ear = new Ear();
+        await log.follow(ear).from;
+
+        await other.append(record(1));
+        await server.call('XADD', redisKey(), '*', 'foreign', 'entry');
+        await server.call('XADD', redisKey(), '*', 'event', '{"kind":"event","data":1}');
+        await server.call('PUBLISH', `${redisKey()}@0`, 'foreign message');
+        await other.append(record(2));
+
+        expect(await ear.until('2')).toEqual(['1', '2']);
+        expect(ear.gaps).toEqual([]);
+        const [first] = (await log.read('', 1)).entries;
+        expect(await log.read(first?.id ?? '', 1)).toMatchObject({ entries: [{ record: record(2) }], gap: false }); // biome-ignore format: one line
+      });
+
+      it('see no gap in a log that has expired and begins anew', async () => {
+        const [log, other] = logs();
+        const ear = new Ear();
+        await log.follow(ear).from;
+        await other.append(record(1));
+        await ear.until('1');
+
+        await expire();
+        await other.append(record(2));
+
+        expect(await ear.until('2')).toEqual(['1', '2']);
+        expect(ear.gaps).toEqual([]);
+      });
+    });
+
+    describe('tip()', () => {
+      it('comes before whatever is appended after the call', async () => {
+        const [log, other] = logs();
+        await appendAll(log, numbers(1, 10));
+
+        for (let i = 0; i < 20; i++) {
+          const tip = log.tip();
+          const appended = appendAll(other, numbers(1, 20));
+          const { id } = await tip;
+          const [first = ''] = await appended;
+
+          expect(log.compare(id, first)).toBeLessThan(0);
+        }
+      });
+
+      it('does not come before what was appended here, or heard', async () => {
+        const [log, other] = logs();
+        const id = await log.append(record(1));
+        expect((await log.tip()).id).toBe(id);
+
+        const ear = new Ear();
+        await other.follow(ear).from;
+        const next = await log.append(record(2));
+        await ear.until('2');
+
+        expect((await other.tip()).id).toBe(next);
+      });
+
+      it('is that of a log whose entries are gone', async () => {
+        const [log, other] = logs();
+        const id = await log.append(record(1));
+        await server.call('XTRIM', redisKey(), 'MAXLEN', '0');
+
+        expect(await other.tip()).toEqual({ id, over: false });
+        expect(await other.read(id, 10)).toEqual({ entries: [], gap: false });
+      });
+    });
+
+    describe('trimming', () => {
+      it('by number leaves a gap to those who come too late', async () => {
+        const [log] = logs({ maxEvents: 10 });
+        const [first = ''] = await appendAll(log, numbers(1, 500));
+
+        const page = await log.read(first, 1_000);
+
+        expect(page.gap).toBe(true);
+        expect(page.entries.length).toBeLessThan(150);
+        expect(page.entries.at(-1)?.record.data).toBe('500');
+        expect(await log.read('', 1_000)).toEqual({ entries: page.entries, gap: false });
+      });
+
+      it('by age is exact, and a room that nobody appends to disappears', async () => {
+        const [log] = logs({ maxAgeMs: 60_000 });
+        await server.call('XADD', redisKey(), '1-1', 'before', '0-0', 'event', JSON.stringify(record('old')));
+
+        await server.call(
+          'XADD',
+          redisKey(),
+          '1-2',
+          'before',
+          '1-1',
+          'event',
+          JSON.stringify(record('older')),
+        );
+
+        await log.append(record('new'));
+
+        expect(await log.read('1-1', 10)).toMatchObject({ entries: [{ record: record('new') }], gap: true });
+        const left = Number(await server.call('PTTL', redisKey()));
+        expect(left).toBeGreaterThan(50_000);
+        expect(left).toBeLessThanOrEqual(60_000);
+      });
+
+      it('while a follower was away is told to it', async () => {
+        const [log, other] = logs();
+        const ear = new Ear();
+        await log.follow(ear).from;
+        await other.append(record(1));
+        await ear.until('1');
+
+        await keepAway();
+        await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        await appendAll(other, ['2', '3']);
+        await server.call('XTRIM', redisKey(), 'MAXLEN', '1');
+        await back();
+
+        expect(await ear.until('3')).toEqual(['1', '3']);
+        expect(ear.gaps).toEqual([1]);
+      });
+
+      it('and data that Redis has lost are a gap, too', async () => {
+        const [log, other] = logs();
+        const ear = new Ear();
+        await log.follow(ear).from;
+        const id = await other.append(record(1));
+        await ear.until('1');
+
+        await keepAway();
+        await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        await other.append(record(2));
+        await expire();
+        await other.append(record(3));
+        await back();
+
+        expect(await ear.until('3')).toEqual(['1', '3']);
+        expect(ear.gaps).toEqual([1]);
+        expect(await log.read(id, 10)).toMatchObject({ entries: [{ record: record(3) }], gap: true });
+      });
+    });
+
+    describe('ids that a client has made up', () => {
+      const HOSTILE = [
+        '0-0\r\nFLUSHALL',
+        '-',
+        '+',
+        '~end',
+        "1-1' .. redis.call('FLUSHALL')",
+        '9'.repeat(5_000_000),
+      ];
+
+      it('never reach Redis', async () => {
+        const [log] = logs();
+        await log.append(record(1));
+        const watcher = new IoRedis(server.port, '127.0.0.1');
+        const monitor = await watcher.monitor();
+        const seen: string[] = [];
+        monitor.on('monitor', (_time: string, args: string[]) => seen.push(args.join(' ')));
+
+        for (const id of HOSTILE) {
+          expect(await log.read(id, 10)).toMatchObject({ entries: [{ record: record(1) }], gap: true });
+        }
+        await server.call('ECHO', 'enough');
+        while (!seen.some((command) => command.includes('enough'))) await once(monitor, 'monitor');
+        monitor.disconnect();
+        watcher.disconnect();
+
+        const asked = seen.filter((command) => command.includes(redisKey()));
+        expect(new Set(asked)).toEqual(new Set([`XRANGE ${redisKey()} - + COUNT 11`]));
+        expect(asked).toHaveLength(HOSTILE.length);
+      });
+
+      it.each(['1-1', '999999999999999-0', '0-0'])('but look like one are a gap: %s', async (id) => {
+        const [log] = logs();
+        expect(await log.read('1-1', 10)).toEqual({ entries: [], gap: true });
+        await appendAll(log, ['1', '2']);
+        await server.call('XTRIM', redisKey(), 'MAXLEN', '1');
+
+        expect(await log.read(id, 10)).toMatchObject({ entries: [{ record: record(2) }], gap: true });
+      });
+
+      it('in the midst of those that exist are a gap from the oldest on', async () => {
+        const [log] = logs();
+        await server.call('XADD', redisKey(), '5-1', 'before', '0-0', 'event', JSON.stringify(record('a')));
+        await server.call('XADD', redisKey(), '5-3', 'before', '5-1', 'event', JSON.stringify(record('b')));
+
+        expect(await log.read('5-2', 10)).toMatchObject({
+          entries: [{ id: '5-1' }, { id: '5-3' }],
+          gap: true,
+        });
+      });
+    });
+
+    describe('while Redis is away', () => {
+      it('appending rejects at once, and followers catch up when it is back', async () => {
+        const [log, other] = logs();
+        const ears = [new Ear(), new Ear()];
+        await Promise.all([log.follow(ears[0] as Ear).from, other.follow(ears[1] as Ear).from]);
+        await appendAll(log, numbers(1, 100));
+        await ears[1]?.until('100');
+        emitWarning.mockClear();
+
+        await server.kill();
+        await warned(2);
+        await expect(log.append(record('lost'))).rejects.toMatchObject({
+          ...UNAVAILABLE,
+          message: 'Cannot publish: Redis is away. Nothing was appended; publish again when it is back.',
+          cause: expect.any(Error),
+        });
+        const [tip, from] = [log.tip(), log.follow(new Ear()).from];
+        const read = log.read('', 1_000);
+        await server.start();
+
+        expect((await read).entries).toHaveLength(100);
+        expect(await from).toBe((await tip).id);
+        await appendAll(log, numbers(101, 200));
+        for (const ear of ears) expect(await ear.until('200')).toEqual(numbers(1, 200));
+        expect(ears.map(({ gaps }) => gaps)).toEqual([[], []]);
+      });
+
+      it('there is one warning for each outage and process', async () => {
+        const [log, other] = logs();
+        await Promise.all([log.follow(new Ear()).from, other.tip()]);
+        emitWarning.mockClear();
+
+        await server.kill();
+        await warned(2);
+        await sleep(150);
+        await server.start();
+        await Promise.all([log.tip(), other.tip(), log.follow(new Ear()).from, other.follow(new Ear()).from]);
+
+        expect(emitWarning.mock.calls.map(([, options]) => options)).toEqual([
+          { type: 'SseWarning', code: 'SSE_REDIS_LOST' },
+          { type: 'SseWarning', code: 'SSE_REDIS_LOST' },
+        ]);
+      });
+
+      it('from the beginning, appending rejects as soon as that is known', async () => {
+        await server.kill();
+        const fresh = redisLogs(user.client);
+
+        await expect(fresh('key').append(record(1))).rejects.toMatchObject({
+          ...UNAVAILABLE,
+          cause: { code: 'ECONNREFUSED' },
+        });
+        await Promise.all([fresh.close(), server.start()]);
+      });
+
+      it('an append whose answer is lost is in doubt, and is not sent again', async () => {
+        const proxy = new LossyProxy(server.port);
+        const behind = await connect(await proxy.listen());
+        const lossy = redisLogs(behind.client);
+        const log = lossy(`key-${key}`);
+        const ear = new Ear();
+        await Promise.all([log.append(record(1)), log.follow(ear).from]);
+
+        // Nobody else is asked, so the next answer is that to the append; or the message of it, and then its answer.
+        proxy.loseNextAnswer();
+        const doubtful = await Promise.resolve(log.append(record(2))).catch((error: unknown) => error);
+        await log.tip();
+        await log.append(record(3));
+
+        if (typeof doubtful !== 'string') {
+          expect(doubtful).toMatchObject({
+            ...UNAVAILABLE,
+            message: expect.stringContaining('it is unknown whether the event was appended'),
+          });
+        }
+        expect(await dataAfter(log, '')).toEqual(['1', '2', '3']);
+        await ear.until('3');
+        expect(ear.heard.filter((data) => data !== '1')).toEqual(['2', '3']);
+        await lossy.close();
+        await behind.end();
+        await proxy.close();
+      });
+
+      it.each(['pubsub', 'normal'])('for a moment, for a %s connection was killed, nothing is lost or doubled', async (type) => {
+        const [log, other] = logs({ maxEvents: 100_000 });
+        const ears = [new Ear(), new Ear()];
+        await Promise.all([log.follow(ears[0] as Ear).from, other.follow(ears[1] as Ear).from]);
+        const acknowledged: string[] = [];
+        const publish = async (to: EventLog, name: string) => {
+          for (let i = 0; i < 300; i++) {
+            const data = `${name}${i}`;
+            await Promise.resolve(to.append(record(data))).then(
+              () => acknowledged.push(data),
+              () => sleep(5),
+            );
+          }
+        };
+
+        const publishing = Promise.all([publish(log, 'a'), publish(other, 'b')]);
+        for (let i = 0; i < 3; i++) {
+          await sleep(15);
+          await server.call('CLIENT', 'KILL', 'TYPE', type);
+        }
+        await publishing;
+        while ((await Promise.resolve(log.append(record('last'))).catch(() => 'away')) === 'away') await sleep(5);
+
+        const inRedis = await dataAfter(log, '');
+        for (const ear of ears) expect(await ear.until('last')).toEqual(inRedis);
+        expect(new Set(inRedis).size).toBe(inRedis.length);
+        expect(acknowledged.filter((data) => !inRedis.includes(data))).toEqual([]);
+        expect(ears.map(({ gaps }) => gaps)).toEqual([[], []]);
+      }); // biome-ignore format: one line
+    });
+
+    describe('what Redis refuses', () => {
+      it('is an error that says why', async () => {
+        const [log] = logs();
+        await server.call('SET', redisKey(), 'a string');
+        const refused = {
+          ...UNAVAILABLE,
+          message: expect.stringContaining('WRONGTYPE'),
+          cause: expect.any(Error),
+        };
+
+        await expect(log.append(record(1))).rejects.toMatchObject(refused);
+        await expect(log.tip()).rejects.toMatchObject(refused);
+        await expect(log.read('', 1)).rejects.toMatchObject(refused);
+      });
+
+      it('survives the loss of its scripts', async () => {
+        const [log] = logs();
+        await log.append(record(1));
+        await server.call('SCRIPT', 'FLUSH');
+
+        await appendAll(log, ['2', '3']);
+
+        expect(await dataAfter(log, '')).toEqual(['1', '2', '3']);
+      });
+    });
+
+    describe('close()', () => {
+      const connections = async () =>
+        String(await server.call('CLIENT', 'LIST'))
+          .trim()
+          .split('\n').length;
+
+      it('leaves no connection, no timer, and the client as it was', async () => {
+        await Promise.all(logs().map((log) => log.tip()));
+        const [before, resources] = [await connections(), process.getActiveResourcesInfo().sort()];
+        const fresh = redisLogs(user.client);
+        const log = fresh('close');
+        await log.append(record(1));
+        await log.follow(new Ear()).from;
+        expect(await connections()).toBe(before + 2);
+
+        const closing = fresh.close();
+
+        expect(fresh.close()).toBe(closing);
+        await closing;
+        while ((await connections()) !== before) await setImmediate();
+        while (process.getActiveResourcesInfo().length > resources.length) await setImmediate();
+        expect(process.getActiveResourcesInfo().sort()).toEqual(resources);
+      });
+
+      it('rejects what waits, and what comes later', async () => {
+        await server.kill();
+        const fresh = redisLogs(user.client);
+        const log = fresh('close');
+        const waiting = [log.tip(), log.read('', 1), log.follow(new Ear()).from];
+
+        await fresh.close();
+
+        for (const each of waiting) await expect(each).rejects.toMatchObject(UNAVAILABLE);
+        await expect(log.append(record(1))).rejects.toMatchObject({
+          message: expect.stringContaining('CLOSED'),
+        });
+        await expect(log.tip()).rejects.toMatchObject(UNAVAILABLE);
+        await expect(log.follow(new Ear()).from).rejects.toMatchObject(UNAVAILABLE);
+        await server.start();
+      });
+    });
+
+    describe('keys', () => {
+      it('have the prefix, and that of the client', async () => {
+        const prefixed = redisLogs(user.client, { prefix: 'app:' });
+
+        await prefixed('x').append(record(1));
+
+        expect(await server.call('EXISTS', 'app:x')).toBe(1);
+        await prefixed.close();
+      });
+
+      it.each([[''], [undefined], [7], [{}]])('that are %j are refused', (bad) => {
+        expect(() => here?.(bad as string)).toThrow(
+          expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_OPTION' }),
+        );
+      });
+    });
+  });
+}
+
+describeWithRedis('redisLogs() and the options of the client', (server) => {
+  it('honours the prefix and the database of ioredis', async () => {
+    const client = new IoRedis(server.port, '127.0.0.1', { keyPrefix: 'mine:', db: 3 });
+    const logs = redisLogs(client);
+    const ear = new Ear();
+    const log = logs('x');
+    await log.follow(ear).from;
+
+    await log.append(record(1));
+
+    expect(await ear.until('1')).toEqual(['1']);
+    expect(await client.exists('sse:x')).toBe(1);
+    expect(await log.followed?.()).toBe(true);
+    await logs.close();
+    client.disconnect();
+  });
+
+  it('does not hear what is told in another database', async () => {
+    const clients = [0, 1].map((db) => new IoRedis(server.port, '127.0.0.1', { db }));
+    const [zero, one] = clients.map((client) => redisLogs(client)) as [RedisLogs, RedisLogs];
+    const ear = new Ear();
+    await zero('y').follow(ear).from;
+
+    await one('y').append(record('other'));
+    await zero('y').append(record('own'));
+
+    expect(await ear.until('own')).toEqual(['own']);
+    await Promise.all([zero.close(), one.close()]);
+    for (const client of clients) client.disconnect();
+  });
+
+  it.each([
+    ['RESP 2', { RESP: 2 } as const],
+    ['a client that gives up', { socket: { reconnectStrategy: false } } as const],
+  ])('works with node-redis and %s', async (_name, options) => {
+    const { socket, ...rest } = { socket: {}, ...options };
+    const client = createClient({ ...rest, socket: { host: '127.0.0.1', port: server.port, ...socket } });
+    client.on('error', () => undefined);
+    await client.connect();
+    const logs = redisLogs(client);
+    const ear = new Ear();
+    const log = logs(_name);
+    await log.follow(ear).from;
+
+    await log.append(record(1));
+    await ear.until('1');
+    await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await log.append(record(2));
+
+    expect(await ear.until('2')).toEqual(['1', '2']);
+    expect(await log.followed?.()).toBe(true);
+    await logs.close();
+    client.destroy();
+  });
+
+  it('works with ioredis and RESP 2', async () => {
+    const client = new IoRedis(server.port, '127.0.0.1', { protocol: 2 });
+    const logs = redisLogs(client);
+    const ear = new Ear();
+    const log = logs('resp2');
+    await log.follow(ear).from;
+
+    await log.append(record(1));
+
+    expect(await ear.until('1')).toEqual(['1']);
+    expect(await log.followed?.()).toBe(true);
+    await logs.close();
+    client.disconnect();
+  });
+});
+
+describeWithRedis(
+  'redisLogs() on a cluster',
+  (server) => {
+    beforeAll(async () => {
+      await server.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+      while (!String(await server.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20);
+    }, 10_000);
+
+    const connects: ReadonlyArray<readonly [string, () => Promise<Connected>]> = [
+      [
+        'ioredis',
+        async () => {
+          const client = new Cluster([{ host: '127.0.0.1', port: server.port }], { keyPrefix: 'mine:' });
+          client.on('error', () => undefined);
+          await once(client, 'ready');
+          return { client, end: () => client.disconnect() };
+        },
+      ],
+      [
+        'node-redis',
+        async () => {
+          const client = createCluster({ rootNodes: [{ url: `redis://127.0.0.1:${server.port}` }] });
+          client.on('error', () => undefined);
+          await client.connect();
+          return { client, end: () => client.destroy() };
+        },
+      ],
+    ];
+
+    it.each(connects)('%s hears, reads back and catches up', async (name, connect) => {
+      const user = await connect();
+      const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
+      const [log, other] = [here(name), there(name)];
+      const ear = new Ear();
+      await log.follow(ear).from;
+
+      const ids = await appendAll(other, numbers(1, 50));
+      await ear.until('50');
+      await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await appendAll(other, numbers(51, 100));
+
+      expect(await ear.until('100')).toEqual(numbers(1, 100));
+      expect(ear.gaps).toEqual([]);
+      expect(await dataAfter(log, ids[48] ?? '')).toEqual(numbers(50, 100));
+      expect(await other.followed?.()).toBe(true);
+      expect((await other.tip()).over).toBe(false);
+      await log.append(record('last', 'end'));
+      await expect(other.append(record('more'))).rejects.toMatchObject(CLOSED);
+      await Promise.all([here.close(), there.close()]);
+      await user.end();
+    });
+
+    it.each(connects)('%s sends nothing twice', async (name, connect) => {
+      const user = await connect();
+      const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
+      const [log, other] = [here(`${name} once`), there(`${name} once`)];
+      await log.append(record('first'));
+
+      const publishing = numbers(1, 500).map((data) =>
+        Promise.resolve(log.append(record(data))).catch(() => 'lost'),
+      );
+      await server.call('CLIENT', 'KILL', 'TYPE', 'normal');
+      await Promise.all(publishing);
+
+      const inRedis = (await other.read('', 1_000)).entries.map((entry) => entry.record.data);
+      expect(new Set(inRedis).size).toBe(inRedis.length);
+      await Promise.all([here.close(), there.close()]);
+      await user.end();
+    });
+  },
+  ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+);
+
+describe('redisLogs() refuses', () => {
+  it.each([
+    ['nothing', undefined],
+    ['null', null],
+    ['a URL', 'redis://localhost'],
+    ['an object', {}],
+    ['what can only be duplicated', { duplicate: () => undefined }],
+  ])('%s as a client', (_name, client) => {
+    expect(() => redisLogs(client as never)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_OPTION',
+        message: expect.stringMatching(/^Expected client to be a client of 'redis' .* Use redisLogs\(/),
+      }),
+    );
+  });
+});

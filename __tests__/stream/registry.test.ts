@@ -1,0 +1,156 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { Registry, type Retirable } from '../../lib/stream/registry';
+
+const SPREAD_MS = 1_000;
+const GRACE_MS = 5_000;
+const OPTIONS = { spreadMs: SPREAD_MS, graceMs: GRACE_MS };
+
+/** A stream that notes when it was told to end, and how much time it got. */
+class FakeStream implements Retirable {
+  readonly told: { readonly atMs: number; readonly graceMs: number }[] = [];
+
+  retire(graceMs: number): void {
+    this.told.push({ atMs: Date.now(), graceMs });
+  }
+}
+
+function registryOf(...streams: readonly Retirable[]): Registry {
+  const registry = new Registry();
+  for (const stream of streams) registry.add(stream);
+  return registry;
+}
+
+/** Whether a promise has resolved by now. */
+async function isResolved(promise: Promise<void>): Promise<boolean> {
+  let resolved = false;
+  void promise.then(() => {
+    resolved = true;
+  });
+  await turn();
+  return resolved;
+}
+
+describe('Registry', () => {
+  beforeEach(() => {
+    jest.useFakeTimers({ now: 0, doNotFake: ['nextTick', 'setImmediate'] });
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+  });
+
+  it('counts the streams that are open', () => {
+    const stream = new FakeStream();
+    const registry = registryOf(stream, new FakeStream());
+    expect(registry.size).toBe(2);
+
+    registry.delete(stream);
+    expect(registry.size).toBe(1);
+  });
+
+  it('counts a stream that is deleted twice once', () => {
+    const stream = new FakeStream();
+    const registry = registryOf(stream, new FakeStream());
+
+    registry.delete(stream);
+    registry.delete(stream);
+
+    expect(registry.size).toBe(1);
+  });
+
+  it('has no timers before it is closed', () => {
+    registryOf(new FakeStream());
+
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  describe('close()', () => {
+    it('makes it closed for good', async () => {
+      const registry = registryOf();
+      expect(registry.closed).toBe(false);
+
+      await registry.close(OPTIONS);
+      expect(registry.closed).toBe(true);
+    });
+
+    it('resolves at once when nothing is open', async () => {
+      await expect(registryOf().close(OPTIONS)).resolves.toBeUndefined();
+    });
+
+    it('resolves when the last stream is gone, and not before', async () => {
+      const [first, last] = [new FakeStream(), new FakeStream()];
+      const registry = registryOf(first, last);
+      const closed = registry.close(OPTIONS);
+
+      jest.advanceTimersByTime(SPREAD_MS + GRACE_MS);
+      registry.delete(first);
+      expect(await isResolved(closed)).toBe(false);
+
+      registry.delete(last);
+      expect(await isResolved(closed)).toBe(true);
+    });
+
+    it('returns the same promise when it is called again', () => {
+      const registry = registryOf(new FakeStream());
+
+      expect(registry.close(OPTIONS)).toBe(registry.close({ spreadMs: 0, graceMs: 0 }));
+    });
+
+    it('tells no stream a second time when it is called again', () => {
+      const stream = new FakeStream();
+      const registry = registryOf(stream);
+
+      registry.close(OPTIONS);
+      registry.close(OPTIONS);
+      jest.advanceTimersByTime(SPREAD_MS);
+
+      expect(stream.told).toHaveLength(1);
+    });
+
+    it('tells each stream at a random moment of its own', () => {
+      const random = jest.spyOn(Math, 'random');
+      for (const value of [0.75, 0, 0.25]) random.mockReturnValueOnce(value);
+      const streams = [new FakeStream(), new FakeStream(), new FakeStream()];
+
+      registryOf(...streams).close(OPTIONS);
+      jest.advanceTimersByTime(SPREAD_MS);
+
+      expect(streams.map(({ told }) => told[0]?.atMs)).toEqual([750, 0, 250]);
+    });
+
+    it('tells every stream within spreadMs', () => {
+      const streams = Array.from({ length: 100 }, () => new FakeStream());
+
+      registryOf(...streams).close(OPTIONS);
+      jest.advanceTimersByTime(SPREAD_MS);
+
+      expect(streams.filter(({ told }) => told.length === 0)).toEqual([]);
+    });
+
+    it('tells how long a stream may go on', () => {
+      const stream = new FakeStream();
+
+      registryOf(stream).close(OPTIONS);
+      jest.advanceTimersByTime(SPREAD_MS);
+
+      expect(stream.told).toEqual([expect.objectContaining({ graceMs: GRACE_MS })]);
+    });
+
+    it('does not keep the process alive by itself', () => {
+      const setTimeout = jest.spyOn(globalThis, 'setTimeout');
+
+      registryOf(new FakeStream(), new FakeStream()).close(OPTIONS);
+
+      expect(setTimeout.mock.results.map(({ value }) => value.hasRef())).toEqual([false, false]);
+    });
+
+    it('leaves no timer behind', () => {
+      registryOf(new FakeStream(), new FakeStream()).close(OPTIONS);
+
+      jest.advanceTimersByTime(SPREAD_MS);
+
+      expect(jest.getTimerCount()).toBe(0);
+    });
+  });
+});

@@ -1,0 +1,1226 @@
+import { once } from 'node:events';
+import { Agent, get as httpGet } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import compression from 'compression';
+import express, { type Express, type Response } from 'express';
+import { comment, event } from '../../lib/index';
+import { aborted, Gate } from '../support/gate';
+import { releaseAll, serve } from '../support/serve';
+import { get, Wire } from '../support/wire';
+
+afterEach(releaseAll);
+
+const END = 'event: end\nid: ~end\ndata: \n\n';
+
+/** A generator that yields `values`, then waits on its signal, and opens `done` in its `finally`. */
+function waiting(done: Gate, ...values: unknown[]) {
+  return async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
+    try {
+      yield* values;
+      await aborted(res.sse.signal);
+    } finally {
+      done.open();
+    }
+  };
+}
+
+describe('before the head', () => {
+  it('calls return() on the source of a response that has closed, and does not start it', async () => {
+    const returned = new Gate();
+    const asked = new Gate();
+    const started = jest.fn();
+    const server = await serve((app) => {
+      app.get('/', async (_req, res) => {
+        asked.open();
+        await once(res, 'close');
+        const source = (async function* () {
+          started();
+          yield 1;
+        })();
+        const { return: original } = source;
+        source.return = (value) => {
+          returned.open();
+          return original.call(source, value);
+        };
+        return source;
+      });
+    });
+
+    const request = server.send('/');
+    await asked.promise;
+    request.destroy();
+    await returned.promise;
+
+    expect(started).not.toHaveBeenCalled();
+  });
+
+  it('answers Last-Event-ID ~end with 204 and does not start the generator', async () => {
+    const started = jest.fn();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        started();
+        yield 1;
+      });
+    });
+
+    const client = await server.openStream('/', { headers: { 'Last-Event-ID': '~end' } });
+
+    expect(client.status).toBe(204);
+    expect(client.headers['cache-control']).toBe('no-store');
+    expect(await client.ended()).toBe('');
+    expect(started).not.toHaveBeenCalled();
+  });
+
+  it.each([
+    ['alone', []],
+    ['behind compression', [compression()]],
+  ])('answers HEAD with the head and no body (%s)', async (_where, outermost) => {
+    const started = jest.fn();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          started();
+          yield 1;
+        });
+      },
+      { outermost },
+    );
+
+    const client = await server.openStream('/', { method: 'HEAD' });
+
+    expect(client.status).toBe(200);
+    expect(client.headers['content-type']).toBe('text/event-stream');
+    expect(await client.ended()).toBe('');
+    expect(started).not.toHaveBeenCalled();
+  });
+
+  it('passes a 406 to next if Accept refuses text/event-stream', async () => {
+    const started = jest.fn();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        started();
+        yield 1;
+      });
+    });
+
+    const client = await server.openStream('/', { headers: { Accept: 'application/json' } });
+
+    expect(client.status).toBe(406);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_NOT_ACCEPTABLE', status: 406 })]);
+    expect(started).not.toHaveBeenCalled();
+  });
+
+  it('sends the head of an event stream and keeps the headers set before', async () => {
+    const server = await serve((app) => {
+      app.use((_req, res, next) => {
+        res.cookie('session', 'a').cookie('theme', 'b');
+        res.set({ 'Access-Control-Allow-Origin': '*', 'Content-Length': '5' });
+        next();
+      });
+      app.get('/', async function* () {
+        yield 1;
+      });
+    });
+
+    const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
+
+    expect(client.status).toBe(200);
+    expect(client.headers).toMatchObject({
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+      'access-control-allow-origin': '*',
+      'set-cookie': ['session=a; Path=/', 'theme=b; Path=/'],
+      'transfer-encoding': 'chunked',
+    });
+    expect(client.headers).not.toHaveProperty('content-length');
+    await client.ended();
+  });
+
+  it('sends the headers option, which wins', async () => {
+    const headers = { 'X-Trace': ['a', 'b'], 'Cache-Control': 'no-store' };
+    const server = await serve((app) => app.get('/', async function* () {}), { headers });
+
+    const client = await server.openStream('/');
+
+    expect(client.headers).toMatchObject({ 'x-trace': 'a, b', 'cache-control': 'no-store' });
+  });
+
+  it('adds to Set-Cookie and Vary what the headers option has', async () => {
+    const headers = { 'Set-Cookie': 'b=2', Vary: 'Cookie' };
+    const server = await serve(
+      (app) => {
+        app.use((_req, res, next) => {
+          res.setHeader('Set-Cookie', 'a=1');
+          res.vary('Origin');
+          next();
+        });
+        app.get('/', async function* () {});
+      },
+      { headers },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(client.headers).toMatchObject({ 'set-cookie': ['a=1', 'b=2'], vary: 'Origin, Cookie' });
+  });
+
+  it("keeps a client's Connection: close", async () => {
+    const server = await serve((app) => app.get('/', async function* () {}));
+
+    const client = await server.openStream('/', { headers: { Connection: 'close' } });
+
+    expect(client.headers.connection).toBe('close');
+    await client.ended();
+    await client.closed();
+  });
+
+  it('sends retryMs first', async () => {
+    const server = await serve((app) => app.get('/', async function* () {}), { retryMs: 1234 });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(`retry: 1234\n\n${END}`);
+  });
+
+  it('opens with a comment if no value has come after commitAfterMs', async () => {
+    const first = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          await first.promise;
+          yield 1;
+        });
+      },
+      { commitAfterMs: 10 },
+    );
+
+    const client = await server.openStream('/');
+    expect(await client.untilText('\n\n')).toBe(': \n\n');
+    first.open();
+
+    expect(await client.ended()).toBe(`: \n\ndata: 1\n\n${END}`);
+  });
+
+  it('opens before the first value with commitAfterMs: 0', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield await Promise.reject(new Error('too late for a status'));
+        });
+      },
+      { commitAfterMs: 0 },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(client.status).toBe(200);
+    expect(await client.ended()).toBe(': \n\n');
+    await server.heard(1);
+  });
+
+  it('waits for the first value for ever with commitAfterMs: false', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* (_req, res) {
+          await sleep(120);
+          res.set('X-Found', 'yes');
+          yield 1;
+        });
+      },
+      { commitAfterMs: false },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(client.headers['x-found']).toBe('yes');
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
+  });
+});
+
+describe('the client leaves', () => {
+  it.each(['GET', 'POST'])('aborts the signal and runs finally at once (%s)', async (method) => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.use(express.json());
+      app.all('/', waiting(done, 'hello'));
+    });
+
+    const body =
+      method === 'POST' ? { body: '{"a":1}', headers: { 'Content-Type': 'application/json' } } : {};
+    const client = await server.openStream('/', { method, ...body });
+    await client.untilText('hello');
+    client.drop();
+    await done.promise;
+
+    expect(server.errors).toEqual([]);
+  });
+
+  it('does not end a POST stream early when its body has been read', async () => {
+    const server = await serve((app) => {
+      app.use(express.json());
+      app.post('/', async function* (req) {
+        await once(req, 'close');
+        yield 'still here';
+        yield req.body;
+      });
+    });
+
+    const init = { method: 'POST', body: '{"a":1}', headers: { 'Content-Type': 'application/json' } };
+    const client = await server.openStream('/', init);
+
+    expect(await client.ended()).toContain(`data: still here\n\ndata: {"a":1}\n\n${END}`);
+  });
+
+  it('calls return() while the generator is blocked, so that finally runs when its await settles', async () => {
+    const blocked = new Gate();
+    const done = new Gate();
+    const went = jest.fn();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          yield 1;
+          await blocked.promise;
+          yield 2;
+          went();
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+    client.drop();
+    while (server.sse.size > 0) await sleep(1);
+    blocked.open();
+    await done.promise;
+
+    expect(went).not.toHaveBeenCalled();
+  });
+
+  it('runs finally when the client leaves before the first value', async () => {
+    const done = new Gate();
+    const started = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* (_req, res) {
+          try {
+            started.open();
+            await aborted(res.sse.signal);
+            yield 1;
+          } finally {
+            done.open();
+          }
+        });
+      },
+      { commitAfterMs: false },
+    );
+
+    const request = server.send('/');
+    await started.promise;
+    request.destroy();
+    await done.promise;
+
+    expect(server.errors).toEqual([]);
+  });
+
+  it('runs finally when the client leaves while it does not read', async () => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          for (;;) yield 'x'.repeat(50_000);
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    client.stall();
+    await server.full();
+    client.drop();
+
+    await done.promise;
+  });
+
+  it('takes an error that the abort caused for no error', async () => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        try {
+          yield 1;
+          await sleep(60_000, null, { signal: res.sse.signal });
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+    client.drop();
+    await done.promise;
+    await sleep(5);
+
+    expect(server.errors).toEqual([]);
+  });
+
+  it('tells the error handlers of an error that the abort did not cause', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          // Never through by itself, so that it is return() that fails.
+          for (;;) yield 'x'.repeat(50_000);
+        } finally {
+          // biome-ignore lint/correctness/noUnsafeFinally: that a clean-up fails is what is tested
+          throw new Error('clean-up failed');
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    client.drop();
+
+    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
+  });
+
+  it('runs the rest of a finally that yields, and discards what it yields', async () => {
+    const rest = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          for (;;) yield 'x'.repeat(50_000);
+        } finally {
+          yield 'bye';
+          yield 'bye again';
+          rest.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    client.stall();
+    await server.full();
+    client.drop();
+
+    await rest.promise;
+  });
+
+  it('warns once per route of a generator that outlives its client', async () => {
+    const warned = new Gate<unknown[]>();
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation((...args) => warned.open(args));
+    const blocked = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/stuck', async function* () {
+          yield 1;
+          await blocked.promise;
+        });
+      },
+      { cleanupWarnMs: 5 },
+    );
+
+    for (let i = 0; i < 2; i++) {
+      const client = await server.openStream('/stuck?token=secret');
+      await client.untilText('data: 1');
+      client.drop();
+    }
+    const [message, options] = await warned.promise;
+    await sleep(30);
+    blocked.open();
+
+    expect(message).toBe(
+      'The generator of GET /stuck goes on although its client has left. Pass res.sse.signal to what it awaits.',
+    );
+    expect(options).toEqual({ type: 'SseWarning', code: 'SSE_GENERATOR_OUTLIVES_CLIENT' });
+    expect(emitWarning).toHaveBeenCalledTimes(1);
+    emitWarning.mockRestore();
+  });
+});
+
+describe('the generator returns', () => {
+  it('sends the closing event with the return value as its data', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield 1;
+        return { rows: 2 };
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: 1\n\nevent: end\nid: ~end\ndata: {"rows":2}\n\n');
+  });
+
+  it('lets a returned event name the last frame', async () => {
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: the return value is what is tested
+      app.get('/', async function* () {
+        return event('done', { rows: 2 });
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('event: done\nid: ~end\ndata: {"rows":2}\n\n');
+  });
+
+  it.each([null, 0, false, ''])('sends %p as it is', async (value) => {
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: the return value is what is tested
+      app.get('/', async function* () {
+        return value;
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(
+      `event: end\nid: ~end\ndata: ${value === '' ? '' : JSON.stringify(value)}\n\n`,
+    );
+  });
+
+  it("sends no last frame, and no 204, with end: 'reconnect'", async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+          return 2;
+        });
+      },
+      { end: 'reconnect' },
+    );
+
+    const client = await server.openStream('/', { headers: { 'Last-Event-ID': '~end' } });
+
+    expect(client.status).toBe(200);
+    expect(await client.ended()).toBe('data: 1\n\n');
+  });
+
+  it('leaves the connection open for the next request', async () => {
+    const server = await serve((app) => app.get('/', async function* () {}));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+    const sockets = new Set();
+    for (let i = 0; i < 3; i++) {
+      const request = httpGet(server.url('/'), { agent });
+      const [response] = await once(request, 'response');
+      sockets.add(response.socket);
+      await once(response.resume(), 'end');
+    }
+    agent.destroy();
+
+    expect(sockets.size).toBe(1);
+  });
+
+  it.each(['event with an id', 'binary data'])(
+    'treats a return value that cannot be encoded as an error: %s',
+    async (what) => {
+      const value = what === 'binary data' ? new Uint8Array(3) : event('done', 1, { id: 7 });
+      const server = await serve((app) => {
+        app.get('/', async function* () {
+          yield 1;
+          return value;
+        });
+      });
+
+      const client = await server.openStream('/');
+
+      expect(await client.ended()).toBe('data: 1\n\n');
+      expect(await server.heard(1)).toEqual([expect.any(TypeError)]);
+    },
+  );
+});
+
+describe('the generator throws', () => {
+  it('passes what is thrown before the head to next, with all headers untouched', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield await Promise.reject(Object.assign(new Error('no ticket'), { status: 401 }));
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(client.status).toBe(401);
+    expect(client.headers['content-type']).toMatch('application/json');
+    expect(client.headers).not.toHaveProperty('cache-control');
+    expect(client.headers).not.toHaveProperty('x-accel-buffering');
+    expect(await client.ended()).toBe('{"error":"no ticket"}');
+    expect(server.sse.size).toBe(0);
+  });
+
+  it('delivers what was yielded before, ends without ~end or error text, and then calls next', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield 1;
+        yield 2;
+        throw new Error('secret');
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: 1\n\ndata: 2\n\n');
+    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'secret' })]);
+    expect(server.closedBefore).toEqual([true]);
+  });
+
+  it('lets onError give one last value', async () => {
+    const onError = jest.fn((error: unknown) => event('failed', { message: (error as Error).message }));
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+          throw new Error('known');
+        });
+      },
+      { onError },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: 1\n\nevent: failed\ndata: {"message":"known"}\n\n');
+    await server.heard(1);
+    expect(onError).toHaveBeenCalledTimes(1);
+    expect(onError).toHaveBeenCalledWith(expect.any(Error), expect.objectContaining({ url: '/' }));
+  });
+
+  it.each([
+    ['throws', () => { throw new Error('in onError'); }], // biome-ignore format: one line a row
+    ['gives what cannot be encoded', () => new Uint8Array(1)],
+    ['gives a promise', async () => 'too late'],
+  ])('survives an onError that %s', async (_what, onError) => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+          throw new Error('first');
+        });
+      },
+      { onError },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: 1\n\n');
+    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'first' })]);
+    expect(emitWarning).toHaveBeenCalledTimes(1);
+    emitWarning.mockRestore();
+  });
+
+  it.each([undefined, null, 0, ''])('makes an error of a thrown %p', async (thrown) => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield await Promise.reject(thrown);
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(client.status).toBe(500);
+    expect(server.errors).toEqual([expect.any(Error)]);
+  });
+});
+
+describe('a value cannot be encoded', () => {
+  const bad: Array<[string, unknown]> = [
+    ['undefined', undefined],
+    ['a function', () => 1],
+    ['a BigInt', 1n],
+    ['bytes', new Uint8Array(1)],
+    ['a generator that yield* would pass on', (async function* () {})()],
+  ];
+
+  it.each(bad)('before the head: %s becomes a status', async (_what, value) => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          yield value;
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    await done.promise;
+
+    expect(client.status).toBe(500);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_DATA' })]);
+  });
+
+  it.each(bad)('after it: %s ends the stream, and nothing yielded before is lost', async (_what, value) => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          yield 'kept';
+          yield value;
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    await done.promise;
+
+    expect(await client.ended()).toBe('data: kept\n\n');
+    expect(await server.heard(1)).toEqual([expect.any(TypeError)]);
+  });
+});
+
+describe('a generator that answers by itself', () => {
+  it.each([
+    ['ends the response', 'data: 1\n\n', (res: Response) => res.end()],
+    ['destroys it', undefined, (res: Response) => res.destroy()],
+  ])('after its first value %s, and nothing breaks', async (_what, body, act) => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        try {
+          yield 1;
+          await sleep(5);
+          act(res);
+          yield 2;
+          await sleep(5);
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    await done.promise;
+
+    if (body !== undefined) expect(await client.ended()).toBe(body);
+    expect(server.errors).toEqual([]);
+  });
+
+  it.each([
+    ['at once', () => undefined],
+    ['after an await', () => sleep(1)],
+  ])('with a large answer gets it through, %s', async (_when, check) => {
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: that it does not is what is tested
+      app.get('/', async function* (_req, res) {
+        await check();
+        res.status(403).send('x'.repeat(8_000_000));
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(client.status).toBe(403);
+    expect(await client.ended()).toHaveLength(8_000_000);
+    expect(server.errors).toEqual([]);
+  });
+
+  it('and then yields is stopped, and its answer stands', async () => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        try {
+          res.redirect('/elsewhere');
+          yield 1;
+          yield 2;
+        } finally {
+          done.open();
+        }
+      });
+    });
+
+    const client = await server.openStream('/');
+    await done.promise;
+
+    expect(client.status).toBe(302);
+    expect(await client.ended()).not.toContain('data:');
+  });
+});
+
+describe('next', () => {
+  const failing = (step: () => unknown) => ({
+    [Symbol.asyncIterator]: () => ({
+      next: step,
+      return: () => {
+        throw new Error('in return');
+      },
+    }),
+  });
+
+  it.each([
+    ['a value that cannot be sent', async () => ({ done: false, value: 1n })],
+    ['an error', () => Promise.reject(new Error('in next'))],
+    ['an error thrown in place of a promise', () => { throw new Error('in next'); }], // biome-ignore format: one line
+    ['no object', () => 7],
+  ])('hears once of a source with %s whose return() throws too', async (_what, step) => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
+    const server = await serve((app, sse) =>
+      app.get(
+        '/',
+        sse(() => failing(step as () => unknown)),
+      ),
+    );
+
+    const client = await server.openStream('/');
+    await client.ended();
+    await sleep(5);
+
+    expect(client.status).toBe(500);
+    expect(server.errors).toHaveLength(1);
+    expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining('in return'), expect.anything());
+    emitWarning.mockRestore();
+  });
+
+  it('hears of an exotic error after the signal has aborted', async () => {
+    const exotic = { name: Object.create(null) };
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield 1;
+        await aborted(res.sse.signal);
+        throw exotic;
+      });
+    });
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+
+    client.drop();
+
+    expect(await server.heard(1)).toEqual([exotic]);
+  });
+});
+
+describe('a pipelined response', () => {
+  const queued = (done: Gate) => (app: Express) => {
+    let running = 0;
+    app.get('/slow', () => undefined);
+    app.get('/stream', async function* (_req, res) {
+      running++;
+      try {
+        yield 'open';
+        await aborted(res.sse.signal);
+      } finally {
+        if (--running === 0) done.open();
+      }
+    });
+  };
+
+  it('is released when the connection closes before its turn', async () => {
+    const done = new Gate();
+    const server = await serve(queued(done));
+    const wire = await Wire.open(server.port, get('/slow', '') + get('/stream', '').repeat(20));
+    while (server.sse.size < 20) await sleep(1);
+
+    wire.socket.destroy();
+    await done.promise;
+
+    while (server.sse.size > 0) await sleep(1);
+  });
+
+  it('is released by sse.close() before its turn', async () => {
+    const done = new Gate();
+    const server = await serve(queued(done));
+    const wire = await Wire.open(server.port, get('/slow', '') + get('/stream', '').repeat(3));
+    while (server.sse.size < 3) await sleep(1);
+
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    await done.promise;
+    wire.socket.destroy();
+  });
+});
+
+describe('sse.close()', () => {
+  it('tells each stream, lets it say farewell, and ends response and socket without ~end', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield 1;
+        await aborted(res.sse.signal);
+        yield 'farewell';
+        return 'not a finish';
+      });
+    });
+    const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
+    await client.untilText('data: 1');
+
+    const closed = server.sse.close({ spreadMs: 0, graceMs: 1_000 });
+
+    expect(await client.ended()).toBe('data: 1\n\ndata: farewell\n\n');
+    await closed;
+    await client.closed();
+    expect(server.sse.size).toBe(0);
+  });
+
+  it('ends the socket of a client that would keep it', async () => {
+    const server = await serve((app) => app.get('/', waiting(new Gate(), 'open')));
+    server.server.keepAliveTimeout = 60_000;
+    const wire = await Wire.open(server.port, get('/', ''));
+    await wire.until('data: open');
+
+    await server.sse.close({ spreadMs: 0 });
+
+    expect(await wire.ended()).toMatch(/0\r\n\r\n$/);
+  });
+
+  it('ends a generator that does not listen after graceMs', async () => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          for (let i = 0; ; i++) {
+            yield i;
+            await sleep(2);
+          }
+        } finally {
+          done.open();
+        }
+      });
+    });
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+
+    await server.sse.close({ spreadMs: 0, graceMs: 20 });
+    await done.promise;
+
+    expect(await client.ended()).not.toContain('~end');
+  });
+
+  it('destroys a client that does not take its last bytes', async () => {
+    const done = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        try {
+          for (;;) yield 'x'.repeat(50_000);
+        } finally {
+          done.open();
+        }
+      });
+    });
+    const client = await server.openStream('/');
+    client.stall();
+    await server.full();
+
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    await done.promise;
+    expect(server.responses[0]?.destroyed).toBe(true);
+  });
+
+  it('destroys a stream that is finishing and is not read', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield 1;
+        return 'x'.repeat(30_000_000);
+      });
+    });
+    const client = await server.openStream('/');
+    client.stall();
+    await server.full();
+
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    expect(server.responses[0]?.destroyed).toBe(true);
+  });
+
+  it('ends a stream sooner that maxDurationMs has told already', async () => {
+    const told = new Gate();
+    const stuck = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* (_req, res) {
+          yield 1;
+          await aborted(res.sse.signal);
+          told.open();
+          await stuck.promise;
+        });
+      },
+      { maxDurationMs: 5, cleanupWarnMs: false },
+    );
+    await server.openStream('/');
+    await told.promise;
+
+    const begun = performance.now();
+    await server.sse.close({ spreadMs: 0, graceMs: 0 });
+
+    // Not after the 5,000 ms of grace that maxDurationMs gives.
+    expect(performance.now() - begun).toBeLessThan(4_000);
+    stuck.open();
+  });
+
+  it('gives new streams 200 and an end, and closes their sockets', async () => {
+    const started = jest.fn();
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        started();
+        yield 1;
+      });
+    });
+    await server.sse.close();
+
+    const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
+
+    expect(client.status).toBe(200);
+    expect(client.headers['content-type']).toBe('text/event-stream');
+    expect(client.headers.connection).toBe('close');
+    expect(await client.ended()).toBe('');
+    expect(started).not.toHaveBeenCalled();
+  });
+
+  it('opens a stream that has no value yet, so that its client comes again', async () => {
+    const started = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async (_req, res) => {
+          started.open();
+          return waiting(new Gate())(_req, res);
+        });
+      },
+      { commitAfterMs: false },
+    );
+    const opening = server.openStream('/', { headers: { Connection: 'keep-alive' } });
+    await started.promise;
+
+    void server.sse.close({ spreadMs: 0 });
+    const client = await opening;
+
+    expect(client.status).toBe(200);
+    expect(client.headers.connection).toBe('close');
+    expect(await client.ended()).toBe('');
+  });
+
+  it('takes an AbortError in the grace period for no error', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield 1;
+        await sleep(60_000, null, { signal: res.sse.signal });
+      });
+    });
+    const client = await server.openStream('/');
+    await client.untilText('data: 1');
+
+    await server.sse.close({ spreadMs: 0 });
+
+    expect(await client.ended()).toBe('data: 1\n\n');
+    expect(server.errors).toEqual([]);
+  });
+
+  it('lets server.close() finish with open keep-alive streams', async () => {
+    const server = await serve((app) => app.get('/', waiting(new Gate(), 'open')));
+    const clients = await Promise.all(
+      Array.from({ length: 20 }, () => server.openStream('/', { headers: { Connection: 'keep-alive' } })),
+    );
+    await Promise.all(clients.map((client) => client.untilText('open')));
+
+    const closed = once(server.server, 'close');
+    server.server.close();
+    await server.sse.close({ spreadMs: 20 });
+
+    await closed;
+  });
+});
+
+describe('maxDurationMs', () => {
+  it('ends a stream in its last fifth so that the client comes again', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.get('/', waiting(done, 'open')), { maxDurationMs: 50 });
+
+    const begun = performance.now();
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: open\n\n');
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(39);
+    await done.promise;
+  });
+});
+
+describe('stallTimeoutMs', () => {
+  it('destroys a client that does not read', async () => {
+    const done = new Gate();
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          try {
+            for (;;) yield 'x'.repeat(50_000);
+          } finally {
+            done.open();
+          }
+        });
+      },
+      { stallTimeoutMs: 30 },
+    );
+    const client = await server.openStream('/');
+    client.stall();
+
+    await done.promise;
+
+    expect(server.sse.size).toBe(0);
+  });
+
+  it('destroys a client that does not read a last value that is too large for it', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+          return 'x'.repeat(30_000_000);
+        });
+      },
+      { stallTimeoutMs: 30 },
+    );
+    const client = await server.openStream('/');
+    client.stall();
+
+    while (server.sse.size > 0) await sleep(1);
+
+    expect(server.responses[0]?.destroyed).toBe(true);
+  });
+
+  it('destroys a client that does not read the end', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield 'x'.repeat(20_000_000);
+      });
+    }, { stallTimeoutMs: 30 }); // biome-ignore format: one line
+    const client = await server.openStream('/');
+    client.stall();
+
+    while (server.sse.size > 0) await sleep(1);
+
+    expect(server.responses[0]?.destroyed).toBe(true);
+  });
+});
+
+describe('keepAliveMs', () => {
+  it('sends comments while the generator is blocked', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.get('/', waiting(done, 'open')), { keepAliveMs: 16 });
+
+    const client = await server.openStream('/');
+    await client.untilText(': keep-alive\n\n: keep-alive\n\n');
+    client.drop();
+    await done.promise;
+
+    expect(client.text.startsWith('data: open\n\n: keep-alive\n\n: keep-alive\n\n')).toBe(true);
+  });
+
+  it('sends comments before the first value', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.get('/', waiting(done)), { keepAliveMs: 16, commitAfterMs: 5 });
+
+    const client = await server.openStream('/');
+    await client.untilText(': \n\n: keep-alive\n\n');
+    client.drop();
+
+    await done.promise;
+  });
+
+  it('sends none while events flow', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          for (let i = 0; i < 40; i++) {
+            yield i;
+            await sleep(2);
+          }
+        });
+      },
+      { keepAliveMs: 48 },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).not.toContain('keep-alive');
+  });
+});
+
+describe('maxStreams', () => {
+  const busy = (done: Gate) => async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
+    yield* waiting(done, 'open')(_req, res);
+  }; // biome-ignore format: short
+
+  it('tells one more to come again in 5 to 15 s, and takes that back with retry: 3000', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.get('/', busy(done)), { defaults: { maxStreams: 1 } });
+    const first = await server.openStream('/');
+    await first.untilText('open');
+
+    const second = await server.openStream('/');
+
+    expect(first.text).toBe('retry: 3000\n\ndata: open\n\n');
+    expect(second.status).toBe(200);
+    const [, retry] = (await second.ended()).match(/^retry: (\d+)\n\n$/) ?? [];
+    expect(Number(retry)).toBeGreaterThanOrEqual(5_000);
+    expect(Number(retry)).toBeLessThan(15_000);
+    first.drop();
+    await done.promise;
+  });
+
+  it("passes a 503 with Retry-After to next with whenFull: 'refuse'", async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.get('/', busy(done)), {
+      defaults: { maxStreams: 1, whenFull: 'refuse' },
+    });
+    const first = await server.openStream('/');
+    await first.untilText('open');
+
+    const second = await server.openStream('/');
+
+    expect(second.status).toBe(503);
+    expect(Number(second.headers['retry-after'])).toBeGreaterThanOrEqual(5);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_FULL', status: 503 })]);
+    first.drop();
+    await done.promise;
+  });
+
+  it('gives the slot back', async () => {
+    const server = await serve((app) => app.get('/', async function* () {}), { defaults: { maxStreams: 1 } });
+
+    for (let i = 0; i < 3; i++) {
+      const client = await server.openStream('/');
+      expect(await client.ended()).toContain('~end');
+    }
+  });
+});
+
+describe('values', () => {
+  it('sends comments and events as they are yielded, in order', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        yield comment('note');
+        yield event('tick', { n: 1 }, { id: 0, retry: 10, comment: 'c' });
+        yield { event: 'forged', id: 'x', data: 'mine' };
+        yield 'a\r\nb\rc\nid: ~end';
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(
+      ': note\n\n' +
+        ': c\nevent: tick\nid: 0\nretry: 10\ndata: {"n":1}\n\n' +
+        'data: {"event":"forged","id":"x","data":"mine"}\n\n' +
+        'data: a\ndata: b\ndata: c\ndata: id: ~end\n\n' +
+        END,
+    );
+  });
+
+  it('uses serialize', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 10n;
+          return { a: 1 };
+        });
+      },
+      { serialize: (data) => `<${typeof data}>` },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: <bigint>\n\nevent: end\nid: ~end\ndata: <object>\n\n');
+  });
+});

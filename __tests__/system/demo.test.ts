@@ -1,0 +1,423 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { RequestHandler, Response } from 'express';
+import { Channel, memoryLog } from 'express-yield';
+import { createApp } from '../../demo/app';
+import { jobsInMemory } from '../../demo/job';
+import { type Price, publishPrices } from '../../demo/prices';
+import { event, sse } from '../../lib/index';
+import { openStream } from '../../lib/testing';
+import { describeInChromium } from '../support/chromium';
+import { countTo, endDemos, pricesOf, RECORD, ROOT, runDemo, stepsOf, tallyOf } from '../support/demo';
+import { Gate } from '../support/gate';
+import { releaseAll, serve, type TestServer } from '../support/serve';
+
+jest.setTimeout(30_000);
+
+/** What the demos of a test have running, without anybody who watches. */
+const ends: Array<() => void> = [];
+
+afterEach(async () => {
+  await endDemos('SIGKILL');
+  for (const end of ends.splice(0)) end();
+  // The demo's streams are those of the one `sse` that everybody shares.
+  while (sse.size > 0) await setImmediate();
+  await releaseAll();
+});
+
+describeInChromium('the page of the demo', (tabs) => {
+  it('shows the clock ticking', async () => {
+    const server = await serveDemo();
+
+    const page = await tabs.open(server.url('/'));
+    const time = page.locator('#clock time', { hasText: /^\d\d:\d\d:\d\d$/ });
+    const first = await time.textContent();
+    await page.locator('#clock time', { hasNotText: first ?? '' }).waitFor();
+
+    expect(await time.textContent()).not.toBe(first);
+    expect(await page.locator('#clock .state').textContent()).toBe('OPEN');
+  });
+
+  it('shows the routes as they are written in the demo', async () => {
+    const server = await serveDemo();
+    const files = ['app', 'job', 'prices', 'server'];
+    const source = files.map((file) => readFileSync(join(ROOT, `demo/${file}.ts`), 'utf8')).join('\n');
+    // What stands in a function there begins at the margin here.
+    const sources = [0, 2, 4].map((indent) => source.replace(new RegExp(`^ {${indent}}`, 'gm'), ''));
+
+    const page = await tabs.open(server.url('/'));
+    const routes = await page.locator('.code').allTextContents();
+
+    expect(routes).toHaveLength(7);
+    for (const route of routes) {
+      const found = sources.some((dedented) => dedented.includes(route));
+      expect(found ? route : `not in the demo: ${route}`).toBe(route);
+    }
+  });
+
+  it('leaves no stream open when its tab is closed', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'));
+    await page.locator('#start').click();
+    await page.locator('.wire .chunk').first().waitFor();
+    await page.locator('.story', { hasText: 'Connection 1' }).waitFor();
+    await page.locator('#chart .line').first().waitFor();
+    expect(sse.size).toBe(4);
+
+    await page.close();
+    await Promise.all(server.responses.filter((res) => !res.closed).map((res) => once(res, 'close')));
+
+    expect(sse.size).toBe(0);
+  });
+
+  it('resumes the job after a dropped connection, with no step missed or repeated', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { script: RECORD });
+
+    await page.locator('#start').click();
+    await page.locator('.progress i:nth-child(5)[data-connection]').waitFor();
+    await page.locator('#drop').click();
+    await page.locator('.story', { hasText: 'Connection lost' }).waitFor();
+    await page.locator('.story .done', { hasText: '40 steps, none missed, none repeated' }).waitFor();
+
+    expect((await stepsOf(page)).map(({ step }) => step)).toEqual(countTo(40));
+    const [whole, resumed, finished] = requestsFor(server, /^\/job\/\w+\?/);
+    expect(whole).toEqual({ status: 200, lastEventId: undefined, cut: true });
+    expect(resumed).toEqual({ status: 200, lastEventId: expect.stringMatching(/^\w+-\d+$/), cut: false });
+    expect(finished).toEqual({ status: 204, lastEventId: '~end', cut: false });
+    expect(await page.locator('#job .state').textContent()).toBe('CLOSED');
+    expect(await page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('40');
+  });
+
+  it('goes on with the job after a reload where it is by then', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { script: RECORD });
+    await page.locator('#start').click();
+    await page.locator('.progress i:nth-child(5)[data-connection]').waitFor();
+    const before = await stepsOf(page);
+
+    await page.reload();
+    await page.locator('.progress i:nth-child(10)[data-connection]').waitFor();
+
+    const after = await stepsOf(page);
+    expect(after.slice(0, before.length)).toEqual(before);
+    expect(after.map(({ step }) => step)).toEqual(countTo(after.length));
+    expect(await page.locator('.story').textContent()).toContain('back after a reload, the whole run so far');
+    const jobs = requestsFor(server, /^\/job\//);
+    expect(jobs.map(({ lastEventId }) => lastEventId)).toEqual([undefined, undefined]);
+  });
+
+  it('shows one run in two tabs', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { script: RECORD });
+    await page.locator('#start').click();
+    const link = await page.evaluate<string>("document.querySelector('.share a').href");
+
+    const other = await tabs.open(link, { script: RECORD });
+    await page.locator('.progress i:nth-child(8)[data-connection]').waitFor();
+    await other.locator('.progress i:nth-child(8)[data-connection]').waitFor();
+
+    const [mine, theirs] = [await stepsOf(page), await stepsOf(other)];
+    expect(theirs.slice(0, 8)).toEqual(mine.slice(0, 8));
+    expect(other.url()).toBe(server.url('/'));
+  });
+
+  it('draws the prices, and goes on after a dropped connection with none missed or repeated', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { script: RECORD });
+    await page.locator('#chart .line[data-connection=odd]').waitFor();
+
+    await page.locator('#drop-chart').click();
+    await page.locator('#chart .told', { hasText: 'Connection lost' }).waitFor();
+    await page.locator('#chart .line.late[data-connection=even]').waitFor();
+    await page.locator('#chart .line[data-connection=even]:not(.late)').waitFor();
+
+    const prices = await pricesOf(page);
+    expect(prices.map(({ n }) => n)).toEqual(countTo(prices.length));
+    expect(await tallyOf(page)).toMatchObject({ missed: 0, repeated: 0, gaps: 0 });
+    expect((await tallyOf(page)).late).toBeGreaterThan(0);
+    const ids = requestsFor(server, /^\/prices/).map(({ lastEventId }) => lastEventId);
+    expect(ids).toEqual([undefined, expect.stringMatching(/^\w+-\d+$/)]);
+  });
+
+  it('shows a gap when a server that had everything in memory was killed and started again', async () => {
+    const killed = runDemo('demo/server.ts', { PORT: '0' });
+    const address = await killed.printed(ADDRESS);
+    const page = await tabs.open(address, { script: RECORD });
+    await page.locator('#chart .line').waitFor();
+    await page.locator('#start').click();
+    await page.locator('.progress i:nth-child(5)[data-connection]').waitFor();
+
+    killed.child.kill('SIGKILL');
+    await killed.exited;
+    runDemo('demo/server.ts', { PORT: new URL(address).port });
+    await page.locator('#chart .gap').waitFor({ state: 'attached' });
+    await page.locator('.story', { hasText: 'event: gap' }).waitFor();
+    await page.locator('.progress i:nth-child(3)[data-connection=even]').waitFor();
+
+    expect(await tallyOf(page)).toMatchObject({ missed: 0, repeated: 0, gaps: 1 });
+    const steps = (await stepsOf(page)).map(({ step }) => step);
+    expect(steps.slice(steps.lastIndexOf(1)).slice(0, 3)).toEqual([1, 2, 3]);
+  });
+
+  it('holds no connection while it cannot be seen, and has everything when it can again', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { script: RECORD });
+    await page.locator('#start').click();
+    await page.locator('.progress i:nth-child(3)[data-connection]').waitFor();
+    await page.locator('#chart .line').waitFor();
+    await page.locator('.wire .chunk').first().waitFor();
+
+    await page.evaluate(setHidden(true));
+    await Promise.all(server.responses.filter((res) => !res.closed).map((res) => once(res, 'close')));
+    expect(sse.size).toBe(0);
+    await page.evaluate(setHidden(false));
+    await page.locator('.progress i:nth-child(6)[data-connection]').waitFor();
+    await page.locator('#chart .state', { hasText: 'OPEN' }).waitFor();
+    await page.locator('#clock .state', { hasText: 'OPEN' }).waitFor();
+
+    expect(await page.locator('.progress i[data-connection=odd]').count()).toBeGreaterThanOrEqual(6);
+    expect((await pricesOf(page)).filter(({ n }) => n === 1)).toHaveLength(2);
+    expect(await tallyOf(page)).toMatchObject({ missed: 0, repeated: 0, gaps: 0 });
+  });
+
+  it('shares the six connections of a browser with a second tab', async () => {
+    const server = await serveDemo();
+    const first = await tabs.open(server.url('/'));
+    await first.locator('#start').click();
+    await first.locator('.progress i:nth-child(2)[data-connection]').waitFor();
+
+    const opened = first.waitForEvent('popup');
+    await first.getByRole('link', { name: 'in another tab' }).click();
+    const second = await opened;
+    await second.locator('.progress i:nth-child(2)[data-connection]').waitFor();
+    await second.locator('#clock .state', { hasText: 'OPEN' }).waitFor();
+    await second.locator('.wire .chunk').first().waitFor();
+    expect(sse.size).toBe(6);
+    expect(await first.locator('#clock .state').textContent()).toBe('CLOSED');
+
+    // None is left to ask for this.
+    await second.locator('#drop').click();
+    await second.locator('.story', { hasText: 'Connection 2' }).waitFor();
+
+    expect(await second.locator('#wire .state').textContent()).toBe('CLOSED');
+  });
+
+  it('shows the bytes on the wire, comments too', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'));
+
+    await page.locator('label', { hasText: 'quiet' }).click();
+    await page.locator('.wire pre', { hasText: 'keep-alive' }).waitFor();
+
+    const chunks = await page.locator('.wire pre').allTextContents();
+    expect(chunks).toEqual([': nothing to say, but still here\n\n', ': keep-alive\n\n']);
+  });
+
+  it('fits a phone, loads nothing from elsewhere, and its console has nothing to complain about', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { width: 360 });
+
+    await page.locator('#start').click();
+    for (const summary of await page.locator('summary').all()) await summary.click();
+    await page.locator('.wire .chunk').first().waitFor();
+    await page.locator('.progress i:nth-child(1)[data-connection]').waitFor();
+
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
+    const loaded = await page.evaluate<string[]>('performance.getEntries().map(({ name }) => name)');
+    const elsewhere = loaded.filter((name) => name.includes('//') && !name.startsWith(server.url('/')));
+    expect(elsewhere).toEqual([]);
+    expect(tabs.errors).toEqual([]);
+  });
+
+  it('lets the demo end although its streams are open', async () => {
+    const demo = runDemo('demo/server.ts', { PORT: '0' });
+    const page = await tabs.open(await demo.printed(ADDRESS));
+    await page.locator('#clock time', { hasText: /^\d\d/ }).waitFor();
+    await page.locator('.wire .chunk').first().waitFor();
+
+    demo.child.kill('SIGTERM');
+
+    expect(await demo.exited).toEqual([0, null]);
+    await page.locator('#clock .state', { hasText: 'CONNECTING' }).waitFor();
+  });
+});
+
+describeInChromium('an EventSource in Chromium', (tabs) => {
+  it.each([
+    { waits: 'for its signal', next: (signal: AbortSignal) => setTimeout(60_000, null, { signal }) },
+    { waits: 'for something else', next: () => setTimeout(10) },
+  ])('runs the finally of a generator that waits $waits when its tab is closed', async ({ next }) => {
+    const cleaned = new Gate();
+    const server = await serve((app) => {
+      app.get('/', pageWith('source.onmessage = ({ data }) => log(data);'));
+      app.get('/stream', async function* (_req, res) {
+        try {
+          for (;;) {
+            yield 'open';
+            await next(res.sse.signal);
+          }
+        } finally {
+          cleaned.open();
+        }
+      });
+    });
+    const page = await tabs.open(server.url('/'));
+    await page.locator('li', { hasText: 'open' }).first().waitFor();
+    expect(server.sse.size).toBe(1);
+
+    await page.close();
+    await cleaned.promise;
+
+    expect(server.sse.size).toBe(0);
+  });
+
+  it('asks exactly twice for a stream that finishes, and is CLOSED then', async () => {
+    const server = await serve(
+      (app) => {
+        app.get(
+          '/',
+          pageWith(`
+            source.addEventListener('end', ({ data }) => log('end ' + data));
+            source.onerror = () => log('error ' + source.readyState);
+          `),
+        );
+        app.get('/stream', async function* () {
+          yield 'one';
+          return 'all';
+        });
+      },
+      { retryMs: 1 },
+    );
+
+    const page = await tabs.open(server.url('/'));
+    await page.locator('li', { hasText: 'error 2' }).waitFor();
+
+    expect(await page.locator('li').allTextContents()).toEqual(['end all', 'error 0', 'error 2']);
+    expect(requestsFor(server, /^\/stream$/)).toEqual([
+      { status: 200, lastEventId: undefined, cut: false },
+      { status: 204, lastEventId: '~end', cut: false },
+    ]);
+  });
+
+  it('sees the type, every line and every character, and comes back with the id', async () => {
+    const ids: string[] = [];
+    const server = await serve(
+      (app) => {
+        app.get(
+          '/',
+          pageWith(`
+            source.addEventListener('greeting', ({ data, lastEventId }) => log(JSON.stringify([data, lastEventId])));
+            source.onerror = () => log('error ' + source.readyState);
+          `),
+        );
+        app.get('/stream', (_req, res) => {
+          ids.push(res.sse.lastEventId);
+          return ids.length === 1 ? greeting() : res.sendStatus(204);
+        });
+      },
+      { retryMs: 1, end: 'reconnect' },
+    );
+    async function* greeting() {
+      yield event('greeting', 'one\r\ntwo\rthree\n\nfive ✓ 🎉', { id: 'é✓' });
+    }
+
+    const page = await tabs.open(server.url('/'));
+    await page.locator('li', { hasText: 'error 2' }).waitFor();
+
+    const [greeted] = await page.locator('li').allTextContents();
+    expect(JSON.parse(greeted ?? '')).toEqual(['one\ntwo\nthree\n\nfive ✓ 🎉', 'é✓']);
+    expect(ids).toEqual(['', 'é✓']);
+  });
+});
+
+describe('npm run demo', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends its streams and exits with 0 on %s', async (signal) => {
+    const demo = runDemo('demo/server.ts', { PORT: '0' });
+    const address = await demo.printed(ADDRESS);
+    const paths = ['clock', 'quiet', 'prices', 'job/a'];
+    const clients = await Promise.all(paths.map((path) => openStream(address + path)));
+    await clients[0]?.untilText('data:');
+    // As a browser does ahead of need: Node would wait a minute for a request on it.
+    const unused = connect(Number(new URL(address).port), 'localhost');
+    await once(unused, 'connect');
+
+    demo.child.kill(signal);
+
+    expect(await demo.exited).toEqual([0, null]);
+    const bodies = await Promise.all(clients.map((client) => client.ended()));
+    expect(bodies.join()).not.toContain('~end');
+    expect(demo.stderr).toBe('');
+    unused.destroy();
+  });
+
+  it('names a busy port and the remedy, and exits with 1', async () => {
+    const other = createServer().listen(0);
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+
+    const demo = runDemo('demo/server.ts', { PORT: String(port) });
+
+    expect(await demo.exited).toEqual([1, null]);
+    expect(demo.stderr).toMatch(`Port ${port} is in use. Stop what listens there, or choose another one`);
+    expect(demo.stderr.trim().split('\n')).toHaveLength(1);
+    other.close();
+    await once(other, 'close');
+  });
+
+  it.each(['http', '-1', '65536', '3e3'])('refuses PORT=%s and exits with 1', async (port) => {
+    const demo = runDemo('demo/server.ts', { PORT: port });
+
+    expect(await demo.exited).toEqual([1, null]);
+    expect(demo.stderr).toBe(
+      `Expected PORT to be a whole number from 0 to 65535, got '${port}'. Try PORT=3000.\n`,
+    );
+  });
+});
+
+const ADDRESS = /http:\S+/g;
+
+/** A demo whose page the test may watch, with prices and jobs of its own. */
+function serveDemo(): Promise<TestServer> {
+  const log = memoryLog({ maxEvents: 300 });
+  const prices = new Channel<Price>({ log, replay: true });
+  const market = new AbortController();
+  publishPrices(prices, log, market.signal).catch(() => undefined);
+  ends.push(() => market.abort());
+  const jobs = jobsInMemory();
+  ends.push(() => jobs.close());
+  return serve((app) => app.use(createApp({ prices, jobs })));
+}
+
+function setHidden(hidden: boolean): string {
+  return `
+    Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} });
+    document.dispatchEvent(new Event('visibilitychange'));
+  `;
+}
+
+/** A page with an EventSource and a list of what happened to it. */
+function pageWith(script: string): RequestHandler {
+  const html = `<!doctype html><link rel="icon" href="data:,"><ul></ul><script>
+    const log = (text) => document.querySelector('ul').append(
+      Object.assign(document.createElement('li'), { textContent: text }),
+    );
+    const source = new EventSource('/stream');
+    ${script}
+  </script>`;
+  return (_req, res) => {
+    res.type('html').send(html);
+  };
+}
+
+/** What was asked for and answered, in order. */
+function requestsFor({ responses }: TestServer, path: RegExp) {
+  return responses.filter(({ req }) => path.test(req.originalUrl)).map(described);
+}
+
+function described({ statusCode, req, writableFinished }: Response) {
+  return { status: statusCode, lastEventId: req.get('Last-Event-ID'), cut: !writableFinished };
+}

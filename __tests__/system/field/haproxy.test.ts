@@ -1,0 +1,63 @@
+import type { Express } from 'express';
+import { describeWay, Field, releaseFields } from '../../support/field';
+import { Matrix } from '../../support/field-matrix';
+import { Gate } from '../../support/gate';
+import { haproxy } from '../../support/haproxy';
+import { describeWithCommand } from '../../support/proxy';
+
+// Behind the defaults each event is 200 ms late.
+jest.setTimeout(15_000);
+
+const GZIP = { 'Accept-Encoding': 'gzip' };
+const matrix = new Matrix('HAProxy');
+
+afterEach(releaseFields);
+
+describeWithCommand('haproxy', 'behind HAProxy', () => {
+  afterAll(() => matrix.print());
+
+  describeWay({ name: 'HAProxy, defaults, HTTP/1.1', proxy: haproxy(), isDeaf: true }, matrix);
+
+  describeWay(
+    { name: 'HAProxy, defaults, HTTP/2', proxy: haproxy({ http2: true }), http2: true, isDeaf: true },
+    matrix,
+  );
+
+  describeWay({ name: 'HAProxy, advised, HTTP/1.1', proxy: haproxy({ isAdvised: true }) }, matrix);
+
+  describeWay(
+    { name: 'HAProxy, advised, HTTP/2', proxy: haproxy({ isAdvised: true, http2: true }), http2: true },
+    matrix,
+  );
+
+  // It asks `no-transform`, and leaves the stream alone.
+  describeWay(
+    {
+      name: 'HAProxy, advised, compression',
+      proxy: haproxy({ isAdvised: true, compression: true }),
+      headers: GZIP,
+    },
+    matrix,
+  );
+
+  it('holds back the end of an event that `compress: true` lets it compress', async () => {
+    const gate = new Gate();
+    const way = { name: '', proxy: haproxy({ isAdvised: true, compression: true }), headers: GZIP };
+    const build = (app: Express) => {
+      app.get('/', async function* () {
+        yield 'first';
+        await gate.promise;
+      });
+      app.get('/ping', (_req, res) => void res.end('pong'));
+    };
+    const field = await Field.start(way, build, { compress: true });
+    const stream = await field.open('/');
+
+    await stream.untilText('data: first');
+    for (let n = 0; n < 20; n++) await (await field.open('/ping')).ended();
+
+    expect(stream.text).not.toContain('\n\n');
+    gate.open();
+    expect(await stream.next()).toMatchObject({ data: 'first' });
+  });
+});

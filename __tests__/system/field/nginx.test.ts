@@ -1,0 +1,67 @@
+import { describeWay, Field, releaseFields } from '../../support/field';
+import { Curl } from '../../support/field-curl';
+import { Matrix } from '../../support/field-matrix';
+import { Gate } from '../../support/gate';
+import { nginx } from '../../support/nginx';
+import { describeWithCommand } from '../../support/proxy';
+
+const GZIP = { 'Accept-Encoding': 'gzip' };
+const matrix = new Matrix('nginx');
+
+afterEach(releaseFields);
+
+describeWithCommand('nginx', 'behind nginx', () => {
+  afterAll(() => matrix.print());
+
+  describeWay({ name: 'nginx, HTTP/1.1', proxy: nginx() }, matrix);
+
+  describeWay({ name: 'nginx, nothing but `proxy_pass`', proxy: nginx({ isBare: true }) }, matrix);
+
+  describeWay({ name: 'nginx, HTTP/2', proxy: nginx({ http2: true }), http2: true }, matrix);
+
+  // It does not ask `no-transform`; with buffering off it sends what it has compressed after each read.
+  describeWay(
+    {
+      name: 'nginx with gzip',
+      proxy: nginx({ gzip: true }),
+      headers: GZIP,
+      head: { 'content-encoding': 'gzip' },
+    },
+    matrix,
+  );
+
+  describeWay(
+    {
+      name: 'nginx with gzip, HTTP/2',
+      proxy: nginx({ gzip: true, http2: true }),
+      http2: true,
+      headers: GZIP,
+      head: { 'content-encoding': 'gzip' },
+    },
+    matrix,
+  );
+
+  describeWithCommand('curl', 'curl --http2', () => {
+    it('prints each event before the next one is yielded', async () => {
+      const gates = Array.from({ length: 10 }, () => new Gate());
+      const field = await Field.start({ name: 'curl', proxy: nginx({ http2: true }) }, (app) => {
+        app.get('/', async function* () {
+          for (const [n, gate] of gates.entries()) {
+            yield n;
+            await gate.promise;
+          }
+        });
+      });
+      const curl = await Curl.open('--http2', '--insecure', '--include', field.url);
+
+      for (const [n, gate] of gates.entries()) {
+        await curl.until(`data: ${n}\n\n`);
+        gate.open();
+      }
+      const said = await curl.ended();
+
+      expect(said).toMatch(/^HTTP\/2 200/);
+      expect(said).not.toMatch(/^connection:/im);
+    });
+  });
+});

@@ -1,0 +1,165 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+const ROOT = join(__dirname, '../..');
+
+jest.setTimeout(120_000);
+
+let folder: string;
+
+/** A project like a user's, with the built package. */
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'express-yield-runners-'));
+  const modules = join(folder, 'node_modules');
+  mkdirSync(modules);
+  symlinkSync(ROOT, join(modules, 'express-yield'));
+  for (const name of ['express', 'supertest', 'vitest', 'jest']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+  }
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What each runner is given: how it names a test, and then the same suite. */
+const IMPORTS = `
+import express from 'express';
+import request from 'supertest';
+import { sse } from 'express-yield';
+import { eventStream, openStream } from 'express-yield/testing';
+`;
+
+const REQUIRES = IMPORTS.replaceAll(/import (.*) from (.*);/g, 'const $1 = require($2);');
+
+const SUITE = `
+const app = express().use(sse());
+app.get('/clock', async function* (req, res) {
+  for (let tick = 1; !res.sse.signal.aborted; tick++) {
+    yield { tick };
+    await new Promise(setImmediate);
+  }
+});
+
+test('a stream is read and closed', async () => {
+  const stream = await openStream(app, '/clock');
+  const [first] = await stream.take(2);
+  assert.deepEqual(first, { type: 'message', data: '{"tick":1}', lastEventId: '' });
+  await stream.reconnect();
+  assert.equal((await stream.until(({ data }) => data === '{"tick":3}')).at(-1).data, '{"tick":3}');
+  await stream.close();
+});
+
+test('a stream that is forgotten keeps nothing alive', async () => {
+  const stream = await openStream(app, '/nothing');
+  assert.equal(stream.status, 404);
+});
+
+test('a wait that fails says what had arrived', async () => {
+  const stream = await openStream(app, '/clock', { timeoutMs: 50 });
+  await assert.rejects(stream.untilText('never'), /^Error: Expected "never" from GET \\/clock, but 50 ms have passed/);
+  await stream.close();
+});
+
+test('supertest ends by itself', async () => {
+  const res = await request(app).get('/clock').buffer().parse(eventStream({ take: 3 }));
+  assert.deepEqual(res.body.map(({ data }) => data), ['{"tick":1}', '{"tick":2}', '{"tick":3}']);
+});
+`;
+
+const ASSERT = {
+  esm: "import assert from 'node:assert/strict';",
+  cjs: "const assert = require('node:assert/strict');",
+};
+
+/** With the clock of the runner in the place of the real one, which the waits must not heed. */
+const FAKE = (runner: string) => `
+test('fake timers are not heeded', async () => {
+  ${runner}.useFakeTimers({ FAKED });
+  try {
+    const stream = await openStream(app, '/clock', { timeoutMs: 50 });
+    ${runner}.advanceTimersByTime(60_000);
+    await stream.take(2);
+    await assert.rejects(stream.untilText('never'), /50 ms have passed/);
+    await stream.close();
+  } finally {
+    ${runner}.useRealTimers();
+  }
+});
+`;
+const JEST_FAKE = FAKE('jest').replace('FAKED', "doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask']");
+const VITEST_FAKE = FAKE('vi').replace(
+  'FAKED',
+  "toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date']",
+);
+
+/** Runs `file` and resolves with all that was printed, or rejects with it. */
+function run(file: string, code: string, command: readonly string[]): Promise<string> {
+  writeFileSync(join(folder, file), code);
+  // The variables of the Jest around it are not for the runner in it.
+  const { NODE_OPTIONS: _, JEST_WORKER_ID: __, NODE_ENV: ___, NODE_TEST_CONTEXT: ____, ...env } = process.env;
+  return new Promise((resolve, reject) => {
+    const options = { cwd: folder, env: { ...env, NO_COLOR: '1', CI: 'true' }, timeout: 100_000 };
+    execFile(process.execPath, command, options, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout + stderr);
+      else reject(new Error(`${file} has failed:\n${stdout}${stderr}`));
+    });
+  });
+}
+
+/** The program of a runner among its package's files. */
+function program(name: string, path: string): string {
+  return join(dirname(require.resolve(`${name}/package.json`)), path);
+}
+
+describe('express-yield/testing under', () => {
+  it.each([
+    ['import', 'node.test.mjs', `import { test } from 'node:test';${ASSERT.esm}${IMPORTS}${SUITE}`],
+    ['require', 'node.test.cjs', `const { test } = require('node:test');${ASSERT.cjs}${REQUIRES}${SUITE}`],
+  ])('node:test by %s', async (_how, file, code) => {
+    expect(await run(file, code, ['--test', file])).toMatch(/^# pass 4\n# fail 0$/m);
+  });
+
+  it.each([
+    [
+      'import',
+      'vitest.test.mjs',
+      `import { test, vi } from 'vitest';${ASSERT.esm}${IMPORTS}${SUITE}${VITEST_FAKE}`,
+    ],
+    [
+      'require',
+      'vitest.test.mts',
+      `import { test, vi } from 'vitest';import { createRequire } from 'node:module';const require = createRequire(import.meta.url);${ASSERT.cjs}${REQUIRES}${SUITE.replace('data })', 'data }: { data: string })')}${VITEST_FAKE}`,
+    ],
+  ])('Vitest by %s', async (_how, file, code) => {
+    const command = [program('vitest', 'vitest.mjs'), 'run', '--reporter=verbose', file];
+
+    expect(await run(file, code, command)).toMatch(/Tests\s+5 passed \(5\)/);
+  });
+
+  it.each([
+    [
+      'import',
+      'jest.test.mjs',
+      `import { jest, test } from '@jest/globals';${ASSERT.esm}${IMPORTS}${SUITE}${JEST_FAKE}`,
+    ],
+    [
+      'require',
+      'jest.test.cjs',
+      `const { jest, test } = require('@jest/globals');${ASSERT.cjs}${REQUIRES}${SUITE}${JEST_FAKE}`,
+    ],
+  ])('Jest by %s, without its globals', async (_how, file, code) => {
+    const config = { injectGlobals: false, transform: {}, testMatch: ['**/jest.test.*'], moduleFileExtensions: ['js', 'mjs', 'cjs', 'json'] }; // biome-ignore format: one line
+    const command = [
+      '--experimental-vm-modules',
+      program('jest', 'bin/jest.js'),
+      '--config',
+      JSON.stringify(config),
+      '--rootDir',
+      folder,
+      file,
+    ];
+
+    expect(await run(file, code, command)).toMatch(/Tests:\s+5 passed, 5 total/);
+  });
+});
