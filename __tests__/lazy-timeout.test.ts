@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { Deadline } from '../lib/lazy-timeout';
+import { LazyTimeout } from '../lib/lazy-timeout';
 import { LibTimers } from './support/timers';
 
 describe('Deadline', () => {
@@ -11,13 +11,13 @@ describe('Deadline', () => {
 
   it('calls back once its time has passed', async () => {
     await new Promise<void>((resolve) => {
-      new Deadline(1, resolve);
+      new LazyTimeout(1, resolve);
     });
     await setImmediate();
   });
 
   it('makes no timer if it is cleared in the same turn', async () => {
-    const deadline = new Deadline(60_000, () => undefined);
+    const deadline = new LazyTimeout(60_000, () => undefined);
     deadline.clear();
     await setImmediate();
 
@@ -25,7 +25,7 @@ describe('Deadline', () => {
   });
 
   it('clears the timer that it has made', async () => {
-    const deadline = new Deadline(60_000, () => undefined);
+    const deadline = new LazyTimeout(60_000, () => undefined);
     await setImmediate();
     expect(timers.alive()).toHaveLength(1);
 

@@ -1,14 +1,8 @@
 import { memoryLog } from '../lib';
-import {
-  resolveChannelOptions,
-  resolveCloseOptions,
-  resolveMemoryLogOptions,
-  resolveOptions,
-  resolveRedisLogOptions,
-  resolveRedisLogsOptions,
-  resolveRunOptions,
-  type SseOptions,
-} from '../lib/options';
+import { resolveChannelOptions, resolveRunOptions } from '../lib/channel/options';
+import { resolveMemoryLogOptions } from '../lib/log/options';
+import { resolveRedisLogOptions, resolveRedisLogsOptions } from '../lib/redis/options';
+import { resolveCloseOptions, resolveSseOptions, type SseOptions } from '../lib/stream/options';
 
 const MAX_DELAY_MS = 2_147_483_647;
 
@@ -17,9 +11,9 @@ function untyped(options: unknown): SseOptions {
   return options as SseOptions;
 }
 
-describe('resolveOptions()', () => {
+describe('resolveSseOptions()', () => {
   it('has a default for every option', () => {
-    expect(resolveOptions()).toEqual({
+    expect(resolveSseOptions()).toEqual({
       keepAliveMs: 15_000,
       retryMs: false,
       commitAfterMs: 50,
@@ -42,7 +36,7 @@ describe('resolveOptions()', () => {
     ['what is given with maxStreams', { maxStreams: 5, retryMs: 100 }, 100],
     ['nothing with maxStreams when off', { maxStreams: 5, retryMs: false }, false],
   ] as const)('sends as reconnection time %s', (_name, options, retryMs) => {
-    expect(resolveOptions(options).retryMs).toBe(retryMs);
+    expect(resolveSseOptions(options).retryMs).toBe(retryMs);
   });
 
   const serialize = () => 'x';
@@ -70,41 +64,41 @@ describe('resolveOptions()', () => {
     ['cleanupWarnMs', 1],
     ['cleanupWarnMs', false],
   ])('takes %s: %p', (name, value) => {
-    expect(resolveOptions(untyped({ [name]: value }))).toHaveProperty(name, value);
+    expect(resolveSseOptions(untyped({ [name]: value }))).toHaveProperty(name, value);
   });
 
-  it.each(Object.keys(resolveOptions()))('reads %s: undefined as not given', (name) => {
-    expect(resolveOptions(untyped({ [name]: undefined }))).toEqual(resolveOptions());
+  it.each(Object.keys(resolveSseOptions()))('reads %s: undefined as not given', (name) => {
+    expect(resolveSseOptions(untyped({ [name]: undefined }))).toEqual(resolveSseOptions());
   });
 });
 
 describe('layers of options', () => {
   it('lets the later layer win, option by option', () => {
-    const settings = resolveOptions({ keepAliveMs: 1, end: 'reconnect' }, { keepAliveMs: 2 });
+    const settings = resolveSseOptions({ keepAliveMs: 1, end: 'reconnect' }, { keepAliveMs: 2 });
 
     expect(settings).toMatchObject({ keepAliveMs: 2, end: 'reconnect' });
   });
 
   it('does not let an undefined of a later layer win', () => {
-    expect(resolveOptions({ keepAliveMs: 1 }, { keepAliveMs: undefined }).keepAliveMs).toBe(1);
+    expect(resolveSseOptions({ keepAliveMs: 1 }, { keepAliveMs: undefined }).keepAliveMs).toBe(1);
   });
 
   it('lets a later layer turn an option off', () => {
-    expect(resolveOptions({ keepAliveMs: 1 }, { keepAliveMs: false }).keepAliveMs).toBe(false);
+    expect(resolveSseOptions({ keepAliveMs: 1 }, { keepAliveMs: false }).keepAliveMs).toBe(false);
   });
 
   it('leaves out a layer that is not given', () => {
-    expect(resolveOptions(undefined, { retryMs: 5 }, undefined).retryMs).toBe(5);
+    expect(resolveSseOptions(undefined, { retryMs: 5 }, undefined).retryMs).toBe(5);
   });
 
   it('checks the earlier layers, too', () => {
-    expect(() => resolveOptions(untyped({ keepAliveMs: 0 }), { keepAliveMs: 1 })).toThrow(RangeError);
+    expect(() => resolveSseOptions(untyped({ keepAliveMs: 0 }), { keepAliveMs: 1 })).toThrow(RangeError);
   });
 
   it('does not change what it was given', () => {
     const layer = Object.freeze({ keepAliveMs: 1 });
 
-    expect(() => resolveOptions(layer, { keepAliveMs: 2 })).not.toThrow();
+    expect(() => resolveSseOptions(layer, { keepAliveMs: 2 })).not.toThrow();
   });
 });
 
@@ -218,13 +212,13 @@ describe('a value that an option does not take', () => {
       "Expected headers to be a plain object of header names and values, got [ 'X-A' ] (object).",
     ],
   ])('%s: %p is told with the name, the value and the remedy', (name, value, kind, message) => {
-    expect(() => resolveOptions(untyped({ [name]: value }))).toThrow(
+    expect(() => resolveSseOptions(untyped({ [name]: value }))).toThrow(
       expect.objectContaining({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 
   it.each([null, [], 'off', 5, true])('refuses %p in the place of the options', (options) => {
-    expect(() => resolveOptions(untyped(options))).toThrow(
+    expect(() => resolveSseOptions(untyped(options))).toThrow(
       expect.objectContaining({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_OPTION',
@@ -249,7 +243,7 @@ describe('an option that does not exist', () => {
     ['maxDuration', 'maxDurationMs'],
     ['stallTimeout', 'stallTimeoutMs'],
   ])('%s is told the near one, %s', (name, near) => {
-    expect(() => resolveOptions(untyped({ [name]: 5 }))).toThrow(
+    expect(() => resolveSseOptions(untyped({ [name]: 5 }))).toThrow(
       expect.objectContaining({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_OPTION',
@@ -259,14 +253,14 @@ describe('an option that does not exist', () => {
   });
 
   it.each(['heartbeat', 'x', 'toString', 'constructor', 'hasOwnProperty'])('%s is told them all', (name) => {
-    expect(() => resolveOptions(untyped({ [name]: 5 }))).toThrow(
+    expect(() => resolveSseOptions(untyped({ [name]: 5 }))).toThrow(
       `Unknown option '${name}'. Known options: keepAliveMs, retryMs, commitAfterMs, end, headers, serialize, ` +
         'compress, onError, maxStreams, whenFull, maxDurationMs, stallTimeoutMs, cleanupWarnMs.',
     );
   });
 
   it('refuses an own __proto__, as JSON.parse makes it', () => {
-    expect(() => resolveOptions(JSON.parse('{ "__proto__": { "end": "reconnect" } }'))).toThrow(
+    expect(() => resolveSseOptions(JSON.parse('{ "__proto__": { "end": "reconnect" } }'))).toThrow(
       "Unknown option '__proto__'.",
     );
   });
@@ -274,7 +268,9 @@ describe('an option that does not exist', () => {
 
 describe('headers', () => {
   it('become a list of names and values', () => {
-    const { headers } = resolveOptions({ headers: { 'X-A': 'a', 'X-N': 5, 'Set-Cookie': ['b=1', 'c=2'] } });
+    const { headers } = resolveSseOptions({
+      headers: { 'X-A': 'a', 'X-N': 5, 'Set-Cookie': ['b=1', 'c=2'] },
+    });
 
     expect(headers).toEqual([
       ['X-A', 'a'],
@@ -284,13 +280,13 @@ describe('headers', () => {
   });
 
   it('may take the place of those the package would send', () => {
-    expect(() => resolveOptions({ headers: { 'Cache-Control': 'no-store' } })).not.toThrow();
+    expect(() => resolveSseOptions({ headers: { 'Cache-Control': 'no-store' } })).not.toThrow();
   });
 
   it.each(['Content-Type', 'content-length', 'Transfer-Encoding', 'CONNECTION', 'Keep-Alive'])(
     'leave %s to the stream',
     (name) => {
-      expect(() => resolveOptions({ headers: { [name]: 'x' } })).toThrow(
+      expect(() => resolveSseOptions({ headers: { [name]: 'x' } })).toThrow(
         expect.objectContaining({
           name: 'TypeError',
           code: 'ERR_SSE_INVALID_OPTION',
@@ -308,7 +304,7 @@ describe('headers', () => {
     ['a bad value in a list', 'X-A', ['a', 'b\n'], "'X-A': [ 'a', 'b\\n' ] (object)"],
     ['undefined', 'X-A', undefined, "'X-A': undefined"],
   ])('refuse %s', (_name, name, value, shown) => {
-    expect(() => resolveOptions(untyped({ headers: { [name]: value } }))).toThrow(
+    expect(() => resolveSseOptions(untyped({ headers: { [name]: value } }))).toThrow(
       expect.objectContaining({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_OPTION',
@@ -320,7 +316,7 @@ describe('headers', () => {
   it.each([[null], [true], [{}], [Number.NaN], [['a', null]]])(
     'refuse the value %p, which is neither a string nor a number',
     (value) => {
-      expect(() => resolveOptions(untyped({ headers: { 'X-A': value } }))).toThrow(TypeError);
+      expect(() => resolveSseOptions(untyped({ headers: { 'X-A': value } }))).toThrow(TypeError);
     },
   );
 
@@ -328,7 +324,7 @@ describe('headers', () => {
     ['Headers', new Headers({ 'X-A': 'a' })],
     ['a Map', new Map([['X-A', 'a']])],
   ])('refuse %s', (_kind, headers) => {
-    expect(() => resolveOptions(untyped({ headers }))).toThrow(TypeError);
+    expect(() => resolveSseOptions(untyped({ headers }))).toThrow(TypeError);
   });
 });
 
@@ -363,7 +359,7 @@ describe('the options of channels and logs', () => {
     ['a run', resolveRunOptions, { ...channel, replay: true, ttlMs: 60_000 }],
     ['memoryLog()', resolveMemoryLogOptions, { maxEvents: 1_000, maxBytes: 16_777_216, maxAgeMs: false }],
     ['redisLogs()', resolveRedisLogsOptions, { prefix: 'sse:' }],
-    ['a log on Redis', resolveRedisLogOptions, { maxEvents: 1_000, maxAgeMs: false, memoryEvents: 1_000 }],
+    ['a log on Redis', resolveRedisLogOptions, { maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000 }],
   ] as const)('of %s have a default each, also for undefined', (_name, resolve, defaults) => {
     const resolved = resolve as (options: object | undefined) => unknown;
     const undefinedOnes = Object.fromEntries(Object.keys(defaults).map((name) => [name, undefined]));
@@ -380,7 +376,7 @@ describe('the options of channels and logs', () => {
     [resolveMemoryLogOptions, { maxEvents: 1, maxBytes: 1, maxAgeMs: 1 }],
     [resolveMemoryLogOptions, { maxAgeMs: MAX_DELAY_MS }],
     [resolveRedisLogsOptions, { prefix: '' }],
-    [resolveRedisLogOptions, { maxEvents: 1, maxAgeMs: 1, memoryEvents: 1 }],
+    [resolveRedisLogOptions, { maxEvents: 1, maxAgeMs: 1, cacheSize: 1 }],
   ] as const)('are taken as they are given: %#', (resolve, options) => {
     expect((resolve as (given: object) => unknown)(options)).toMatchObject(options);
   });
@@ -426,8 +422,8 @@ describe('the options of channels and logs', () => {
     [resolveRedisLogsOptions, { prefix: 5 }, 'Expected prefix to be a string, got 5 (number).'],
     [
       resolveRedisLogOptions,
-      { memoryEvents: 1.5 },
-      'Expected memoryEvents to be a positive integer, got 1.5 (number).',
+      { cacheSize: 1.5 },
+      'Expected cacheSize to be a positive integer, got 1.5 (number).',
     ],
     [resolveRedisLogOptions, [], 'Expected options to be an object, got [] (object).'],
   ] as const)('are refused with a remedy: %#', (resolve, options, message) => {

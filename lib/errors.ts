@@ -77,6 +77,11 @@ export class SseError extends Error {
   }
 }
 
+/** The error of every log for an append after its last entry. */
+export function endedError(): SseError {
+  return new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the channel has ENDED. Make a new channel.');
+}
+
 /** A `TypeError` for a value of the wrong kind. */
 export function wrongType(code: MistakeCode, message: string): TypeError {
   return Object.assign(new TypeError(message), { code });

@@ -7,12 +7,11 @@
 
 export {
   Channel,
-  type ChannelOptions,
   type Filter,
   type Publishable,
-  type RunOptions,
   type Subscribable,
 } from './channel/channel';
+export type { ChannelOptions, RunOptions } from './channel/options';
 export type { DataOf, RunContext, RunSource, Yielded } from './channel/source-run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export { SseError, type SseErrorCode, type SseErrorDetails } from './errors';
@@ -26,18 +25,19 @@ export {
 } from './format/event';
 export { encode } from './format/event-stream';
 export type { EventRecord } from './format/record';
-export type { Gap } from './log/entry';
+export type { Serialize } from './format/serialize';
+export type { Gap, LogEntry } from './log/entry';
 export type {
   Awaitable,
   EventLog,
-  Following,
-  LogEntry,
-  LogFollower,
+  LogHead,
   LogPage,
-  LogTip,
+  LogSubscriber,
+  LogSubscription,
+  LogWindow,
 } from './log/event-log';
 export { memoryLog } from './log/memory-log';
-export type { CloseOptions, MemoryLogOptions, Serialize, SseOptions } from './options';
+export type { MemoryLogOptions } from './log/options';
 export {
   type AnyHandler,
   createSse,
@@ -49,4 +49,5 @@ export {
 } from './sse';
 export type { SseContext } from './stream/context';
 export type { StreamEnd, StreamRecord } from './stream/diagnostics';
+export type { CloseOptions, SseOptions } from './stream/options';
 export type { Next } from './stream/stream';

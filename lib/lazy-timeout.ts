@@ -2,7 +2,7 @@
  * A timer for what mostly does not happen: made only if it is not called off within this turn of the event loop. Node
  * links and unlinks a timer at once, which was 2 % of a short visit (measured). It keeps no process alive.
  */
-export class Deadline {
+export class LazyTimeout {
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
 

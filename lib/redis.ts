@@ -5,6 +5,6 @@
  */
 
 export type { EventLog } from './log/event-log';
-export type { RedisLogOptions, RedisLogsOptions } from './options';
 export type { RedisClient } from './redis/address';
+export type { RedisLogOptions, RedisLogsOptions } from './redis/options';
 export { type RedisLogs, redisLogs } from './redis/redis-log';

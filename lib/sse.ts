@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ServerReply, ServerRequest } from './connection/http';
+import type { HttpRequest, HttpResponse } from './connection/http';
 import { describe, SseError, wrongType } from './errors';
 import { isHeard, listen, mark } from './express/route-results';
+import { RequestContext, type SseContext } from './stream/context';
 import {
   type CloseOptions,
+  type ResolvedSseOptions,
   resolveCloseOptions,
-  resolveOptions,
-  type Settings,
+  resolveSseOptions,
   type SseOptions,
-} from './options';
-import { RequestContext, type SseContext } from './stream/context';
+} from './stream/options';
 import { Registry } from './stream/registry';
-import { type Exchange, type Next, report, stream } from './stream/stream';
+import { type Next, report, type StreamRequest, stream } from './stream/stream';
 
 declare global {
   namespace Express {
@@ -168,14 +168,14 @@ export interface Sse {
  * app.use('/feeds', feeds());
  */
 export function createSse(defaults?: SseOptions): Sse {
-  resolveOptions(defaults);
+  resolveSseOptions(defaults);
   const registry = new Registry();
   const instance = (first?: unknown, options?: SseOptions): unknown => {
     if (typeof first === 'function') {
-      return handlerDoor(first as Handler, resolveOptions(defaults, options), registry);
+      return handlerDoor(first as Handler, resolveSseOptions(defaults, options), registry);
     }
     checkNotHandler(first, options);
-    return middlewareDoor(resolveOptions(defaults, first as SseOptions | undefined), registry);
+    return middlewareDoor(resolveSseOptions(defaults, first as SseOptions | undefined), registry);
   };
   return Object.defineProperties(instance, {
     close: { value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) },
@@ -198,10 +198,10 @@ export function createSse(defaults?: SseOptions): Sse {
  */
 export const sse: Sse = createSse();
 
-type Handler = (req: ServerRequest, res: ServerReply, next: Next | undefined) => unknown;
+type Handler = (req: HttpRequest, res: HttpResponse, next: Next | undefined) => unknown;
 
-function handlerDoor(handler: Handler, settings: Settings, registry: Registry) {
-  return function streamingHandler(req: ServerRequest, res: ServerReply, next?: Next): void {
+function handlerDoor(handler: Handler, settings: ResolvedSseOptions, registry: Registry) {
+  return function streamingHandler(req: HttpRequest, res: HttpResponse, next?: Next): void {
     const exchange = { req, res, next, context: contextOf(req, res), settings, registry, handler };
     try {
       const returned = handler(req, res, next);
@@ -216,7 +216,7 @@ function handlerDoor(handler: Handler, settings: Settings, registry: Registry) {
   };
 }
 
-function deliver(returned: unknown, exchange: Exchange): void {
+function deliver(returned: unknown, exchange: StreamRequest): void {
   const { res } = exchange;
   // Answered by itself: with nothing to return, or as in `return res.status(401).json(…)` and `return file.pipe(res)`.
   if (returned === undefined || returned === res || res.headersSent) return;
@@ -224,14 +224,14 @@ function deliver(returned: unknown, exchange: Exchange): void {
 }
 
 /** What the handler itself has thrown; that its client has left, and it heard of it, is no error. */
-function refuse(error: unknown, exchange: Exchange): void {
+function refuse(error: unknown, exchange: StreamRequest): void {
   if (!exchange.context.isAbort(error)) report(error, exchange);
 }
 
-function middlewareDoor(settings: Settings, registry: Registry) {
+function middlewareDoor(settings: ResolvedSseOptions, registry: Registry) {
   listen();
   const door = { settings, registry };
-  return function sse(req: ServerRequest, res: ServerReply, next?: Next): void {
+  return function sse(req: HttpRequest, res: HttpResponse, next?: Next): void {
     const context = contextOf(req, res);
     if (next === undefined || !isHeard(req)) {
       return report(notPublished(), { req, res, next, context, settings, registry, handler: sse });
@@ -242,7 +242,7 @@ function middlewareDoor(settings: Settings, registry: Registry) {
 }
 
 /** One for each response, whichever doors it passes. */
-function contextOf(req: ServerRequest, res: ServerReply & { sse?: unknown }): RequestContext {
+function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): RequestContext {
   if (res.sse instanceof RequestContext) return res.sse;
   const context = new RequestContext(req, res);
   res.sse = context;

@@ -5,13 +5,12 @@
  */
 
 export type { DispatchedEvent } from './format/parse';
-export type { StreamInit } from './options';
 export { eventLogContract, type LogCase, type MakeLog } from './testing/event-log-contract';
 export type { StreamTarget } from './testing/host';
 export { openStream } from './testing/open-stream';
 export type { OpenedStream } from './testing/opened-stream';
+export type { EventStreamOptions, StreamInit } from './testing/options';
 export {
-  type EventStreamOptions,
   eventStream,
   type ParsedResponse,
   type ResponseParser,

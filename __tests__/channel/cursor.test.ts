@@ -183,7 +183,7 @@ describe('a client of a log that takes its time', () => {
   it('gets a real status if the log has failed before anything was sent', async () => {
     const store = new Store(10);
     const log = new StoredLog(store, 5);
-    log.tip = async () => {
+    log.head = async () => {
       throw Object.assign(new Error('away'), { status: 503 });
     };
     const channel = new Channel({ log });

@@ -1,4 +1,4 @@
-import { Link, Queue } from '../../lib/channel/ready-queue';
+import { Link, ReadyQueue } from '../../lib/channel/ready-queue';
 
 class Named extends Link {
   readonly name: string;
@@ -9,14 +9,14 @@ class Named extends Link {
   }
 }
 
-function queueOf(...items: Named[]): Queue<Named> {
-  const queue = new Queue<Named>();
+function queueOf(...items: Named[]): ReadyQueue<Named> {
+  const queue = new ReadyQueue<Named>();
   for (const item of items) queue.push(item);
   return queue;
 }
 
 /** Takes all, first to last. */
-function drain(queue: Queue<Named>): string {
+function drain(queue: ReadyQueue<Named>): string {
   let names = '';
   for (let item = queue.first; item !== undefined; item = queue.first) {
     names += item.name;

@@ -353,18 +353,18 @@ describe('ttlMs', () => {
   });
 
   it('asks the log whether somebody watches elsewhere', async () => {
-    const followed = jest.fn<Promise<boolean>, []>();
-    followed.mockResolvedValueOnce(true).mockResolvedValueOnce(true).mockResolvedValue(false);
+    const hasSubscribers = jest.fn<Promise<boolean>, []>();
+    hasSubscribers.mockResolvedValueOnce(true).mockResolvedValueOnce(true).mockResolvedValue(false);
     const inner = memoryLog();
-    const log = Object.assign(Object.create(inner), { followed }) as typeof inner;
-    for (const name of ['append', 'read', 'tip', 'follow', 'compare'] as const) {
+    const log = Object.assign(Object.create(inner), { hasSubscribers }) as typeof inner;
+    for (const name of ['append', 'read', 'head', 'subscribe', 'compare'] as const) {
       Object.assign(log, { [name]: (inner[name] as (...args: unknown[]) => unknown).bind(inner) });
     }
-    const { cancelled } = waiting({ ttlMs: 10, log: { ...log, followed } });
+    const { cancelled } = waiting({ ttlMs: 10, log: { ...log, hasSubscribers } });
 
     await cancelled.promise;
 
-    expect(followed).toHaveBeenCalledTimes(3);
+    expect(hasSubscribers).toHaveBeenCalledTimes(3);
   });
 
   it('is no crash if the log cannot tell', async () => {
@@ -375,10 +375,10 @@ describe('ttlMs', () => {
       log: {
         append: (record) => inner.append(record),
         read: (after, limit) => inner.read(after, limit),
-        tip: () => inner.tip(),
-        follow: (follower) => inner.follow(follower),
+        head: () => inner.head(),
+        subscribe: (follower) => inner.subscribe(follower),
         compare: (a, b) => inner.compare(a, b),
-        followed: async () => {
+        hasSubscribers: async () => {
           asked.open();
           throw new Error('away');
         },

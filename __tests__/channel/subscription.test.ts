@@ -12,25 +12,25 @@ async function take(subscription: Subscription, count: number): Promise<unknown[
   return data;
 }
 
-/** A log in memory that counts its followers, and with some methods of another kind. */
-function countedLog(other: Partial<EventLog> = {}): EventLog & { followers: number } {
+/** A decorated log in memory that counts its subscriptions, with some methods replaced. */
+function countedLog(other: Partial<EventLog> = {}): EventLog & { subscriptions: number } {
   const inner = memoryLog();
   const log = {
-    followers: 0,
+    subscriptions: 0,
     append: inner.append.bind(inner),
     read: inner.read.bind(inner),
-    tip: inner.tip.bind(inner),
+    head: inner.head.bind(inner),
     compare: inner.compare.bind(inner),
-    follow(follower: Parameters<EventLog['follow']>[0]) {
-      const { from, stop } = inner.follow(follower);
-      log.followers++;
-      let stopped = false;
+    subscribe(subscriber: Parameters<EventLog['subscribe']>[0]) {
+      const { from, close } = inner.subscribe(subscriber);
+      log.subscriptions++;
+      let closed = false;
       return {
         from,
-        stop: () => {
-          if (!stopped) log.followers--;
-          stopped = true;
-          stop();
+        close: () => {
+          if (!closed) log.subscriptions--;
+          closed = true;
+          close();
         },
       };
     },
@@ -235,7 +235,7 @@ describe('return()', () => {
     expect(await subscription.return('mine')).toEqual({ done: true, value: 'mine' });
     await channel.publish(1);
 
-    expect([await subscription.next(), log.followers]).toEqual([DONE, 0]);
+    expect([await subscription.next(), log.subscriptions]).toEqual([DONE, 0]);
   });
 
   it('ends what is awaited at once', async () => {
@@ -290,7 +290,7 @@ describe('the signal', () => {
 
     await expect(subscription.next()).rejects.toMatchObject({ name: 'AbortError' });
 
-    expect([log.followers, channel.size, await subscription.next()]).toEqual([0, 0, DONE]);
+    expect([log.subscriptions, channel.size, await subscription.next()]).toEqual([0, 0, DONE]);
   });
 
   it.each([
@@ -330,12 +330,12 @@ describe('lastEventId', () => {
 
 describe('a log that fails', () => {
   const away = () => Promise.reject(new Error('away'));
-  const stop = (): void => undefined;
+  const close = (): void => undefined;
 
   it.each([
-    ['tip', { tip: away }, {}],
-    ['follow', { follow: () => ({ from: away(), stop }) }, {}],
-    ['read', { read: away, follow: () => ({ from: 'other-1', stop }) }, { lastEventId: 'x' }],
+    ['head', { head: away }, {}],
+    ['subscribe', { subscribe: () => ({ from: away(), close }) }, {}],
+    ['read', { read: away, subscribe: () => ({ from: 'other-1', close }) }, { lastEventId: 'x' }],
   ])('in %s() is what the reader gets, and nothing else hears of it', async (_name, other, subscriber) => {
     const channel = new Channel({ log: countedLog(other) });
 
@@ -362,7 +362,7 @@ describe('a log that fails', () => {
 
     await expect(channel.subscribe().next()).rejects.toMatchObject({ code: 'ERR_SSE_CHANNEL_CLOSED' });
 
-    expect(log.followers).toBe(0);
+    expect(log.subscriptions).toBe(0);
   });
 
   it('does not keep a publisher who has published while the first reader joined', async () => {
@@ -375,12 +375,12 @@ describe('a log that fails', () => {
           await appended.promise;
           return id;
         },
-        tip: () => inner.tip(),
+        head: () => inner.head(),
         read: (after, limit) => inner.read(after, limit),
         compare: (a, b) => inner.compare(a, b),
-        follow: (follower) => {
-          const { from, stop } = inner.follow(follower);
-          return { from: joined.promise.then(() => from), stop };
+        subscribe: (follower) => {
+          const { from, close } = inner.subscribe(follower);
+          return { from: joined.promise.then(() => from), close };
         },
       }),
     });

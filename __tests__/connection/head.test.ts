@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { accepts, lastEventIdOf, writeHead } from '../../lib/connection/head';
 import { MAX_ID_BYTES } from '../../lib/format/event';
-import { resolveOptions } from '../../lib/options';
+import { resolveSseOptions } from '../../lib/stream/options';
 
 function requestWith(headers: IncomingMessage['headers']): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), { headers });
@@ -105,7 +105,7 @@ describe('writeHead()', () => {
   it('sets the head of an event stream, and nothing else', () => {
     const res = responseWith();
 
-    writeHead(res, resolveOptions());
+    writeHead(res, resolveSseOptions());
 
     expect(res.getHeaders()).toEqual({
       'content-type': 'text/event-stream',
@@ -117,7 +117,7 @@ describe('writeHead()', () => {
   it('permits transformation with compress', () => {
     const res = responseWith();
 
-    writeHead(res, resolveOptions({ compress: true }));
+    writeHead(res, resolveSseOptions({ compress: true }));
 
     expect(res.getHeader('cache-control')).toBe('no-cache');
   });
@@ -126,7 +126,7 @@ describe('writeHead()', () => {
     const before = { 'Set-Cookie': ['a=1', 'b=2'], 'Access-Control-Allow-Origin': '*' };
     const res = responseWith(before);
 
-    writeHead(res, resolveOptions());
+    writeHead(res, resolveSseOptions());
 
     expect(res.getHeaders()).toMatchObject({
       'set-cookie': ['a=1', 'b=2'],
@@ -139,7 +139,7 @@ describe('writeHead()', () => {
 
     writeHead(
       res,
-      resolveOptions({ headers: { 'cache-control': 'no-store', 'X-A': 'after', 'X-B': ['1', '2'] } }),
+      resolveSseOptions({ headers: { 'cache-control': 'no-store', 'X-A': 'after', 'X-B': ['1', '2'] } }),
     );
 
     expect(res.getHeaders()).toMatchObject({
@@ -152,7 +152,7 @@ describe('writeHead()', () => {
   it('removes a length that would cut the stream off', () => {
     const res = responseWith({ 'Content-Length': '5' });
 
-    writeHead(res, resolveOptions());
+    writeHead(res, resolveSseOptions());
 
     expect(res.hasHeader('content-length')).toBe(false);
   });
@@ -161,7 +161,7 @@ describe('writeHead()', () => {
     const res = responseWith();
     res.statusCode = 201;
 
-    writeHead(res, resolveOptions());
+    writeHead(res, resolveSseOptions());
 
     expect(res.statusCode).toBe(200);
     expect(res.headersSent).toBe(true);

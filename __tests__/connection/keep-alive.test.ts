@@ -1,10 +1,10 @@
-import { KeepAlive, type Kept } from '../../lib/connection/keep-alive';
+import { KeepAlive, type KeepAliveTarget } from '../../lib/connection/keep-alive';
 
 const IDLE_MS = 16_000;
 const TICK_MS = 1_000;
 
 /** A connection that notes when it was asked for a comment. */
-class FakeConnection implements Kept {
+class FakeConnection implements KeepAliveTarget {
   static readonly #all = new Set<FakeConnection>();
 
   static deleteAll(): void {

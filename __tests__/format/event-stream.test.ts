@@ -8,7 +8,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
 import { comment, event, ServerSentEvent } from '../../lib/format/event';
 import { encode, encodeEnd } from '../../lib/format/event-stream';
-import type { Serialize } from '../../lib/options';
+import type { Serialize } from '../../lib/format/serialize';
 
 describe('encode()', () => {
   describe('a string is the data as it is', () => {

@@ -43,10 +43,10 @@ describe('recordOf()', () => {
   });
 
   it('makes CRLF and CR the line ends that they are on the wire', () => {
-    const { frame, dataAt } = encodeRecord(recordOf('a\r\nb\rc', JSON.stringify), 'i');
+    const { frame, dataOffset } = encodeRecord(recordOf('a\r\nb\rc', JSON.stringify), 'i');
 
     expect(frame).toBe('id: i\ndata: a\ndata: b\ndata: c\n\n');
-    expect(dataOf(frame, dataAt)).toBe('a\nb\nc');
+    expect(dataOf(frame, dataOffset)).toBe('a\nb\nc');
   });
 
   it('tells text from what serialize has made', () => {
@@ -89,8 +89,8 @@ describe('endRecordOf()', () => {
 describe('dataOf()', () => {
   it.each(TEXTS)('is the text %j again', (text) => {
     for (const value of [text, event('t', text, { comment: 'data: \ndata: ', retry: 1 })]) {
-      const { frame, dataAt } = encodeRecord(recordOf(value, JSON.stringify), 'i');
-      expect(dataOf(frame, dataAt)).toBe(text);
+      const { frame, dataOffset } = encodeRecord(recordOf(value, JSON.stringify), 'i');
+      expect(dataOf(frame, dataOffset)).toBe(text);
     }
   });
 });

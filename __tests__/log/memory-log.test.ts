@@ -58,7 +58,7 @@ describe('memoryLog()', () => {
     expect([await retained(log), await retained(log, first)]).toEqual(['ab', 'b']);
 
     await sleep(205);
-    expect([await retained(log), await retained(log, second), (await log.tip()).id]).toEqual([
+    expect([await retained(log), await retained(log, second), (await log.head()).id]).toEqual([
       '',
       '',
       second,
@@ -84,7 +84,7 @@ describe('memoryLog()', () => {
       expect(() => log.append(record('c'))).toThrow(
         expect.objectContaining({ code: 'ERR_SSE_CHANNEL_CLOSED' }),
       );
-      expect([await retained(log), (await log.tip()).over]).toEqual(['b', true]);
+      expect([await retained(log), (await log.head()).ended]).toEqual(['b', true]);
     }
   });
 
@@ -93,14 +93,14 @@ describe('memoryLog()', () => {
     const heard: string[] = [];
     const first = await log.append(record('a'));
 
-    const following = log.follow({
+    const following = log.subscribe({
       onEntries: (entries, missed) => {
         heard.push(...entries.map(({ id }) => `${id} ${missed}`));
       },
     });
     const second = await log.append(record('b'));
-    following.stop();
-    following.stop();
+    following.close();
+    following.close();
     await log.append(record('c'));
 
     expect([await following.from, heard]).toEqual([first, [`${second} false`]]);

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Entry } from '../../lib/log/entry';
-import { Window, type WindowBounds } from '../../lib/log/window';
+import { Window, type WindowLimits } from '../../lib/log/window';
 
 const number = (id: string) => (/^\d+$/.test(id) ? Number(id) : Number.NaN);
 
-function windowOf(bounds: Partial<WindowBounds> = {}): Window {
+function windowOf(bounds: Partial<WindowLimits> = {}): Window {
   const all = { maxEvents: 1_000, maxBytes: 1_000_000, maxAgeMs: false, ...bounds } as const;
   return new Window(all, (a, b) => number(a) - number(b), '0');
 }
@@ -25,7 +25,7 @@ describe('Window', () => {
   it('is empty at first, behind the id that it was made with', () => {
     const window = windowOf();
 
-    expect([window.first, window.head, window.size, window.lastId, window.oldestId]).toEqual([
+    expect([window.first, window.head, window.size, window.headId, window.oldestId]).toEqual([
       0,
       0,
       0,
@@ -88,7 +88,7 @@ describe('Window', () => {
     await sleep(25);
     window.trim();
 
-    expect([window.size, window.lastId, window.after('3'), window.after('2')]).toEqual([
+    expect([window.size, window.headId, window.after('3'), window.after('2')]).toEqual([
       0,
       '3',
       3,

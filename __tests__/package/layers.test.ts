@@ -26,7 +26,7 @@ const LAYERS: readonly string[] = [
   'yielding',
   'lazy-timeout',
   'abort',
-  'options',
+  'validate',
   'errors',
 ];
 

@@ -6,14 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 import { build } from 'esbuild';
-import {
-  resolveChannelOptions,
-  resolveMemoryLogOptions,
-  resolveOptions,
-  resolveRedisLogOptions,
-  resolveRedisLogsOptions,
-  resolveRunOptions,
-} from '../../lib/options';
+import { resolveChannelOptions, resolveRunOptions } from '../../lib/channel/options';
+import { resolveMemoryLogOptions } from '../../lib/log/options';
+import { resolveRedisLogOptions, resolveRedisLogsOptions } from '../../lib/redis/options';
+import { resolveSseOptions } from '../../lib/stream/options';
 import { type OpenedStream, openStream } from '../../lib/testing';
 import { compileWithBuilt, importingBuilt } from '../support/built';
 import { freePort } from '../support/program';
@@ -192,7 +188,7 @@ describe('the README', () => {
   });
 
   it('gives the defaults of options.ts, all of them', () => {
-    expect(rowsBehind('\n## Options')).toEqual(defaultsOf(resolveOptions()));
+    expect(rowsBehind('\n## Options')).toEqual(defaultsOf(resolveSseOptions()));
     expect(rowsBehind('\n| option of `new Channel()`')).toEqual([
       ['log', 'memoryLog()'],
       ...defaultsOf(resolveChannelOptions(undefined)),

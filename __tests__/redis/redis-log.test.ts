@@ -128,14 +128,14 @@ for (const [name, connect] of CLIENTS) {
 
       it('says where it ends', async () => {
         const [log, other] = logs();
-        expect(await log.tip()).toEqual({ id: '0-0', over: false });
+        expect(await log.head()).toEqual({ id: '0-0', ended: false });
 
         const id = await log.append(record(1));
 
-        expect(await log.tip()).toEqual({ id, over: false });
+        expect(await log.head()).toEqual({ id, ended: false });
         await log.append(record(2, 'end'));
-        expect((await log.tip()).over).toBe(true);
-        expect((await other.tip()).over).toBe(true);
+        expect((await log.head()).ended).toBe(true);
+        expect((await other.head()).ended).toBe(true);
       });
 
       it.each(['end', 'error'] as const)('takes nothing after an %s', async (kind) => {
@@ -174,14 +174,14 @@ for (const [name, connect] of CLIENTS) {
 
       it('knows whether anybody follows, anywhere', async () => {
         const [log, other] = logs();
-        expect(await log.followed?.()).toBe(false);
+        expect(await log.hasSubscribers?.()).toBe(false);
 
-        const following = other.follow(new Ear());
+        const following = other.subscribe(new Ear());
         await following.from;
 
-        expect(await log.followed?.()).toBe(true);
-        following.stop();
-        while (await log.followed?.()) await setImmediate();
+        expect(await log.hasSubscribers?.()).toBe(true);
+        following.close();
+        while (await log.hasSubscribers?.()) await setImmediate();
       });
     });
 
@@ -189,7 +189,7 @@ for (const [name, connect] of CLIENTS) {
       it('hear what any process appends, in order, each entry once', async () => {
         const [log, other] = logs();
         const ears = [new Ear(), new Ear(), new Ear()];
-        const followings = ears.map((ear, index) => (index === 2 ? other : log).follow(ear));
+        const followings = ears.map((ear, index) => (index === 2 ? other : log).subscribe(ear));
         await Promise.all(followings.map(({ from }) => from));
 
         await Promise.all([appendAll(log, numbers(1, 500)), appendAll(other, numbers(501, 1_000))]);
@@ -211,7 +211,7 @@ for (const [name, connect] of CLIENTS) {
           numbers(1, 10).map(async (_, index) => {
             await sleep(index);
             const ear = new Ear();
-            const from = await log.follow(ear).from;
+            const from = await log.subscribe(ear).from;
             return { ear, from };
           }),
         );
@@ -228,11 +228,11 @@ for (const [name, connect] of CLIENTS) {
       it('hear nothing once they have stopped, and others go on', async () => {
         const [log, other] = logs();
         const [ear, stays] = [new Ear(), new Ear()];
-        const following = log.follow(ear);
-        await Promise.all([following.from, log.follow(stays).from]);
+        const following = log.subscribe(ear);
+        await Promise.all([following.from, log.subscribe(stays).from]);
 
-        following.stop();
-        following.stop();
+        following.close();
+        following.close();
         await other.append(record(1));
 
         expect(await stays.until('1')).toEqual(['1']);
@@ -241,12 +241,12 @@ for (const [name, connect] of CLIENTS) {
 
       it('can come and go at once', async () => {
         const [log, other] = logs();
-        for (let i = 0; i < 20; i++) log.follow(new Ear()).stop();
+        for (let i = 0; i < 20; i++) log.subscribe(new Ear()).close();
         const ear = new Ear();
-        const stopped = log.follow(new Ear());
-        stopped.stop();
+        const stopped = log.subscribe(new Ear());
+        stopped.close();
 
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
         await other.append(record(1));
 
         expect(await stopped.from).toBe('0-0');
@@ -256,7 +256,7 @@ for (const [name, connect] of CLIENTS) {
       it('read from the stream what no message has told them', async () => {
         const [log, other] = logs();
         const ear = new Ear();
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
         const id = await other.append(record(1));
         await ear.until('1');
 
@@ -270,7 +270,7 @@ for (const [name, connect] of CLIENTS) {
       it('read on, page after page, when they have missed much', async () => {
         const [log, other] = logs({ maxEvents: 10_000 });
         const ear = new Ear();
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
 
         await keepAway();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -284,7 +284,7 @@ for (const [name, connect] of CLIENTS) {
       it('pass over what others have put into the stream', async () => {
         const [log, other] = logs();
         const ear = new Ear();
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
 
         await other.append(record(1));
         await server.call('XADD', redisKey(), '*', 'foreign', 'entry');
@@ -301,7 +301,7 @@ for (const [name, connect] of CLIENTS) {
       it('see no gap in a log that has expired and begins anew', async () => {
         const [log, other] = logs();
         const ear = new Ear();
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
         await other.append(record(1));
         await ear.until('1');
 
@@ -319,7 +319,7 @@ for (const [name, connect] of CLIENTS) {
         await appendAll(log, numbers(1, 10));
 
         for (let i = 0; i < 20; i++) {
-          const tip = log.tip();
+          const tip = log.head();
           const appended = appendAll(other, numbers(1, 20));
           const { id } = await tip;
           const [first = ''] = await appended;
@@ -331,14 +331,14 @@ for (const [name, connect] of CLIENTS) {
       it('does not come before what was appended here, or heard', async () => {
         const [log, other] = logs();
         const id = await log.append(record(1));
-        expect((await log.tip()).id).toBe(id);
+        expect((await log.head()).id).toBe(id);
 
         const ear = new Ear();
-        await other.follow(ear).from;
+        await other.subscribe(ear).from;
         const next = await log.append(record(2));
         await ear.until('2');
 
-        expect((await other.tip()).id).toBe(next);
+        expect((await other.head()).id).toBe(next);
       });
 
       it('is that of a log whose entries are gone', async () => {
@@ -346,7 +346,7 @@ for (const [name, connect] of CLIENTS) {
         const id = await log.append(record(1));
         await server.call('XTRIM', redisKey(), 'MAXLEN', '0');
 
-        expect(await other.tip()).toEqual({ id, over: false });
+        expect(await other.head()).toEqual({ id, ended: false });
         expect(await other.read(id, 10)).toEqual({ entries: [], gap: false });
       });
     });
@@ -389,7 +389,7 @@ for (const [name, connect] of CLIENTS) {
       it('while a follower was away is told to it', async () => {
         const [log, other] = logs();
         const ear = new Ear();
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
         await other.append(record(1));
         await ear.until('1');
 
@@ -406,7 +406,7 @@ for (const [name, connect] of CLIENTS) {
       it('and data that Redis has lost are a gap, too', async () => {
         const [log, other] = logs();
         const ear = new Ear();
-        await log.follow(ear).from;
+        await log.subscribe(ear).from;
         const id = await other.append(record(1));
         await ear.until('1');
 
@@ -479,7 +479,7 @@ for (const [name, connect] of CLIENTS) {
       it('appending rejects at once, and followers catch up when it is back', async () => {
         const [log, other] = logs();
         const ears = [new Ear(), new Ear()];
-        await Promise.all([log.follow(ears[0] as Ear).from, other.follow(ears[1] as Ear).from]);
+        await Promise.all([log.subscribe(ears[0] as Ear).from, other.subscribe(ears[1] as Ear).from]);
         await appendAll(log, numbers(1, 100));
         await ears[1]?.until('100');
         emitWarning.mockClear();
@@ -491,7 +491,7 @@ for (const [name, connect] of CLIENTS) {
           message: 'Cannot publish: Redis is away. Nothing was appended; publish again when it is back.',
           cause: expect.any(Error),
         });
-        const [tip, from] = [log.tip(), log.follow(new Ear()).from];
+        const [tip, from] = [log.head(), log.subscribe(new Ear()).from];
         const read = log.read('', 1_000);
         await server.start();
 
@@ -504,14 +504,19 @@ for (const [name, connect] of CLIENTS) {
 
       it('there is one warning for each outage and process', async () => {
         const [log, other] = logs();
-        await Promise.all([log.follow(new Ear()).from, other.tip()]);
+        await Promise.all([log.subscribe(new Ear()).from, other.head()]);
         emitWarning.mockClear();
 
         await server.kill();
         await warned(2);
         await sleep(150);
         await server.start();
-        await Promise.all([log.tip(), other.tip(), log.follow(new Ear()).from, other.follow(new Ear()).from]);
+        await Promise.all([
+          log.head(),
+          other.head(),
+          log.subscribe(new Ear()).from,
+          other.subscribe(new Ear()).from,
+        ]);
 
         expect(emitWarning.mock.calls.map(([, options]) => options)).toEqual([
           { type: 'SseWarning', code: 'SSE_REDIS_LOST' },
@@ -536,12 +541,12 @@ for (const [name, connect] of CLIENTS) {
         const lossy = redisLogs(behind.client);
         const log = lossy(`key-${key}`);
         const ear = new Ear();
-        await Promise.all([log.append(record(1)), log.follow(ear).from]);
+        await Promise.all([log.append(record(1)), log.subscribe(ear).from]);
 
         // Nobody else is asked, so the next answer is that to the append; or the message of it, and then its answer.
         proxy.loseNextAnswer();
         const doubtful = await Promise.resolve(log.append(record(2))).catch((error: unknown) => error);
-        await log.tip();
+        await log.head();
         await log.append(record(3));
 
         if (typeof doubtful !== 'string') {
@@ -561,7 +566,7 @@ for (const [name, connect] of CLIENTS) {
       it.each(['pubsub', 'normal'])('for a moment, for a %s connection was killed, nothing is lost or doubled', async (type) => {
         const [log, other] = logs({ maxEvents: 100_000 });
         const ears = [new Ear(), new Ear()];
-        await Promise.all([log.follow(ears[0] as Ear).from, other.follow(ears[1] as Ear).from]);
+        await Promise.all([log.subscribe(ears[0] as Ear).from, other.subscribe(ears[1] as Ear).from]);
         const acknowledged: string[] = [];
         const publish = async (to: EventLog, name: string) => {
           for (let i = 0; i < 300; i++) {
@@ -600,7 +605,7 @@ for (const [name, connect] of CLIENTS) {
         };
 
         await expect(log.append(record(1))).rejects.toMatchObject(refused);
-        await expect(log.tip()).rejects.toMatchObject(refused);
+        await expect(log.head()).rejects.toMatchObject(refused);
         await expect(log.read('', 1)).rejects.toMatchObject(refused);
       });
 
@@ -622,12 +627,12 @@ for (const [name, connect] of CLIENTS) {
           .split('\n').length;
 
       it('leaves no connection, no timer, and the client as it was', async () => {
-        await Promise.all(logs().map((log) => log.tip()));
+        await Promise.all(logs().map((log) => log.head()));
         const [before, resources] = [await connections(), process.getActiveResourcesInfo().sort()];
         const fresh = redisLogs(user.client);
         const log = fresh('close');
         await log.append(record(1));
-        await log.follow(new Ear()).from;
+        await log.subscribe(new Ear()).from;
         expect(await connections()).toBe(before + 2);
 
         const closing = fresh.close();
@@ -643,7 +648,7 @@ for (const [name, connect] of CLIENTS) {
         await server.kill();
         const fresh = redisLogs(user.client);
         const log = fresh('close');
-        const waiting = [log.tip(), log.read('', 1), log.follow(new Ear()).from];
+        const waiting = [log.head(), log.read('', 1), log.subscribe(new Ear()).from];
 
         await fresh.close();
 
@@ -651,8 +656,8 @@ for (const [name, connect] of CLIENTS) {
         await expect(log.append(record(1))).rejects.toMatchObject({
           message: expect.stringContaining('CLOSED'),
         });
-        await expect(log.tip()).rejects.toMatchObject(UNAVAILABLE);
-        await expect(log.follow(new Ear()).from).rejects.toMatchObject(UNAVAILABLE);
+        await expect(log.head()).rejects.toMatchObject(UNAVAILABLE);
+        await expect(log.subscribe(new Ear()).from).rejects.toMatchObject(UNAVAILABLE);
         await server.start();
       });
     });
@@ -682,13 +687,13 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     const logs = redisLogs(client);
     const ear = new Ear();
     const log = logs('x');
-    await log.follow(ear).from;
+    await log.subscribe(ear).from;
 
     await log.append(record(1));
 
     expect(await ear.until('1')).toEqual(['1']);
     expect(await client.exists('sse:x')).toBe(1);
-    expect(await log.followed?.()).toBe(true);
+    expect(await log.hasSubscribers?.()).toBe(true);
     await logs.close();
     client.disconnect();
   });
@@ -697,7 +702,7 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     const clients = [0, 1].map((db) => new IoRedis(server.port, '127.0.0.1', { db }));
     const [zero, one] = clients.map((client) => redisLogs(client)) as [RedisLogs, RedisLogs];
     const ear = new Ear();
-    await zero('y').follow(ear).from;
+    await zero('y').subscribe(ear).from;
 
     await one('y').append(record('other'));
     await zero('y').append(record('own'));
@@ -718,7 +723,7 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     const logs = redisLogs(client);
     const ear = new Ear();
     const log = logs(_name);
-    await log.follow(ear).from;
+    await log.subscribe(ear).from;
 
     await log.append(record(1));
     await ear.until('1');
@@ -726,7 +731,7 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     await log.append(record(2));
 
     expect(await ear.until('2')).toEqual(['1', '2']);
-    expect(await log.followed?.()).toBe(true);
+    expect(await log.hasSubscribers?.()).toBe(true);
     await logs.close();
     client.destroy();
   });
@@ -736,12 +741,12 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     const logs = redisLogs(client);
     const ear = new Ear();
     const log = logs('resp2');
-    await log.follow(ear).from;
+    await log.subscribe(ear).from;
 
     await log.append(record(1));
 
     expect(await ear.until('1')).toEqual(['1']);
-    expect(await log.followed?.()).toBe(true);
+    expect(await log.hasSubscribers?.()).toBe(true);
     await logs.close();
     client.disconnect();
   });
@@ -781,7 +786,7 @@ describeWithRedis(
       const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
       const [log, other] = [here(name), there(name)];
       const ear = new Ear();
-      await log.follow(ear).from;
+      await log.subscribe(ear).from;
 
       const ids = await appendAll(other, numbers(1, 50));
       await ear.until('50');
@@ -791,8 +796,8 @@ describeWithRedis(
       expect(await ear.until('100')).toEqual(numbers(1, 100));
       expect(ear.gaps).toEqual([]);
       expect(await dataAfter(log, ids[48] ?? '')).toEqual(numbers(50, 100));
-      expect(await other.followed?.()).toBe(true);
-      expect((await other.tip()).over).toBe(false);
+      expect(await other.hasSubscribers?.()).toBe(true);
+      expect((await other.head()).ended).toBe(false);
       await log.append(record('last', 'end'));
       await expect(other.append(record('more'))).rejects.toMatchObject(CLOSED);
       await Promise.all([here.close(), there.close()]);

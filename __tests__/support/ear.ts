@@ -1,7 +1,8 @@
-import type { LogEntry, LogFollower } from '../../lib/log/event-log';
+import type { LogEntry } from '../../lib/log/entry';
+import type { LogSubscriber } from '../../lib/log/event-log';
 
 /** Keeps what a log tells a follower. */
-export class Ear implements LogFollower {
+export class Ear implements LogSubscriber {
   readonly entries: LogEntry[] = [];
   /** How many entries had been heard each time when some were missed. */
   readonly gaps: number[] = [];

@@ -1,5 +1,13 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import type { EventLog, EventRecord, Following, LogEntry, LogFollower, LogPage, LogTip } from '../../lib';
+import type {
+  EventLog,
+  EventRecord,
+  LogEntry,
+  LogHead,
+  LogPage,
+  LogSubscriber,
+  LogSubscription,
+} from '../../lib';
 import { SseError } from '../../lib/errors';
 
 /** What all processes have in common: a table of entries, as a database would keep it. */
@@ -40,13 +48,13 @@ export class Store {
  * the store retains. `pause` says how long things take.
  */
 export class StoredLog implements EventLog {
-  readonly memoryEvents: number;
+  readonly cacheSize: number;
   readonly #store: Store;
   readonly #pause: () => Promise<unknown>;
 
-  constructor(store: Store, memoryEvents: number, pause: () => Promise<unknown> = setImmediate) {
+  constructor(store: Store, cacheSize: number, pause: () => Promise<unknown> = setImmediate) {
     this.#store = store;
-    this.memoryEvents = memoryEvents;
+    this.cacheSize = cacheSize;
     this.#pause = pause;
   }
 
@@ -68,32 +76,32 @@ export class StoredLog implements EventLog {
     return { entries: page, gap: !known };
   }
 
-  async tip(): Promise<LogTip> {
-    const tip = { id: `n${this.#store.count}`, over: this.#store.over };
+  async head(): Promise<LogHead> {
+    const head = { id: `n${this.#store.count}`, ended: this.#store.over };
     await this.#pause();
-    return tip;
+    return head;
   }
 
-  follow(follower: LogFollower): Following {
+  subscribe(subscriber: LogSubscriber): LogSubscription {
     const { followers } = this.#store;
-    let stopped = false;
+    let closed = false;
     let last = Promise.resolve();
     const hear = (entries: LogEntry[]) => {
       // In order, whatever the pauses.
       last = last.then(async () => {
         await this.#pause();
-        if (!stopped) void follower.onEntries(entries, false);
+        if (!closed) void subscriber.onEntries(entries, false);
       });
     };
     const from = this.#pause().then(() => {
-      if (!stopped) followers.add(hear);
+      if (!closed) followers.add(hear);
       return `n${this.#store.count}`;
     });
-    const stop = () => {
-      stopped = true;
+    const close = () => {
+      closed = true;
       followers.delete(hear);
     };
-    return { from, stop };
+    return { from, close };
   }
 
   compare(a: string, b: string): number {

@@ -186,7 +186,7 @@ for (const [name, connect] of CLIENTS) {
       const logs = redisLogs(user.client);
       const log = logs(fault, { maxEvents: 1_000_000 });
       // It waits until Redis is there.
-      await log.tip();
+      await log.head();
       await log.append({ kind: 'event', data: 'last', serialized: false });
       await Promise.all(members.map((member) => member.hears('last')));
       const inRedis = await everything(log);

@@ -23,7 +23,7 @@ export function jobsOnRedis(logs: RedisLogs, leases: Leases): Jobs {
 
 /** Whoever has the lease looks at the log for what is left to do. */
 async function finish(job: Channel<Steps>, log: EventLog, signal: AbortSignal): Promise<void> {
-  if ((await log.tip()).over) return;
+  if ((await log.head()).ended) return;
   const steps = work(signal, (await lastOf<Progress>(log))?.step);
   for (;;) {
     const { done, value } = await steps.next();

@@ -2,23 +2,23 @@ import { inspect } from 'node:util';
 import { SseError } from '../errors';
 import { endRecordOf, recordOf } from '../format/record';
 import type { Entry, Parse } from '../log/entry';
-import type { Awaitable, EventLog, LogTip } from '../log/event-log';
-import type { ChannelSettings } from '../options';
+import type { Awaitable, EventLog, LogHead } from '../log/event-log';
 import { Hub } from './hub';
+import type { ResolvedChannelOptions } from './options';
 import { Run, type RunSource } from './source-run';
 import type { SubscribedChannel } from './subscription';
 
 /** A channel without its face: its log, and whatever there is while somebody reads it. Values have no type here. */
-export class Core implements SubscribedChannel {
+export class ChannelState implements SubscribedChannel {
   readonly #log: EventLog;
-  readonly #settings: Required<ChannelSettings>;
+  readonly #settings: ResolvedChannelOptions;
   /** There while it has readers. */
   #hub: Hub | undefined;
   /** The run that fills it. */
   #run: Run | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(log: EventLog, settings: Required<ChannelSettings>) {
+  constructor(log: EventLog, settings: ResolvedChannelOptions) {
     this.#log = log;
     this.#settings = settings;
   }
@@ -82,7 +82,7 @@ export class Core implements SubscribedChannel {
   }
 
   isWatched(): Awaitable<boolean> {
-    return this.size > 0 || (this.#log.followed?.() ?? false);
+    return this.size > 0 || (this.#log.hasSubscribers?.() ?? false);
   }
 
   hub(): Hub {
@@ -93,8 +93,8 @@ export class Core implements SubscribedChannel {
     return this.#hub;
   }
 
-  tip(): Awaitable<LogTip> {
-    return this.#hub?.tip() ?? this.#log.tip();
+  tip(): Awaitable<LogHead> {
+    return this.#hub?.tip() ?? this.#log.head();
   }
 
   /** In the process of the run the error itself; elsewhere all that its log can say. */

@@ -1,42 +1,12 @@
 import { describe, wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
 import type { Parse } from '../log/entry';
-import type { EventLog } from '../log/event-log';
 import { memoryLog } from '../log/memory-log';
-import { type ChannelSettings, type RunSettings, resolveChannelOptions, resolveRunOptions } from '../options';
 import type { Accepts } from './batch';
-import { Core } from './channel-state';
+import { ChannelState } from './channel-state';
+import { type ChannelOptions, type RunOptions, resolveChannelOptions, resolveRunOptions } from './options';
 import type { DataOf, RunSource, Yielded } from './source-run';
 import { type ChannelEvent, type Subscriber, Subscription } from './subscription';
-
-/**
- * What a channel is made with. Every option may be left out; `undefined` counts as left out. A misspelt one, or a wrong
- * value, throws at once.
- *
- * @example
- * const chat = new Channel<string>({ log: memoryLog({ maxEvents: 200 }), replay: true });
- */
-export interface ChannelOptions extends ChannelSettings {
-  /**
-   * Keeps the events: `memoryLog()`, one of `redisLogs()`, or your own. One log, one channel in each process.
-   * @default memoryLog()
-   */
-  readonly log?: EventLog;
-}
-
-/**
- * How `Channel.from()` runs its source: the options of a channel, and how long it may run without anybody who watches.
- *
- * @example
- * const job = Channel.from(report, { ttlMs: 10 * 60_000, log: memoryLog({ maxEvents: 100_000 }) });
- */
-export interface RunOptions extends RunSettings {
-  /**
-   * Keeps the events; it should hold all that the source yields, or who comes late is told of a gap.
-   * @default memoryLog()
-   */
-  readonly log?: EventLog;
-}
 
 /**
  * Decides by its data, and by the event with its type and id, whether a subscriber gets an event.
@@ -117,7 +87,7 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
  * await prices.publish({ symbol: 'ACME', price: 101.5 });
  */
 export class Channel<Value = unknown> extends Subscribable<Value> {
-  readonly #core: Core;
+  readonly #core: ChannelState;
 
   /**
    * One publisher, many subscribers: return the channel from a route, and `publish()` to all who are there. Who comes back
@@ -131,7 +101,7 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   constructor(options?: ChannelOptions) {
     super();
     const settings = resolveChannelOptions(options);
-    this.#core = new Core(options?.log ?? memoryLog(), settings);
+    this.#core = new ChannelState(options?.log ?? memoryLog(), settings);
   }
 
   /**
@@ -212,7 +182,10 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   }
 
   override filter(accepts: Filter<Value>): Subscribable<Value> {
-    return new Part((subscriber, all) => this.#subscribe(subscriber, all), [checkedFilter(accepts)]);
+    return new FilteredChannel(
+      (subscriber, all) => this.#subscribe(subscriber, all),
+      [checkedFilter(accepts)],
+    );
   }
 
   #subscribe(subscriber: Subscriber = {}, filters: readonly UntypedFilter[]): Subscription<Value> {
@@ -247,7 +220,7 @@ type SubscribeWith<Value> = (
 ) => Subscription<Value>;
 
 /** A channel seen through filters. */
-class Part<Value> extends Subscribable<Value> {
+class FilteredChannel<Value> extends Subscribable<Value> {
   readonly #subscribe: SubscribeWith<Value>;
   readonly #filters: readonly UntypedFilter[];
 
@@ -262,7 +235,7 @@ class Part<Value> extends Subscribable<Value> {
   }
 
   override filter(accepts: Filter<Value>): Subscribable<Value> {
-    return new Part(this.#subscribe, [...this.#filters, checkedFilter(accepts)]);
+    return new FilteredChannel(this.#subscribe, [...this.#filters, checkedFilter(accepts)]);
   }
 }
 

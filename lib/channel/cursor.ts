@@ -246,7 +246,7 @@ export abstract class Reader extends Link implements Member {
     }
     // At the end of a log of which the window has not heard all yet, it waits for the window to grow; unless that has
     // happened while the page was on its way.
-    if (entries.length > 0 || this.hub.log.compare(window.lastId, this.#lastId) > 0) this.queue();
+    if (entries.length > 0 || this.hub.log.compare(window.headId, this.#lastId) > 0) this.queue();
     else this.hub.idle(this);
   }
 }

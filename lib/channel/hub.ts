@@ -1,11 +1,11 @@
 import { Frames } from '../format/frames';
+import type { LogEntry } from '../log/entry';
 import { Entry } from '../log/entry';
-import type { EventLog, Following, LogEntry, LogFollower, LogTip } from '../log/event-log';
-import { MemoryLog } from '../log/memory-log';
+import type { EventLog, LogHead, LogSubscriber, LogSubscription } from '../log/event-log';
 import { Window } from '../log/window';
 import { awaitTurn, noteEvent, type Served } from '../round-robin';
 import { type Batch, gather, isOver } from './batch';
-import { Link, Queue } from './ready-queue';
+import { Link, ReadyQueue } from './ready-queue';
 
 /** The part in memory of a log that is kept elsewhere is bounded by its number of events; this is a last resort. */
 const MAX_BYTES = 64 * 2 ** 20;
@@ -54,19 +54,19 @@ export interface Member extends Link {
  * position in it. Appending only makes those at the head fall behind; turns of the event loop then serve them, each
  * with one write of everything between its position and the head.
  */
-export class Hub implements LogFollower, Served {
+export class Hub implements LogSubscriber, Served {
   readonly log: EventLog;
   /** Whether the window is all that there is, so that what it has passed is gone. */
   readonly complete: boolean;
   readonly #onEmpty: () => void;
-  readonly #following: Following;
+  readonly #following: LogSubscription;
   readonly #readers = new Set<Member>();
   /** Those with something to read. */
-  readonly #behind = new Queue<Member | Mark>();
+  readonly #behind = new ReadyQueue<Member | Mark>();
   /** Those who have read everything. */
-  readonly #idle = new Queue<Member>();
+  readonly #idle = new ReadyQueue<Member>();
   /** Those whose clients have not taken the last write yet. */
-  readonly #stalled = new Queue<Member>();
+  readonly #stalled = new ReadyQueue<Member>();
   /** The runs that subscribers at the same place share, by position; of one slice. */
   readonly #batches = new Map<number, Batch>();
   readonly #singles = new Map<number, Frames>();
@@ -86,9 +86,9 @@ export class Hub implements LogFollower, Served {
   constructor(log: EventLog, onEmpty: () => void) {
     this.log = log;
     this.#onEmpty = onEmpty;
-    this.complete = log instanceof MemoryLog;
-    if (log instanceof MemoryLog) this.#window = log.window;
-    this.#following = log.follow(this);
+    this.complete = log.window !== undefined;
+    this.#window = log.window;
+    this.#following = log.subscribe(this);
     if (this.#window === undefined) void this.#join();
   }
 
@@ -105,14 +105,14 @@ export class Hub implements LogFollower, Served {
    * Where the log ends, as far as it was heard; `undefined` while that is not known. What was published here may not have
    * been heard here yet, and is no news to who subscribes now.
    */
-  tip(): LogTip | undefined {
+  tip(): LogHead | undefined {
     const window = this.#window;
     if (window === undefined) return undefined;
-    const { last, lastId } = window;
+    const { newest: last, headId: lastId } = window;
     const isAhead = this.log.compare(this.#publishedId, lastId) > 0;
     return {
       id: isAhead ? this.#publishedId : lastId,
-      over: this.#over || (last !== undefined && isOver(last)),
+      ended: this.#over || (last !== undefined && isOver(last)),
     };
   }
 
@@ -138,7 +138,7 @@ export class Hub implements LogFollower, Served {
   delete(reader: Member): void {
     reader.unlink();
     if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
-    this.#following.stop();
+    this.#following.close();
     this.#reachMark();
     this.#onEmpty();
   }
@@ -237,7 +237,7 @@ export class Hub implements LogFollower, Served {
     const { log } = this;
     try {
       const before = await this.#following.from;
-      const bounds = { maxEvents: log.memoryEvents ?? 1_000, maxBytes: MAX_BYTES, maxAgeMs: false } as const;
+      const bounds = { maxEvents: log.cacheSize ?? 1_000, maxBytes: MAX_BYTES, maxAgeMs: false } as const;
       this.#window = new Window(bounds, (a, b) => log.compare(a, b), before);
       for (const { entries, missed } of this.#heard.splice(0)) void this.onEntries(entries, missed);
       for (const reader of this.#readers) reader.seek();
@@ -272,6 +272,6 @@ export class Hub implements LogFollower, Served {
 }
 
 function append(window: Window, entries: readonly LogEntry[], missed: boolean): void {
-  if (missed) window.push(Entry.gap({ lastEventId: window.lastId, oldest: entries[0]?.id ?? null }));
+  if (missed) window.push(Entry.gap({ lastEventId: window.headId, oldest: entries[0]?.id ?? null }));
   for (const entry of entries) window.push(Entry.of(entry));
 }

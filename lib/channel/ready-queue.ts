@@ -1,4 +1,4 @@
-/** A place in a {@link Queue}, which its holder can leave without knowing which queue it is in. */
+/** A place in a {@link ReadyQueue}, which its holder can leave without knowing which queue it is in. */
 export class Link {
   previous: Link = this;
   next: Link = this;
@@ -16,7 +16,7 @@ export class Link {
  * A queue that is joined to another in one step, whatever their lengths: when an event is published, everybody at the
  * head of the log falls behind at once.
  */
-export class Queue<Item extends Link> {
+export class ReadyQueue<Item extends Link> {
   /** Both ends of the ring. */
   readonly #ends = new Link();
 
@@ -45,7 +45,7 @@ export class Queue<Item extends Link> {
   }
 
   /** Takes all items of another queue, in their order, behind its own. */
-  pushAll(other: Queue<Item>): void {
+  pushAll(other: ReadyQueue<Item>): void {
     const { next: first, previous: last } = other.#ends;
     if (first === other.#ends) return;
     other.#ends.next = other.#ends;

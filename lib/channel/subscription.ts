@@ -2,7 +2,7 @@ import { SseError, wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
 import { type FrameSink, Frames } from '../format/frames';
 import type { Entry, Gap, Parse } from '../log/entry';
-import type { Awaitable, LogTip } from '../log/event-log';
+import type { Awaitable, LogHead } from '../log/event-log';
 import type { Accepts, Batch } from './batch';
 import { Reader, type Start } from './cursor';
 import type { Hub } from './hub';
@@ -61,7 +61,7 @@ export interface SubscribedChannel {
   /** Made when the first reader comes. */
   hub(): Hub;
   /** Where the log ends now. */
-  tip(): Awaitable<LogTip>;
+  tip(): Awaitable<LogHead>;
   /** Why the run of the channel has failed. */
   failureOf(entry: Entry): unknown;
 }
@@ -207,8 +207,8 @@ function placeOf(channel: SubscribedChannel, { lastEventId = '' }: Subscriber): 
 }
 
 /** Of a channel that is over, everything: nothing more is to come, and the closing event alone would say little. */
-function beginningOf({ id, over }: LogTip): string {
-  return over ? '' : id;
+function beginningOf({ id, ended }: LogHead): string {
+  return ended ? '' : id;
 }
 
 /** Hands its frames to a sink, in turns. */

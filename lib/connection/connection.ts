@@ -1,12 +1,18 @@
 import type { Socket } from 'node:net';
 import { encodeRetry } from '../format/event-stream';
 import { Frames } from '../format/frames';
-import type { Settings } from '../options';
 import { giveWay, type Yielding } from '../yielding';
-import { writeHead } from './head';
-import { http2StreamOf, isGone, offClosed, onClosed, queueOf, type ServerReply } from './http';
-import { KeepAlive, type Kept } from './keep-alive';
+import { type HeadOptions, writeHead } from './head';
+import { type HttpResponse, http2StreamOf, isGone, offClosed, onClosed, queueOf } from './http';
+import { KeepAlive, type KeepAliveTarget } from './keep-alive';
 import { chooseWriter, type Writer } from './writer';
+
+/** The options of one connection. */
+export interface ConnectionOptions extends HeadOptions {
+  readonly keepAliveMs: number | false;
+  readonly retryMs: number | false;
+  readonly stallTimeoutMs: number | false;
+}
 
 /** Who holds a connection and hears of its end. */
 export interface ConnectionOwner {
@@ -46,11 +52,11 @@ const KEEP_ALIVE = new Frames(': keep-alive\n\n', 0);
 const TURN_LENGTH = 4 * CHUNK_LENGTH;
 
 /** One client: frames go in, and leave in as few writes as their timing allows. */
-export class Connection implements Kept, Yielding {
+export class Connection implements KeepAliveTarget, Yielding {
   writtenAt = 0;
   slot = 0;
-  readonly #res: ServerReply;
-  readonly #settings: Settings;
+  readonly #res: HttpResponse;
+  readonly #options: ConnectionOptions;
   readonly #owner: ConnectionOwner;
   readonly #onClosed = () => this.#close();
   #state = State.WAITING;
@@ -69,9 +75,9 @@ export class Connection implements Kept, Yielding {
   /** The socket on which this response is to be the last. */
   #lastOf: Socket | undefined;
 
-  constructor(res: ServerReply, settings: Settings, owner: ConnectionOwner) {
+  constructor(res: HttpResponse, options: ConnectionOptions, owner: ConnectionOwner) {
     this.#res = res;
-    this.#settings = settings;
+    this.#options = options;
     this.#owner = owner;
     // The response's, never the request's, which fires early once a POST body is read.
     onClosed(res, this.#onClosed);
@@ -92,9 +98,9 @@ export class Connection implements Kept, Yielding {
     if (this.#state !== State.WAITING) return;
     // The generator has answered by itself, as with `res.redirect()`: its response is none of ours.
     if (this.#res.headersSent) return this.#close();
-    writeHead(this.#res, this.#settings);
+    writeHead(this.#res, this.#options);
     this.#state = State.OPEN;
-    const { keepAliveMs, retryMs } = this.#settings;
+    const { keepAliveMs, retryMs } = this.#options;
     if (keepAliveMs !== false) {
       this.#keepAlive = KeepAlive.after(keepAliveMs);
       this.#keepAlive.add(this);
@@ -235,7 +241,7 @@ export class Connection implements Kept, Yielding {
     if (this.#writer !== undefined) {
       return typeof frames === 'string' ? this.#writer.write(frames) : this.#writer.writeShared(frames);
     }
-    this.#writer = chooseWriter(this.#res, this.#settings.compress);
+    this.#writer = chooseWriter(this.#res, this.#options.compress);
     return this.#writer.begin(typeof frames === 'string' ? frames : frames.text);
   }
 
@@ -257,7 +263,7 @@ export class Connection implements Kept, Yielding {
   }
 
   #watchStall(): void {
-    const { stallTimeoutMs } = this.#settings;
+    const { stallTimeoutMs } = this.#options;
     if (stallTimeoutMs === false) return;
     this.#stallTimer = setTimeout(stall, stallTimeoutMs, this).unref();
   }

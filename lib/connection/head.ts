@@ -1,16 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 import { MAX_ID_BYTES } from '../format/event';
-import type { Settings } from '../options';
-import type { ServerReply, ServerRequest } from './http';
+import type { HttpRequest, HttpResponse } from './http';
 
 // From the widest to the narrowest; RFC 9110 12.5.1: the most specific range that matches decides.
 const MATCHING_RANGES = ['*/*', 'text/*', 'text/event-stream'];
+
+/** What the response head depends on. */
+export interface HeadOptions {
+  readonly headers: ReadonlyArray<readonly [name: string, value: string | number | readonly string[]]>;
+  readonly compress: boolean;
+}
 
 /** Lists, to which a middleware in front may have added its own part. */
 const ADDED = new Set(['set-cookie', 'vary']);
 
 /** Whether the client takes an event stream, by its `Accept` header (RFC 9110 12.5.1). */
-export function accepts(req: ServerRequest): boolean {
+export function accepts(req: HttpRequest): boolean {
   const header = req.headers.accept;
   // What an EventSource sends, and most others.
   if (header === undefined || header === 'text/event-stream' || header === '*/*') return true;
@@ -36,7 +41,7 @@ export function accepts(req: ServerRequest): boolean {
  * The id of the last event that the client says it has seen; `''` if it says none. A client's word: bounded, and
  * never trusted to be an id of ours.
  */
-export function lastEventIdOf(req: ServerRequest): string {
+export function lastEventIdOf(req: HttpRequest): string {
   const header = req.headers['last-event-id'];
   const bytes = Array.isArray(header) ? header[0] : header;
   if (bytes === undefined) return '';
@@ -46,11 +51,11 @@ export function lastEventIdOf(req: ServerRequest): string {
 }
 
 /** Sets the head of an event stream on the response and fixes it; Node sends it with the first bytes of the body. */
-export function writeHead(res: ServerReply, settings: Settings): void {
+export function writeHead(res: HttpResponse, options: HeadOptions): void {
   res.setHeader('Content-Type', 'text/event-stream');
-  res.setHeader('Cache-Control', settings.compress ? 'no-cache' : 'no-cache, no-transform');
+  res.setHeader('Cache-Control', options.compress ? 'no-cache' : 'no-cache, no-transform');
   res.setHeader('X-Accel-Buffering', 'no');
-  for (const [name, value] of settings.headers) {
+  for (const [name, value] of options.headers) {
     if (ADDED.has(name.toLowerCase())) res.appendHeader(name, value);
     else res.setHeader(name, value);
   }

@@ -1,5 +1,5 @@
 /** What a {@link KeepAlive} looks after. */
-export interface Kept {
+export interface KeepAliveTarget {
   /** The {@link KeepAlive.tick} at which bytes were last written. */
   writtenAt: number;
   /** The {@link KeepAlive}'s own. */
@@ -34,7 +34,7 @@ export class KeepAlive {
   tick = 0;
   readonly #idleMs: number;
   /** The connections by the remainder of the tick at which each is to be looked at; a set is made for the first there. */
-  readonly #wheel: Array<Set<Kept> | undefined> = [];
+  readonly #wheel: Array<Set<KeepAliveTarget> | undefined> = [];
   #size = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -42,14 +42,14 @@ export class KeepAlive {
     this.#idleMs = idleMs;
   }
 
-  add(connection: Kept): void {
+  add(connection: KeepAliveTarget): void {
     connection.writtenAt = this.tick;
     this.#put(connection, this.tick);
     this.#size++;
     this.#timer ??= setInterval(() => this.#onTick(), Math.ceil(this.#idleMs / TICKS)).unref();
   }
 
-  delete(connection: Kept): void {
+  delete(connection: KeepAliveTarget): void {
     // Deleted before, it may be in the hands of a successor.
     if (!this.#wheel[connection.slot]?.delete(connection) || --this.#size > 0) return;
     clearInterval(this.#timer);
@@ -58,7 +58,7 @@ export class KeepAlive {
   }
 
   /** To be looked at when a whole number of {@link DUE_TICKS} has passed since `tick`. */
-  #put(connection: Kept, tick: number): void {
+  #put(connection: KeepAliveTarget, tick: number): void {
     const slot = tick % DUE_TICKS;
     connection.slot = slot;
     this.#wheel[slot] ??= new Set();

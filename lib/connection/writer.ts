@@ -1,7 +1,7 @@
 import { OutgoingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Frames } from '../format/frames';
-import { isGone, type ServerReply } from './http';
+import { type HttpResponse, isGone } from './http';
 
 /** The way a connection's bytes take, chosen once per connection. */
 export interface Writer {
@@ -17,10 +17,10 @@ export interface Writer {
 
 /** The response's own `write`, as middleware may have wrapped it. */
 class ResponseWriter implements Writer {
-  readonly #res: ServerReply;
+  readonly #res: HttpResponse;
   readonly #compress: boolean;
 
-  constructor(res: ServerReply, compress: boolean) {
+  constructor(res: HttpResponse, compress: boolean) {
     this.#res = res;
     this.#compress = compress;
   }
@@ -117,7 +117,7 @@ class ChunkWriter implements Writer {
 const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
 
 /** Chooses the way for a response whose head is fixed, before its first bytes. */
-export function chooseWriter(res: ServerReply, compress: boolean): Writer {
+export function chooseWriter(res: HttpResponse, compress: boolean): Writer {
   // Written to the socket directly, chunks are the same as through `res.write` only if nobody has wrapped that, as
   // compression() does, nor corked the response; HTTP/1.0 has no chunks, HTTP/2 no socket of its own, and a
   // pipelined response none before the one in front of it is through.

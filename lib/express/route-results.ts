@@ -1,14 +1,14 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import { IncomingMessage } from 'node:http';
-import type { ServerReply, ServerRequest } from '../connection/http';
+import type { HttpRequest, HttpResponse } from '../connection/http';
 import { isAsyncGenerator } from '../source';
 import { RequestContext } from '../stream/context';
-import { type Exchange, isChannel, type Next, stream } from '../stream/stream';
+import { isChannel, type Next, type StreamRequest, stream } from '../stream/stream';
 
 /** What router 2.3 publishes of each handler it calls (its README, "Tracing"). */
 interface Call {
   readonly req: RoutedRequest;
-  readonly res: ServerReply & { readonly sse?: unknown };
+  readonly res: HttpResponse & { readonly sse?: unknown };
   readonly handler: object;
   /** What the handler returned, or its promise's value. */
   readonly result?: unknown;
@@ -17,10 +17,10 @@ interface Call {
 }
 
 /** Express keeps the `next` of the router in charge on the request. */
-export type RoutedRequest = ServerRequest & { next?: Next };
+export type RoutedRequest = HttpRequest & { next?: Next };
 
 /** One `app.use(sse())`. */
-export type Door = Pick<Exchange, 'settings' | 'registry'>;
+export type Door = Pick<StreamRequest, 'settings' | 'registry'>;
 
 /** That what later handlers of this response return is to be streamed, and how. */
 interface Mark {
@@ -44,7 +44,7 @@ export function listen(): void {
 }
 
 /** Has what later handlers of this response return streamed. */
-export function mark(req: ServerRequest, context: RequestContext, door: Door): void {
+export function mark(req: HttpRequest, context: RequestContext, door: Door): void {
   const router = (req as RoutedRequest).next;
   const outer = context.mark as Mark | undefined;
   context.mark = { door, router, outer } satisfies Mark;
@@ -87,7 +87,7 @@ function isStreamed(result: unknown): boolean {
 const heard = new WeakSet<object>();
 let lastHeard: object | undefined;
 
-function hear(req: ServerRequest): void {
+function hear(req: HttpRequest): void {
   const key = heardBy(req);
   if (key === lastHeard) return;
   heard.add(key);
@@ -95,11 +95,11 @@ function hear(req: ServerRequest): void {
 }
 
 /** Whether this request comes through an Express that publishes. */
-export function isHeard(req: ServerRequest): boolean {
+export function isHeard(req: HttpRequest): boolean {
   return heard.has(heardBy(req));
 }
 
-function heardBy(req: ServerRequest): object {
+function heardBy(req: HttpRequest): object {
   const prototype: object | null = Object.getPrototypeOf(req);
   return prototype === null || prototype === IncomingMessage.prototype ? req : prototype;
 }

@@ -1,32 +1,44 @@
 import { event, PublishedEvent, type ServerSentEvent } from '../format/event';
 import { dataOf, type EventRecord, encodeRecord } from '../format/record';
-import type { LogEntry } from './event-log';
 
-/** Turns a channel's data from the text of its log into a value again; `JSON.parse` by default. */
+/**
+ * One record with the id that its log gave it.
+ *
+ * @example
+ * const { id, record }: LogEntry = { id: '42', record: { kind: 'event', data: 'hello', serialized: false } };
+ */
+export interface LogEntry {
+  /** Becomes the event's id, and so the last event ID of clients. */
+  readonly id: string;
+  /** The record that was appended. */
+  readonly record: EventRecord;
+}
+
+/** Converts the text of a channel's data to a value again; `JSON.parse` by default. */
 export type Parse = (text: string) => unknown;
 
 /**
- * What a `gap` tells the client.
+ * The data of a `gap` event.
  *
  * @example
  * const gap: Gap = { lastEventId: 'lq3k9-17', oldest: 'lq3k9-42' }; // 18 to 41 are missing
  */
 export interface Gap {
-  /** The id after which something is missing. */
+  /** The id after which events are missing. */
   readonly lastEventId: string;
-  /** The id of the oldest retained event, which comes next; `null` if there is none yet. */
+  /** The id of the oldest retained event, which follows the gap; `null` if there is none yet. */
   readonly oldest: string | null;
 }
 
-/** One entry of a log in memory, encoded once for all who will read it. */
+/** One entry of a log in memory, encoded once for all of its readers. */
 export class Entry implements LogEntry {
   readonly id: string;
   readonly kind: EventRecord['kind'] | 'gap';
   readonly frame: string;
-  /** Of the frame, in UTF-8. */
+  /** The length of the frame in UTF-8. */
   readonly bytes: number;
-  readonly #dataAt: number;
-  // Each by itself: an object of them would be one more for each retained event.
+  readonly #dataOffset: number;
+  // Flattened: one allocation less for each retained event.
   readonly #type: string | undefined;
   readonly #serialized: boolean;
   readonly #retry: number | undefined;
@@ -34,12 +46,12 @@ export class Entry implements LogEntry {
   #event: ServerSentEvent | undefined;
 
   constructor(id: string, record: EventRecord, isGap = false) {
-    const { frame, dataAt } = encodeRecord(record, isGap ? undefined : id);
+    const { frame, dataOffset } = encodeRecord(record, isGap ? undefined : id);
     this.id = id;
     this.kind = isGap ? 'gap' : record.kind;
     this.frame = frame;
     this.bytes = Buffer.byteLength(frame);
-    this.#dataAt = dataAt;
+    this.#dataOffset = dataOffset;
     this.#type = record.type;
     this.#serialized = record.serialized;
     this.#retry = record.retry;
@@ -50,15 +62,20 @@ export class Entry implements LogEntry {
     return entry instanceof Entry ? entry : new Entry(entry.id, entry.record);
   }
 
-  /** Stands where entries are missing; for the order of a window it has the id of the entry before it. */
+  /** Takes the place of missing entries. For the order of a window it has the id of the entry before it. */
   static gap(gap: Gap): Entry {
     const record = { kind: 'event', type: 'gap', data: JSON.stringify(gap), serialized: true } as const;
     return new Entry(gap.lastEventId, record, true);
   }
 
-  /** The data as text; a part of the frame, so that it is kept once. */
+  /** Whether no entry can follow in this log. */
+  get isLast(): boolean {
+    return this.kind === 'end' || this.kind === 'error';
+  }
+
+  /** The data as text. It is a part of the frame and not stored a second time. */
   get data(): string {
-    return dataOf(this.frame, this.#dataAt);
+    return dataOf(this.frame, this.#dataOffset);
   }
 
   get record(): EventRecord {
@@ -72,7 +89,7 @@ export class Entry implements LogEntry {
     };
   }
 
-  /** As a filter or an iterator sees it; made for the first that asks. */
+  /** The event for filters and iterators; made on first use. */
   event(parse: Parse): ServerSentEvent {
     this.#event ??= this.#makeEvent(parse);
     return this.#event;
@@ -82,7 +99,7 @@ export class Entry implements LogEntry {
     const [type, retry, comment] = [this.#type, this.#retry, this.#comment];
     if (this.kind === 'gap') return new PublishedEvent(type, JSON.parse(this.data), {}, this.frame);
     const data = this.#serialized ? parse(this.data) : this.data;
-    // The closing event's id is not the log's; whoever returns it gives it the reserved one.
+    // A route that returns the closing event gives it the reserved id, so it must not have the log's.
     if (this.kind === 'end') return event(type ?? 'end', data, { retry, comment });
     return new PublishedEvent(type, data, { id: this.id, retry, comment }, this.frame);
   }

@@ -1,4 +1,6 @@
 import type { EventRecord } from '../format/record';
+import type { LogEntry } from './entry';
+import type { Window } from './window';
 
 /**
  * A value, or a promise of one.
@@ -11,94 +13,90 @@ import type { EventRecord } from '../format/record';
 export type Awaitable<Value> = Value | Promise<Value>;
 
 /**
- * One record with the id that its log gave it.
- *
- * @example
- * const { id, record }: LogEntry = { id: '42', record: { kind: 'event', data: 'hello', serialized: false } };
- */
-export interface LogEntry {
-  /** Becomes the event's id, and so a client's last event ID. */
-  readonly id: string;
-  /** As it was appended. */
-  readonly record: EventRecord;
-}
-
-/**
- * What {@link EventLog.read} has found.
+ * The result of {@link EventLog.read}.
  *
  * @example
  * const { entries, gap }: LogPage = await log.read(lastEventId, 100);
  */
 export interface LogPage {
-  /** Oldest first; empty if nothing follows. */
+  /** Oldest first; empty if no entry follows. */
   readonly entries: readonly LogEntry[];
   /**
-   * Whether something is missing in front of them: the log no longer reaches back to the id, or has never given it.
+   * Whether entries are missing before these: the log no longer retains what follows the id, or never gave the id.
    * `entries` then begin with the oldest retained one.
    */
   readonly gap: boolean;
 }
 
 /**
- * What {@link EventLog.tip} says.
+ * The end of a log, from {@link EventLog.head}.
  *
  * @example
- * const { id, over }: LogTip = await log.tip();
+ * const { id, ended }: LogHead = await log.head();
  */
-export interface LogTip {
-  /** Whatever is appended after the call comes after this id. Of a log without entries: one that comes before all. */
+export interface LogHead {
+  /** Every entry that is appended after the call has a greater id. An empty log has an id before all others. */
   readonly id: string;
-  /** Whether the last entry is an `'end'` or an `'error'`, so that none follows. */
-  readonly over: boolean;
+  /** Whether the last entry is an `'end'` or an `'error'`, so that none can follow. */
+  readonly ended: boolean;
 }
 
 /**
- * Who hears what is appended.
+ * Receives the entries of a log.
  *
  * @example
- * const follower: LogFollower = {
- *   onEntries: (entries, missed) => console.log(entries.length, missed ? 'and some are lost' : ''),
+ * const subscriber: LogSubscriber = {
+ *   onEntries: (entries, gapBefore) => console.log(entries.length, gapBefore ? 'after a gap' : ''),
  * };
- * const following = log.follow(follower);
+ * const subscription = log.subscribe(subscriber);
  */
-export interface LogFollower {
+export interface LogSubscriber {
   /**
-   * Entries that follow those heard before, in order, each once.
+   * Called with the entries that follow those received before, in order, each once. It must not throw.
    *
-   * @param missed whether entries in front of these were lost to this follower, because they were trimmed while the
-   *   log was out of reach
-   * @returns a log that reads back much at once waits for this promise, if there is one, before the next call
+   * @param gapBefore whether this subscriber has lost entries before these, because they were trimmed while the log was
+   *   unavailable
+   * @returns a log that catches up on many entries waits for this promise, if there is one, before the next call
    */
-  onEntries(entries: readonly LogEntry[], missed: boolean): Awaitable<void>;
+  onEntries(entries: readonly LogEntry[], gapBefore: boolean): Awaitable<void>;
 }
 
 /**
- * One follower's place with a log.
+ * One subscriber's subscription to a log.
  *
  * @example
- * const following: Following = log.follow({ onEntries: (entries) => console.log(entries.length) });
- * await following.from; // from now on it hears all
- * following.stop();
+ * const subscription: LogSubscription = log.subscribe({ onEntries: (entries) => console.log(entries.length) });
+ * await subscription.from; // from now on it receives every entry
+ * subscription.close();
  */
-export interface Following {
+export interface LogSubscription {
   /**
-   * The id behind which the follower hears every entry; it hears none before this is known. Rejects only if the log is
-   * closed for good.
+   * The id after which the subscriber receives every entry. It receives none before this is known. Rejects only if the log
+   * is closed for good.
    */
   readonly from: Awaitable<string>;
-  /** Ends it; nothing is heard afterwards. Can be called more than once. */
-  stop(): void;
+  /** Ends the subscription; the subscriber receives nothing afterwards. May be called more than once. */
+  close(): void;
 }
 
 /**
- * What keeps a channel's events: in memory (`memoryLog()`), on Redis (`redisLogs()`), or wherever you write one for.
- * A contract suite that tests any such log is exported from `express-yield/testing`.
+ * The entries that a log holds in this process, from {@link EventLog.window}. A decorator passes it on unchanged; its
+ * members are for the package.
  *
- * A log gives each entry an id, one line of visible ASCII of at most 128 characters that does not begin with `~`. Ids
- * ascend in the order of the entries, over all processes, and are never given twice, also not after a restart that
+ * @example
+ * const window: LogWindow | undefined = memoryLog().window;
+ */
+export type LogWindow = Window;
+
+/**
+ * The contract of a log, which retains a channel's events: in memory (`memoryLog()`), on Redis (`redisLogs()`), or
+ * in your own store. `express-yield/testing` exports a contract suite that tests any log.
+ *
+ * A log must give each entry an id: one line of visible ASCII, at most 128 characters, not beginning with `~`. Ids must
+ * ascend in the order of the entries, over all processes, and must never be given twice, also not after a restart that
  * has lost entries.
  *
- * Ids that are passed in may come from a client: a log looks at their form before it uses them for anything.
+ * An id that is passed in may come from a client: a log must check its form before it uses it.
  *
  * @example
  * // Any log, with every append measured.
@@ -111,11 +109,12 @@ export interface Following {
  *       return id;
  *     },
  *     read: (after, limit) => log.read(after, limit),
- *     tip: () => log.tip(),
- *     follow: (follower) => log.follow(follower),
+ *     head: () => log.head(),
+ *     subscribe: (subscriber) => log.subscribe(subscriber),
  *     compare: (a, b) => log.compare(a, b),
- *     followed: () => log.followed?.() ?? false,
- *     memoryEvents: log.memoryEvents,
+ *     hasSubscribers: log.hasSubscribers && (() => log.hasSubscribers?.() ?? false),
+ *     cacheSize: log.cacheSize,
+ *     window: log.window,
  *   };
  * }
  * const prices = new Channel({ log: measured(memoryLog(), (ms) => console.log(ms)) });
@@ -124,42 +123,50 @@ export interface EventLog {
   /**
    * Appends an entry.
    *
-   * @returns its id, as soon as the entry is kept as safely as this log keeps anything. Appends of one process are
-   *   kept in the order of the calls.
+   * @returns its id, as soon as the entry is stored as safely as this log stores anything. The appends of one process
+   *   must be stored in the order of the calls.
    * @throws (or rejects with) `SseError` `ERR_SSE_CHANNEL_CLOSED` if the last entry is an `'end'` or an `'error'`, and
-   *   `ERR_SSE_LOG_UNAVAILABLE` if the log is out of reach
+   *   `ERR_SSE_LOG_UNAVAILABLE` if the log is unavailable
    */
   append(record: EventRecord): Awaitable<string>;
 
   /**
-   * The retained entries after an id.
+   * Reads the retained entries after an id.
    *
-   * @param after an id of this log, or `''` for all from the oldest retained one; an unknown one is a `gap`
-   * @param limit how many at the most
-   * @returns may wait while the log is out of reach
+   * @param after an id of this log, or `''` for all from the oldest retained one; an unknown id is a `gap`
+   * @param limit the largest number of entries
+   * @returns may wait while the log is unavailable
    */
   read(after: string, limit: number): Awaitable<LogPage>;
 
-  /** Where the log ends now. May wait while the log is out of reach, and is right all the same. */
-  tip(): Awaitable<LogTip>;
+  /** The end of the log at the time of the call, also if the answer waits while the log is unavailable. */
+  head(): Awaitable<LogHead>;
 
-  /** Begins to tell `follower` of every entry that is appended, in whichever process. */
-  follow(follower: LogFollower): Following;
+  /** Passes every entry that is appended in any process to `subscriber`, until the subscription is closed. */
+  subscribe(subscriber: LogSubscriber): LogSubscription;
 
   /**
-   * Orders two ids: negative if `a` comes first, positive if `b` does, 0 if they are the same. `NaN` if one of them
-   * cannot be an id of this log. Never throws, whatever a client has made up.
+   * Orders two ids: negative if `a` is before `b`, positive if it is after, 0 if they are equal. `NaN` if one of them
+   * cannot be an id of this log. Must not throw for any string.
    */
   compare(a: string, b: string): number;
 
   /**
-   * Whether anybody, in whichever process, follows at this moment. May be left out, which means: nobody elsewhere.
+   * Whether the log has a subscriber in any process at this moment. Without this member, only the subscribers of this process
+   * count.
    */
-  followed?(): Awaitable<boolean>;
+  hasSubscribers?(): Awaitable<boolean>;
 
   /**
-   * How many of the newest entries each process holds in memory for its subscribers.
+   * The number of newest entries that each process caches in memory for its subscribers.
    * @default 1_000
    */
-  readonly memoryEvents?: number;
+  readonly cacheSize?: number;
+
+  /**
+   * All retained entries, if this log keeps them in this process and nowhere else. Subscribers then read them without a
+   * copy, and {@link EventLog.read} is not called for them.
+   * @default none: each process caches the newest `cacheSize` entries and reads older ones
+   */
+  readonly window?: LogWindow;
 }

@@ -1,18 +1,19 @@
-import { SseError } from '../errors';
+import { endedError } from '../errors';
 import type { EventRecord } from '../format/record';
-import { type MemoryLogOptions, resolveMemoryLogOptions } from '../options';
 import { Entry } from './entry';
-import type { EventLog, Following, LogFollower, LogPage, LogTip } from './event-log';
-import { Window, type WindowBounds } from './window';
+import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from './event-log';
+import { type MemoryLogOptions, resolveMemoryLogOptions } from './options';
+import { Window, type WindowLimits } from './window';
 
 /**
- * A log in the memory of this process. It is gone when the process ends; its ids, `<epoch>-<sequence>`, then tell a
- * client that comes back with one that it has missed something.
+ * A log in the memory of this process. It is lost when the process ends. A client that reconnects to a new process with an
+ * id of the old one receives a `gap`, because each log has its own ids: `<epoch>-<sequence>`.
  *
- * The bounds hold together, and the newest event is kept whatever its size. A log without events costs a few bytes.
+ * The limits apply together, and the newest event is retained whatever its size. A log without events costs a few bytes.
  *
- * @param options `maxEvents`: how many events are retained · `maxBytes`: of their frames · `maxAgeMs`: milliseconds
- * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+ * @param options `maxEvents`: the number of retained events · `maxBytes`: the bytes of their frames · `maxAgeMs`:
+ *   milliseconds for which an event is retained
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
  * @default `{ maxEvents: 1_000, maxBytes: 16 MiB, maxAgeMs: false }`
  * @example
  * const prices = new Channel({ log: memoryLog({ maxEvents: 10_000 }) });
@@ -23,35 +24,34 @@ export function memoryLog(options?: MemoryLogOptions): EventLog {
 
 const SEQUENCE = /^\d{1,15}$/;
 
-/** A {@link Window} that is the whole log. What most channels never need is made when it is needed. */
-export class MemoryLog implements EventLog {
-  readonly #bounds: WindowBounds;
-  /** Tells this log from one before a restart, or from one that had the same name. */
+/** A {@link Window} that is the whole log. Whatever a channel without subscribers does not need is created on first use. */
+class MemoryLog implements EventLog {
+  readonly #limits: WindowLimits;
+  /** Distinguishes this log from one before a restart. */
   #epoch = '';
   #window: Window | undefined;
-  #followers: Set<LogFollower> | undefined;
+  #subscribers: Set<LogSubscriber> | undefined;
   #ageTimer: NodeJS.Timeout | undefined;
 
-  constructor(bounds: WindowBounds) {
-    this.#bounds = bounds;
+  constructor(limits: WindowLimits) {
+    this.#limits = limits;
   }
 
-  /** All of it. */
   get window(): Window {
     if (this.#window !== undefined) return this.#window;
     this.#epoch = Date.now().toString(36) + Math.random().toString(36).slice(2, 8);
-    this.#window = new Window(this.#bounds, (a, b) => this.compare(a, b), `${this.#epoch}-0`);
+    this.#window = new Window(this.#limits, (a, b) => this.compare(a, b), `${this.#epoch}-0`);
     return this.#window;
   }
 
   append(record: EventRecord): string {
     const { window } = this;
-    if (this.#over) throw closedLog();
+    if (this.#ended) throw endedError();
     const id = `${this.#epoch}-${window.head + 1}`;
     const entry = new Entry(id, record);
     window.push(entry);
-    if (this.#bounds.maxAgeMs !== false) this.#ageTimer ??= this.#startAging(this.#bounds.maxAgeMs);
-    for (const follower of this.#followers ?? []) void follower.onEntries([entry], false);
+    if (this.#limits.maxAgeMs !== false) this.#ageTimer ??= this.#startAging(this.#limits.maxAgeMs);
+    for (const subscriber of this.#subscribers ?? []) void subscriber.onEntries([entry], false);
     return id;
   }
 
@@ -65,23 +65,22 @@ export class MemoryLog implements EventLog {
     return { entries, gap: position === undefined };
   }
 
-  tip(): LogTip {
-    return { id: this.window.lastId, over: this.#over };
+  head(): LogHead {
+    return { id: this.window.headId, ended: this.#ended };
   }
 
-  follow(follower: LogFollower): Following {
-    this.#followers ??= new Set();
-    this.#followers.add(follower);
-    return { from: this.window.lastId, stop: () => this.#unfollow(follower) };
+  subscribe(subscriber: LogSubscriber): LogSubscription {
+    this.#subscribers ??= new Set();
+    this.#subscribers.add(subscriber);
+    return { from: this.window.headId, close: () => this.#unsubscribe(subscriber) };
   }
 
   compare(a: string, b: string): number {
     return this.#sequenceOf(a) - this.#sequenceOf(b);
   }
 
-  get #over(): boolean {
-    const last = this.#window?.last;
-    return last !== undefined && last.kind !== 'event';
+  get #ended(): boolean {
+    return this.#window?.newest?.isLast === true;
   }
 
   #sequenceOf(id: string): number {
@@ -91,23 +90,18 @@ export class MemoryLog implements EventLog {
     return SEQUENCE.test(sequence) ? Number(sequence) : Number.NaN;
   }
 
-  #unfollow(follower: LogFollower): void {
-    this.#followers?.delete(follower);
-    if (this.#followers?.size === 0) this.#followers = undefined;
+  #unsubscribe(subscriber: LogSubscriber): void {
+    this.#subscribers?.delete(subscriber);
+    if (this.#subscribers?.size === 0) this.#subscribers = undefined;
   }
 
-  /** One timer while there are events, whatever their number: reading looks at their age, too. */
+  /** One timer while there are events, however many. It need not be exact, because reading trims by age, too. */
   #startAging(maxAgeMs: number): NodeJS.Timeout {
     return setTimeout(() => {
       this.window.trim();
-      // The end stays.
-      const isDone = this.window.size === (this.#over ? 1 : 0);
+      // The closing entry is retained.
+      const isDone = this.window.size === (this.#ended ? 1 : 0);
       this.#ageTimer = isDone ? undefined : this.#startAging(maxAgeMs);
     }, maxAgeMs).unref();
   }
-}
-
-/** What every log answers to an append behind its end. */
-export function closedLog(): SseError {
-  return new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the channel has ENDED. Make a new channel.');
 }

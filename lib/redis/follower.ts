@@ -1,4 +1,5 @@
-import type { Following, LogEntry, LogFollower } from '../log/event-log';
+import type { LogEntry } from '../log/entry';
+import type { LogSubscriber, LogSubscription } from '../log/event-log';
 import { compareIds, FIRST, type RedisStream, type StreamMessage } from './redis-stream';
 import type { Listener } from './subscriptions';
 
@@ -11,7 +12,7 @@ const MAX_HELD = 1_000;
 /** What a {@link Hearing} needs. */
 export interface HearingOptions {
   readonly stream: RedisStream;
-  readonly follower: LogFollower;
+  readonly follower: LogSubscriber;
   /** An entry was heard. */
   readonly onHeard: (id: string) => void;
   /** It listens no longer. */
@@ -25,7 +26,7 @@ export interface HearingOptions {
  * of its own: if that is the last one heard, nothing was missed, and it is passed on at once. If not, and each time the
  * subscription has been made anew, the stream is read from the last one heard on, until messages join up with it.
  */
-export class Hearing implements Following, Listener {
+export class Hearing implements LogSubscription, Listener {
   readonly from: Promise<string>;
   readonly #options: HearingOptions;
   #begin!: (id: string) => void;
@@ -52,7 +53,7 @@ export class Hearing implements Following, Listener {
     this.from.catch(() => undefined);
   }
 
-  stop(): void {
+  close(): void {
     if (this.#stopped) return;
     this.#end();
     this.#options.onStop(this);

@@ -1,15 +1,14 @@
-import { describe, wrongType } from '../errors';
+import { describe, endedError, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
-import type { EventLog, Following, LogFollower, LogPage, LogTip } from '../log/event-log';
-import { closedLog } from '../log/memory-log';
+import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
+import { addressOf, type RedisAddress, type RedisClient } from './address';
+import { Hearing } from './follower';
 import {
   type RedisLogOptions,
   type RedisLogsOptions,
   resolveRedisLogOptions,
   resolveRedisLogsOptions,
-} from '../options';
-import { addressOf, type RedisAddress, type RedisClient } from './address';
-import { Hearing } from './follower';
+} from './options';
 import { RedisConnection } from './redis-connection';
 import { compareIds, FIRST, isId, RedisStream } from './redis-stream';
 import { RedisSubscriptions } from './subscriptions';
@@ -28,9 +27,9 @@ export interface RedisLogs {
    *
    * @param key not empty; the prefix goes in front of it
    * @param options `maxEvents`: how many events Redis retains, perhaps a hundred more · `maxAgeMs`: for how long ·
-   *   `memoryEvents`: how many of the newest each process holds while it has subscribers
+   *   `cacheSize`: how many of the newest each process holds while it has subscribers
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
-   * @default `{ maxEvents: 1_000, maxAgeMs: false, memoryEvents: 1_000 }`
+   * @default `{ maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000 }`
    * @example
    * const prices = new Channel<Price>({ log: logs('prices', { maxEvents: 10_000 }) });
    */
@@ -126,7 +125,7 @@ class RedisLink {
 
 /** A stream of Redis as a log. Its entries' ids are the events' ids. */
 class RedisLog implements EventLog {
-  readonly memoryEvents: number;
+  readonly cacheSize: number;
   readonly #link: RedisLink;
   readonly #stream: RedisStream;
   readonly #options: Required<RedisLogOptions>;
@@ -135,7 +134,7 @@ class RedisLog implements EventLog {
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
     const { keyPrefix, database } = link.address;
-    this.memoryEvents = options.memoryEvents;
+    this.cacheSize = options.cacheSize;
     this.#link = link;
     this.#stream = new RedisStream(link.commands, keyPrefix + key, database);
     this.#options = options;
@@ -143,7 +142,7 @@ class RedisLog implements EventLog {
 
   async append(record: EventRecord): Promise<string> {
     const id = await this.#stream.append(record, this.#options);
-    if (id === undefined) throw closedLog();
+    if (id === undefined) throw endedError();
     this.#notice(id);
     return id;
   }
@@ -161,17 +160,17 @@ class RedisLog implements EventLog {
    * The answer comes later than the question, and what is appended meanwhile must come after it. So the entry is looked
    * for that was the last at the time of the question, by the clock of Redis; rather one too early than one too late.
    */
-  async tip(): Promise<LogTip> {
+  async head(): Promise<LogHead> {
     const askedAt = performance.now();
     const newest = this.#newest;
-    const { id: last, over, now } = await this.#stream.tail();
+    const { id: last, ended, now } = await this.#stream.tail();
     const elapsed = performance.now() - askedAt;
     const moment = Math.floor(now - elapsed * (1 + MAX_DRIFT));
     const id = compareIds(last, `${moment}-0`) < 0 ? last : await this.#stream.idBefore(moment, last);
-    return { id: compareIds(newest, id) > 0 ? newest : id, over };
+    return { id: compareIds(newest, id) > 0 ? newest : id, ended };
   }
 
-  follow(follower: LogFollower): Following {
+  subscribe(follower: LogSubscriber): LogSubscription {
     const { subscriptions, commands } = this.#link;
     const { channel } = this.#stream;
     const hearing = new Hearing({
@@ -189,7 +188,7 @@ class RedisLog implements EventLog {
     return compareIds(a, b);
   }
 
-  async followed(): Promise<boolean> {
+  async hasSubscribers(): Promise<boolean> {
     return (await this.#stream.listeners()) > 0;
   }
 

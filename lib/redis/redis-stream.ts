@@ -1,5 +1,5 @@
 import type { EventRecord } from '../format/record';
-import type { LogEntry } from '../log/event-log';
+import type { LogEntry } from '../log/entry';
 import type { RedisConnection } from './redis-connection';
 
 /** The id before all others: what a key that does not exist has as its last. */
@@ -35,7 +35,7 @@ export interface StreamTail {
   /** Of the last entry, also if it is no longer retained; {@link FIRST} if there was none. */
   readonly id: string;
   /** Whether the last entry ends the log. */
-  readonly over: boolean;
+  readonly ended: boolean;
   /** Milliseconds since 1970, by the clock that makes this stream's ids. */
   readonly now: number;
 }
@@ -111,7 +111,7 @@ export class RedisStream {
       textOf,
     );
     const now = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
-    return { id: id ?? FIRST, over: over === '1', now };
+    return { id: id ?? FIRST, ended: over === '1', now };
   }
 
   /**

@@ -1,6 +1,6 @@
 import { abortError, isAbortOf } from '../abort';
 import { lastEventIdOf } from '../connection/head';
-import { isGone, offClosed, onClosed, type ServerReply, type ServerRequest } from '../connection/http';
+import { type HttpRequest, type HttpResponse, isGone, offClosed, onClosed } from '../connection/http';
 
 /**
  * What a handler finds at `res.sse`.
@@ -32,8 +32,8 @@ export class RequestContext implements SseContext {
   mark: object | undefined;
   /** Stands for the router that called a handler last, once there is a mark. */
   router: unknown;
-  readonly #req: ServerRequest;
-  readonly #res: ServerReply;
+  readonly #req: HttpRequest;
+  readonly #res: HttpResponse;
   #controller: AbortController | undefined;
   #aborted = false;
   #onClosed: (() => void) | undefined;
@@ -41,7 +41,7 @@ export class RequestContext implements SseContext {
   #adopted = false;
   #lastEventId: string | undefined;
 
-  constructor(req: ServerRequest, res: ServerReply) {
+  constructor(req: HttpRequest, res: HttpResponse) {
     this.#req = req;
     this.#res = res;
   }

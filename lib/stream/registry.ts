@@ -1,4 +1,4 @@
-import type { CloseOptions } from '../options';
+import type { CloseOptions } from './options';
 
 /** One open stream, as its registry sees it. */
 export interface Retirable {

@@ -4,7 +4,7 @@ import { Subscribable } from '../channel/channel';
 import { type SinkReader, Subscription } from '../channel/subscription';
 import { Connection, type ConnectionOwner } from '../connection/connection';
 import { accepts } from '../connection/head';
-import { isGone, type ServerReply, type ServerRequest } from '../connection/http';
+import { type HttpRequest, type HttpResponse, isGone } from '../connection/http';
 import {
   answerClosing,
   answerFailure,
@@ -16,11 +16,11 @@ import { SseError, type SseErrorCode, warn } from '../errors';
 import { END_ID, ServerSentEvent } from '../format/event';
 import { encode, encodeEnd } from '../format/event-stream';
 import type { FrameSink, Frames } from '../format/frames';
-import { Deadline } from '../lazy-timeout';
-import { CLOSE_DEFAULTS, type Settings } from '../options';
+import { LazyTimeout } from '../lazy-timeout';
 import { closeSource, type OpenSource, openSource } from '../source';
 import type { RequestContext } from './context';
 import { recordClose, recordOpen, type StreamEnd } from './diagnostics';
+import { CLOSE_DEFAULTS, type ResolvedSseOptions } from './options';
 import type { Registry, Retirable } from './registry';
 
 /**
@@ -33,13 +33,13 @@ import type { Registry, Retirable } from './registry';
 export type Next = (error?: unknown) => void;
 
 /** One request and all that its stream needs to know about it. */
-export interface Exchange {
-  readonly req: ServerRequest;
-  readonly res: ServerReply;
+export interface StreamRequest {
+  readonly req: HttpRequest;
+  readonly res: HttpResponse;
   /** Missing on plain `node:http`, where nobody else will answer. */
   readonly next: Next | undefined;
   readonly context: RequestContext;
-  readonly settings: Settings;
+  readonly settings: ResolvedSseOptions;
   readonly registry: Registry;
   /** Stands for the route: the handler that returned the source. */
   readonly handler: object;
@@ -55,7 +55,7 @@ const CHANNEL_ENDS: ReadonlySet<SseErrorCode> = new Set([
 const LINGER_MS = 1_000;
 
 /** The corridor: from what a handler returned to the end of the response. Never throws, never rejects. */
-export function stream(value: unknown, exchange: Exchange): void {
+export function stream(value: unknown, exchange: StreamRequest): void {
   let source: OpenSource | undefined;
   try {
     source = open(value, exchange);
@@ -72,7 +72,7 @@ export function isChannel(value: unknown): value is Subscribable<unknown> | Subs
   return value instanceof Subscribable || value instanceof Subscription;
 }
 
-function open(value: unknown, { context }: Exchange): OpenSource {
+function open(value: unknown, { context }: StreamRequest): OpenSource {
   if (value instanceof Subscription) {
     Subscription.check(value);
     return value;
@@ -83,7 +83,7 @@ function open(value: unknown, { context }: Exchange): OpenSource {
 }
 
 /** Requests that get another answer than a stream; their generators never start. */
-function isTurnedAway(exchange: Exchange): boolean {
+function isTurnedAway(exchange: StreamRequest): boolean {
   const { req, res, context, settings, registry } = exchange;
   if (isGone(res)) return true;
   if (settings.end === 'stop' && context.lastEventId === END_ID) {
@@ -109,7 +109,7 @@ function isTurnedAway(exchange: Exchange): boolean {
   return false;
 }
 
-function answerFull(exchange: Exchange): void {
+function answerFull(exchange: StreamRequest): void {
   const { res, settings, registry } = exchange;
   // Random, so that those who are turned away together do not come back together.
   const retryMs = 5_000 + Math.floor(Math.random() * 10_000);
@@ -121,7 +121,7 @@ function answerFull(exchange: Exchange): void {
   report(new SseError('ERR_SSE_FULL', message, { status: 503, headers }), exchange);
 }
 
-function notAcceptable({ headers }: ServerRequest): SseError {
+function notAcceptable({ headers }: HttpRequest): SseError {
   const message = `Expected Accept to allow text/event-stream, got '${headers.accept}'. Send Accept: text/event-stream.`;
   return new SseError('ERR_SSE_NOT_ACCEPTABLE', message, { status: 406 });
 }
@@ -139,12 +139,12 @@ enum State {
 /** One source on its way to one client. */
 class Stream implements ConnectionOwner, Retirable, FrameSink {
   readonly #source: OpenSource;
-  readonly #exchange: Exchange;
+  readonly #exchange: StreamRequest;
   readonly #connection: Connection;
   /** Set if the source is a channel's, whose frames come without an iterator between. */
   #reader: SinkReader | undefined;
   #state = State.RUNNING;
-  #commitTimer: Deadline | undefined;
+  #commitTimer: LazyTimeout | undefined;
   /** Counts down to the next step of an end in order: told, ended, destroyed. */
   #retireTimer: NodeJS.Timeout | undefined;
   /** When the source is stopped, on the clock of `performance.now()`. */
@@ -158,7 +158,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
   /** Whether they have heard of one: a second `next()` would cut their answer off. */
   #reported = false;
 
-  constructor(source: OpenSource, exchange: Exchange) {
+  constructor(source: OpenSource, exchange: StreamRequest) {
     this.#source = source;
     this.#exchange = exchange;
     this.#connection = new Connection(exchange.res, exchange.settings, this);
@@ -183,7 +183,7 @@ class Stream implements ConnectionOwner, Retirable, FrameSink {
     }
     if (settings.commitAfterMs === 0) this.#commit();
     else if (settings.commitAfterMs !== false) {
-      this.#commitTimer = new Deadline(settings.commitAfterMs, () => this.#commit());
+      this.#commitTimer = new LazyTimeout(settings.commitAfterMs, () => this.#commit());
     }
     if (this.#state !== State.RUNNING) return;
     if (this.#source instanceof Subscription) this.#subscribe(this.#source);
@@ -396,12 +396,12 @@ function isEndOfChannel(error: unknown): boolean {
 /** Ends a source that nobody reads any more, and warns if it does not let go. Never rejects. */
 async function discard(
   source: OpenSource,
-  exchange: Exchange,
+  exchange: StreamRequest,
   onError: (error: unknown) => void,
 ): Promise<void> {
   const { cleanupWarnMs } = exchange.settings;
   const timer =
-    cleanupWarnMs === false ? undefined : new Deadline(cleanupWarnMs, () => warnOfStuck(exchange));
+    cleanupWarnMs === false ? undefined : new LazyTimeout(cleanupWarnMs, () => warnOfStuck(exchange));
   try {
     await closeSource(source);
   } catch (error) {
@@ -412,7 +412,7 @@ async function discard(
 }
 
 /** What `onError` has for the client before the end. */
-function lastWords(error: unknown, { req, settings }: Exchange): string {
+function lastWords(error: unknown, { req, settings }: StreamRequest): string {
   if (settings.onError === undefined) return '';
   try {
     const value = settings.onError(error, req as IncomingMessage);
@@ -426,7 +426,7 @@ function lastWords(error: unknown, { req, settings }: Exchange): string {
 }
 
 /** Hands an error to the app; without a `next`, answers and tells by itself. Never throws. */
-export function report(error: unknown, exchange: Exchange, onErrorKnows = false): void {
+export function report(error: unknown, exchange: StreamRequest, onErrorKnows = false): void {
   const { req, res, next, settings } = exchange;
   try {
     // Next reads nothing thrown as nothing wrong.
@@ -447,7 +447,7 @@ function statusOf(error: unknown): number {
 
 const warnedOf = new WeakSet<object>();
 
-function warnOfStuck({ req, handler }: Exchange): void {
+function warnOfStuck({ req, handler }: StreamRequest): void {
   if (warnedOf.has(handler)) return;
   warnedOf.add(handler);
   const path = ('originalUrl' in req ? String(req.originalUrl) : req.url)?.split('?', 1)[0];

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/strict';
 import type { EventRecord } from '../format/record';
-import type { Awaitable, EventLog, LogEntry } from '../log/event-log';
+import type { LogEntry } from '../log/entry';
+import type { Awaitable, EventLog } from '../log/event-log';
 
 /**
  * Makes a log. Called twice with the same `key` within one case it makes what two processes have of one log; another
@@ -77,7 +78,7 @@ export const eventLogContract: readonly LogCase[] = [
   clause('reads nothing from an empty log', async (make) => {
     const log = await make('a', 100);
     deepStrictEqual(await read(log, '', 5), { data: [], gap: false });
-    deepStrictEqual(await read(log, (await log.tip()).id, 5), { data: [], gap: false });
+    deepStrictEqual(await read(log, (await log.head()).id, 5), { data: [], gap: false });
   }),
 
   clause('answers an id that it has never given with a gap and the oldest entries', async (make) => {
@@ -115,10 +116,10 @@ export const eventLogContract: readonly LogCase[] = [
   clause('ends where its tip says, before whatever is appended afterwards', async (make) => {
     const log = await make('a', 100);
     for (let n = 0; n < 5; n++) {
-      const tip = log.tip();
+      const tip = log.head();
       await log.append(record(`after ${n}`));
-      const { id, over } = await tip;
-      strictEqual(over, false);
+      const { id, ended } = await tip;
+      strictEqual(ended, false);
       const { data, gap } = await read(log, id, 100);
       deepStrictEqual({ last: data.at(-1), gap }, { last: `after ${n}`, gap: false });
     }
@@ -127,7 +128,7 @@ export const eventLogContract: readonly LogCase[] = [
   clause('has its newest entry at its tip', async (make) => {
     const log = await make('a', 100);
     const ids = await appendAll(log, 3);
-    strictEqual((await log.tip()).id, ids[2]);
+    strictEqual((await log.head()).id, ids[2]);
   }),
 
   clause('takes nothing behind an end or an error, in whichever process', async (make) => {
@@ -139,7 +140,7 @@ export const eventLogContract: readonly LogCase[] = [
       const refused = { code: 'ERR_SSE_CHANNEL_CLOSED' };
       await rejects(async () => log.append(record('late')), refused);
       await rejects(async () => again.append(record('late')), refused);
-      strictEqual((await again.tip()).over, true);
+      strictEqual((await again.head()).ended, true);
       deepStrictEqual(await read(again, '', 100), { data: ['0', '1', 'over'], gap: false });
     }
   }),
@@ -242,7 +243,7 @@ class Ear {
   #wake: (() => void) | undefined;
 
   constructor(log: EventLog) {
-    const following = log.follow({
+    const following = log.subscribe({
       onEntries: (entries, missed) => {
         strictEqual(missed, false);
         this.entries.push(...entries);
@@ -250,7 +251,7 @@ class Ear {
       },
     });
     this.from = following.from;
-    this.stop = () => following.stop();
+    this.stop = () => following.close();
   }
 
   async until(data: string): Promise<readonly LogEntry[]> {

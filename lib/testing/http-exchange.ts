@@ -3,13 +3,13 @@ import https, { type RequestOptions } from 'node:https';
 import { type Duplex, pipeline, type Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
-import type { StreamInit } from '../options';
+import type { StreamInit } from './options';
 
 /** In this order; from `CONNECTING` or `OPEN` to any of the last three. */
 type ExchangeState = 'CONNECTING' | 'OPEN' | 'ENDED' | 'CUT' | 'LEFT';
 
 /** One request and what comes back, until it is left; after that it is silent. */
-export class Exchange {
+export class HttpExchange {
   state: ExchangeState = 'CONNECTING';
   failure: Error | undefined;
   status = 0;
@@ -20,14 +20,14 @@ export class Exchange {
   readonly chunks: Buffer[] = [];
   readonly #request: http.ClientRequest;
   readonly #gone: Promise<void>;
-  readonly #onChange: (exchange: Exchange, text: string) => void;
+  readonly #onChange: (exchange: HttpExchange, text: string) => void;
   #body: Readable | undefined;
 
   constructor(
     url: URL,
     options: RequestOptions,
     body: StreamInit['body'],
-    onChange: (exchange: Exchange, text: string) => void,
+    onChange: (exchange: HttpExchange, text: string) => void,
   ) {
     this.#onChange = onChange;
     const { request } = url.protocol === 'https:' ? https : http;

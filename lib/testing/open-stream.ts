@@ -1,7 +1,7 @@
 import { describe, wrongType } from '../errors';
-import { resolveStreamInit, type StreamInit } from '../options';
 import { hostOf, type StreamTarget } from './host';
 import { OpenedStream } from './opened-stream';
+import { resolveStreamInit, type StreamInit } from './options';
 
 /**
  * Opens an event stream in a test, over a real socket, and reads it as a browser would.

@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { describe, outOfRange, wrongType } from '../errors';
 import { type DispatchedEvent, EventStreamParser } from '../format/parse';
-import type { StreamInit, Timed } from '../options';
 import { isEventStream } from './content-type';
 import { amountOf, arrived, THE_END, UNTIL } from './failure-message';
 import type { Host } from './host';
-import { Exchange } from './http-exchange';
+import { HttpExchange } from './http-exchange';
+import type { StreamInit, Timed } from './options';
 import { Waits } from './waits';
 
 /**
@@ -34,7 +34,7 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
   readonly #parser: EventStreamParser;
   readonly #waits: Waits;
   #takenEvents = 0;
-  #exchange: Exchange | undefined;
+  #exchange: HttpExchange | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -210,13 +210,13 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     return method;
   }
 
-  #connect(): Exchange {
+  #connect(): HttpExchange {
     const { body, headers, tls } = this.#init;
     const own: OutgoingHttpHeaders = { Accept: 'text/event-stream', ...headers };
     // Spec 9.2.3: as UTF-8. Node writes each character of a header as one byte; of two spellings of a name, the later wins.
     if (this.lastEventId !== '') own['Last-Event-ID'] = Buffer.from(this.lastEventId).toString('latin1');
     const options = { ...this.#host.tls, ...tls, method: this.#method, path: this.#path, headers: own };
-    return new Exchange(this.#url, options, body, (exchange, text) => {
+    return new HttpExchange(this.#url, options, body, (exchange, text) => {
       if (exchange !== this.#exchange) return;
       if (isEventStream(exchange.status, exchange.headers)) this.#parser.push(text);
       this.#waits.check();

@@ -1,26 +1,9 @@
 import { StringDecoder } from 'node:string_decoder';
 import { type DispatchedEvent, EventStreamParser } from '../format/parse';
-import { type EventStreamSettings, resolveEventStreamOptions, type Timed } from '../options';
 import { clearTimeout, setTimeout } from './clock';
 import { type ContentType, isEventStream } from './content-type';
 import { amountOf, arrived, THE_END, UNTIL } from './failure-message';
-
-/**
- * Which events {@link eventStream} waits for.
- *
- * @example
- * const res = await request(app)
- *   .get('/report')
- *   .buffer()
- *   .parse(eventStream({ until: ({ type }) => type === 'end', timeoutMs: 1_000 }));
- */
-export interface EventStreamOptions extends EventStreamSettings {
-  /**
-   * Reads all events up to the first for which this holds, and that one. Not together with `take`.
-   * @default all, to the end of the response
-   */
-  readonly until?: (event: DispatchedEvent) => boolean;
-}
+import { type EventStreamOptions, resolveEventStreamOptions, type Timed } from './options';
 
 /**
  * What superagent, and so supertest, hands to a parser: Node's response, decompressed.

@@ -1,0 +1,63 @@
+import { type Checks, checked, count, delay, ofType } from '../validate';
+
+/**
+ * The options of all logs of one Redis.
+ *
+ * @example
+ * const logs = redisLogs(client, { prefix: 'shop:events:' });
+ */
+export interface RedisLogsOptions {
+  /**
+   * Prepended to the key of each log, after the client's own `keyPrefix`. `''` for none.
+   * @default 'sse:'
+   */
+  readonly prefix?: string;
+}
+
+/**
+ * How much a log on Redis retains. All processes should use the same limits for a key.
+ *
+ * @example
+ * const prices = new Channel({ log: logs('prices', { maxEvents: 10_000, maxAgeMs: 24 * 60 * 60_000 }) });
+ */
+export interface RedisLogOptions {
+  /**
+   * The number of events that Redis retains, possibly up to a hundred more: a positive integer.
+   * @default 1_000
+   */
+  readonly maxEvents?: number;
+  /**
+   * Milliseconds for which Redis retains an event, possibly a little longer. A log without a new event for this time is
+   * deleted. `false` sets no limit.
+   * @default false
+   */
+  readonly maxAgeMs?: number | false;
+  /**
+   * The number of newest events that each process caches in memory while it has subscribers: a positive integer. A
+   * subscriber that is further back reads from Redis.
+   * @default 1_000
+   */
+  readonly cacheSize?: number;
+}
+
+const LOGS_DEFAULTS: Required<RedisLogsOptions> = { prefix: 'sse:' };
+
+const LOG_DEFAULTS: Required<RedisLogOptions> = { maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000 };
+
+const LOGS_CHECKS: Checks<RedisLogsOptions> = { prefix: ofType('string', 'a string') };
+
+const LOG_CHECKS: Checks<RedisLogOptions> = {
+  maxEvents: count,
+  maxAgeMs: delay(1, 'optional'),
+  cacheSize: count,
+};
+
+/** @throws `TypeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveRedisLogsOptions(options: RedisLogsOptions | undefined): Required<RedisLogsOptions> {
+  return { ...LOGS_DEFAULTS, ...checked(options, LOGS_CHECKS) };
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveRedisLogOptions(options: RedisLogOptions | undefined): Required<RedisLogOptions> {
+  return { ...LOG_DEFAULTS, ...checked(options, LOG_CHECKS) };
+}

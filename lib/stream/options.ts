@@ -1,0 +1,221 @@
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
+import type { ConnectionOptions } from '../connection/connection';
+import { describe, wrongType } from '../errors';
+import type { Serialize } from '../format/serialize';
+import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
+
+/**
+ * How streams behave. Every option may be omitted, and `undefined` counts as omitted. `false` turns an option off. A
+ * misspelt option or an invalid value throws immediately.
+ *
+ * @example
+ * app.use(sse({ keepAliveMs: 10_000, maxDurationMs: 15 * 60_000 }));
+ */
+export interface SseOptions {
+  /**
+   * Milliseconds without any bytes after which a comment is sent to keep the connection alive, also while the generator
+   * is waiting. The comment may be up to 1/16 of the interval late. Choose a value below the idle time-out of every
+   * proxy between server and client. `false` turns it off.
+   * @default 15_000
+   */
+  readonly keepAliveMs?: number | false;
+  /**
+   * The client's reconnection time in milliseconds, sent once at the start of each stream. An `EventSource` keeps it
+   * until it receives another one. `false` sends none.
+   * @default false; 3_000 with `maxStreams`, to replace the longer reconnection time that a full server sends
+   */
+  readonly retryMs?: number | false;
+  /**
+   * Milliseconds to wait for the first value before the response head is sent. An error thrown within that time still
+   * becomes a real status. `0` sends the head immediately, `false` waits without a limit.
+   * @default 50
+   */
+  readonly commitAfterMs?: number | false;
+  /**
+   * What the client does when the generator returns. `'stop'` sends the closing event, after which an `EventSource` stops
+   * for good. `'reconnect'` sends no closing event, so the client reconnects.
+   * @default 'stop'
+   */
+  readonly end?: 'stop' | 'reconnect';
+  /**
+   * Extra response headers. They override the package's own headers; `Set-Cookie` and `Vary` are appended to existing
+   * values. `Content-Type`, `Connection` and the headers that frame the body are rejected.
+   * @default {}
+   */
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
+  /**
+   * Converts data that is not a string to text. If it throws, or returns anything but a string, the stream fails with
+   * that error. Data published to a channel uses the channel's `serialize` instead.
+   * @default JSON.stringify
+   */
+  readonly serialize?: Serialize;
+  /**
+   * `true` lets `compression()` compress the stream, and flushes every write. `false` sends `no-transform`.
+   * @default false
+   */
+  readonly compress?: boolean;
+  /**
+   * Called with errors thrown after the head was sent. A synchronous return value is sent as the last event; `undefined`
+   * sends none. The client never receives the error itself. Without `next`, as on plain `node:http`, it is also called
+   * with errors thrown before the head, instead of a process warning.
+   * @default undefined
+   */
+  readonly onError?: (error: unknown, req: IncomingMessage) => unknown;
+  /**
+   * The limit of open streams of this instance: a positive integer, or `Infinity` for no limit. The instance is `sse`
+   * itself with all its middleware and wrapped handlers, or the result of `createSse()`.
+   * @default Infinity
+   */
+  readonly maxStreams?: number;
+  /**
+   * The response to a request above `maxStreams`. `'retry'` sends 200 with a reconnection time of 5 to 15 seconds and ends
+   * the response, so that an `EventSource` reconnects later. `'refuse'` passes an `SseError` `ERR_SSE_FULL` (503,
+   * `Retry-After`) to `next`.
+   * @default 'retry'
+   */
+  readonly whenFull?: 'retry' | 'refuse';
+  /**
+   * The longest duration of a stream in milliseconds. At a random moment in the last fifth of it the signal is aborted, the
+   * generator may keep yielding for 5 seconds, and the client reconnects. `false` turns it off.
+   * @default false
+   */
+  readonly maxDurationMs?: number | false;
+  /**
+   * Milliseconds that a client may take to read what was sent before it is disconnected. The generator is paused
+   * meanwhile. `false` waits without a limit.
+   * @default 60_000
+   */
+  readonly stallTimeoutMs?: number | false;
+  /**
+   * Milliseconds that a generator may continue after its client has left before a process warning names the route, once
+   * per route. The generator is not stopped, because that is not possible from outside. `false` turns it off.
+   * @default 30_000
+   */
+  readonly cleanupWarnMs?: number | false;
+}
+
+/** {@link SseOptions} with every default applied. */
+export interface ResolvedSseOptions extends ConnectionOptions {
+  readonly commitAfterMs: number | false;
+  readonly end: 'stop' | 'reconnect';
+  readonly serialize: Serialize;
+  readonly onError: SseOptions['onError'] | undefined;
+  readonly maxStreams: number;
+  readonly whenFull: 'retry' | 'refuse';
+  readonly maxDurationMs: number | false;
+  readonly cleanupWarnMs: number | false;
+}
+
+/**
+ * How `sse.close()` ends the open streams.
+ *
+ * @example
+ * await sse.close({ spreadMs: 10_000, graceMs: 1_000 }); // every signal has been aborted after 10 seconds
+ */
+export interface CloseOptions {
+  /**
+   * Milliseconds over which the signals are aborted, each at a random moment, so that the reconnections spread. `0` aborts
+   * all signals immediately.
+   * @default 1_000
+   */
+  readonly spreadMs?: number;
+  /**
+   * Milliseconds that a generator may keep yielding after its signal has aborted. `0` ends the stream together with the
+   * signal.
+   * @default 5_000
+   */
+  readonly graceMs?: number;
+}
+
+export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000 } as const;
+
+/** Replaces the longer reconnection time that a full server has sent. */
+const RETRY_MS_WITH_LIMIT = 3_000;
+
+const CHECKS: Checks<SseOptions> = {
+  keepAliveMs: delay(1, 'optional'),
+  retryMs: delay(0, 'optional'),
+  commitAfterMs: delay(0, 'optional'),
+  end: oneOf('stop', 'reconnect'),
+  headers: checkHeaders,
+  serialize: ofType('function', 'a function like JSON.stringify'),
+  compress: ofType('boolean', 'true or false'),
+  onError: ofType('function', 'a function (err, req) => value'),
+  maxStreams: limit,
+  whenFull: oneOf('retry', 'refuse'),
+  maxDurationMs: delay(1, 'optional'),
+  stallTimeoutMs: delay(1, 'optional'),
+  cleanupWarnMs: delay(1, 'optional'),
+};
+
+const CLOSE_CHECKS: Checks<CloseOptions> = {
+  spreadMs: delay(0, 'required'),
+  graceMs: delay(0, 'required'),
+};
+
+// The connection owns the headers that frame the body, and an EventSource fails on any other content type.
+const OWN_HEADERS = new Set([
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+]);
+
+/**
+ * Checks each layer of options once; a later layer overrides an earlier one.
+ *
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` that names the option, the value and the remedy
+ */
+export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefined>): ResolvedSseOptions {
+  const given: SseOptions = Object.assign({}, ...layers.map((layer) => checked(layer, CHECKS)));
+  const maxStreams = given.maxStreams ?? Number.POSITIVE_INFINITY;
+  return {
+    keepAliveMs: given.keepAliveMs ?? 15_000,
+    retryMs: given.retryMs ?? (Number.isFinite(maxStreams) && RETRY_MS_WITH_LIMIT),
+    commitAfterMs: given.commitAfterMs ?? 50,
+    end: given.end ?? 'stop',
+    headers: Object.entries(given.headers ?? {}),
+    serialize: given.serialize ?? JSON.stringify,
+    compress: given.compress ?? false,
+    onError: given.onError,
+    maxStreams,
+    whenFull: given.whenFull ?? 'retry',
+    maxDurationMs: given.maxDurationMs ?? false,
+    stallTimeoutMs: given.stallTimeoutMs ?? 60_000,
+    cleanupWarnMs: given.cleanupWarnMs ?? 30_000,
+  };
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveCloseOptions(options: CloseOptions | undefined): Required<CloseOptions> {
+  return { ...CLOSE_DEFAULTS, ...checked(options, CLOSE_CHECKS) };
+}
+
+function checkHeaders(option: string, value: unknown): void {
+  headerObject(option, value);
+  for (const [name, content] of Object.entries(value)) checkHeader(name, content);
+}
+
+function checkHeader(name: string, content: unknown): void {
+  if (OWN_HEADERS.has(name.toLowerCase())) {
+    throw wrongType(
+      'ERR_SSE_INVALID_OPTION',
+      `Expected headers not to set '${name}', which belongs to the stream itself. Leave it out.`,
+    );
+  }
+  try {
+    validateHeaderName(name);
+    for (const part of Array.isArray(content) ? content : [content]) checkHeaderValue(name, part);
+  } catch (cause) {
+    const message = `Expected headers to be valid in HTTP, got '${name}': ${describe(content)}.`;
+    throw Object.assign(wrongType('ERR_SSE_INVALID_OPTION', message), { cause });
+  }
+}
+
+/** Node would send other values as text, for example `null`. */
+function checkHeaderValue(name: string, value: unknown): void {
+  const sendable = typeof value === 'string' || Number.isFinite(value);
+  if (!sendable) throw new TypeError('Neither a string nor a finite number.');
+  validateHeaderValue(name, String(value));
+}
