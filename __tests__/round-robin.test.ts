@@ -1,102 +1,74 @@
 import { setImmediate } from 'node:timers/promises';
-import { awaitTurn, noteEvent, type Served } from '../lib/round-robin';
+import { RoundRobin, yieldToEventLoop } from '../lib/round-robin';
 
-/** Has so many to serve, and notes in which turn how many were. */
-class Crowd implements Served {
-  static turn = 0;
-  left: number;
-  readonly served: Array<readonly [turn: number, count: number]> = [];
-
-  constructor(count: number) {
-    this.left = count;
+/** The names that resumed in each turn of the event loop, in their order. */
+async function turns(names: readonly string[]): Promise<string[]> {
+  let inTurn = '';
+  for (const name of names) {
+    yieldToEventLoop({
+      resume: () => {
+        inTurn += name;
+      },
+    });
   }
-
-  serve(most: number): number {
-    const count = Math.min(most, this.left);
-    this.left -= count;
-    this.served.push([Crowd.turn, count]);
-    return count;
-  }
-}
-
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) {
+  const each: string[] = [];
+  while (each.join('').length < names.length) {
+    inTurn = '';
     await setImmediate();
-    Crowd.turn++;
+    each.push(inTurn);
   }
+  return each;
 }
 
-beforeEach(() => {
-  Crowd.turn = 0;
-  noteEvent();
+describe('yieldToEventLoop()', () => {
+  it('resumes two producers in each turn, in the order of the calls', async () => {
+    expect(await turns(['a', 'b', 'c', 'd', 'e'])).toEqual(['ab', 'cd', 'e']);
+  });
+
+  it('resumes a producer that yields again after all others', async () => {
+    let order = '';
+    const recorded = (name: string) => ({
+      resume: () => {
+        order += name;
+      },
+    });
+    const again = {
+      resume: () => {
+        order += 'a';
+        if (order === 'a') yieldToEventLoop(again);
+      },
+    };
+    for (const producer of [again, recorded('b'), recorded('c')]) yieldToEventLoop(producer);
+
+    while (order.length < 4) await setImmediate();
+
+    expect(order).toBe('abca');
+  });
+
+  it('schedules a new turn after all producers have resumed', async () => {
+    expect(await turns(['a'])).toEqual(['a']);
+    expect(await turns(['b'])).toEqual(['b']);
+  });
 });
 
-describe('awaitTurn()', () => {
-  it('serves in a turn of its own, and once however often it was called', async () => {
-    const crowd = new Crowd(5);
+describe('RoundRobin', () => {
+  it('runs a participant once in a later turn, however often it was added', async () => {
+    const runs: string[] = [];
+    const robin = new RoundRobin<string>(
+      (name) => {
+        runs.push(name);
+        return 1;
+      },
+      () => 10,
+    );
 
-    awaitTurn(crowd);
-    awaitTurn(crowd);
+    robin.add('a');
+    robin.add('a');
     await null;
-    expect(crowd.served).toEqual([]);
-    await turns(3);
+    expect(runs).toEqual([]);
+    await setImmediate();
+    await setImmediate();
 
-    expect(crowd.served).toEqual([[0, 5]]);
-  });
-
-  it('serves a slice a turn, a larger one as long as no event has come since the last', async () => {
-    const crowd = new Crowd(850);
-
-    awaitTurn(crowd);
-    await turns(2);
-    noteEvent();
-    await turns(3);
-
-    expect(crowd.served.filter(([, count]) => count > 0)).toEqual([
-      [0, 25],
-      [1, 300],
-      [2, 25],
-      [3, 300],
-      [4, 200],
-    ]);
-  });
-
-  it('serves many small crowds in one turn, and the slice is that of all of them', async () => {
-    const crowds = [10, 10, 10, 10].map((count) => new Crowd(count));
-
-    for (const crowd of crowds) awaitTurn(crowd);
-    await turns(3);
-
-    const first = crowds.flatMap(({ served }) => served).filter(([turn]) => turn === 0);
-    expect(first.reduce((sum, [, count]) => sum + count, 0)).toBe(25);
-    expect(crowds.map(({ left }) => left)).toEqual([0, 0, 0, 0]);
-  });
-
-  it('puts a large crowd behind the others for its next turn', async () => {
-    const [large, small] = [new Crowd(1_000), new Crowd(10)];
-
-    awaitTurn(large);
-    awaitTurn(small);
-    await turns(2);
-
-    expect(small.served).toEqual([[1, 10]]);
-    expect(large.left).toBe(685);
-    await turns(10);
-    expect(large.left).toBe(0);
-  });
-
-  it('serves who asks while others are served', async () => {
-    const late = new Crowd(1);
-    const early = new Crowd(1);
-    const serve = early.serve.bind(early);
-    early.serve = (most) => {
-      awaitTurn(late);
-      return serve(most);
-    };
-
-    awaitTurn(early);
-    await turns(2);
-
-    expect([early.left, late.left]).toEqual([0, 0]);
+    expect(runs).toEqual(['a']);
   });
 });

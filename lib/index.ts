@@ -14,6 +14,7 @@ export {
 export type { ChannelOptions, RunOptions } from './channel/options';
 export type { DataOf, RunContext, RunSource, Yielded } from './channel/source-run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
+export type { Next } from './connection/http';
 export { SseError, type SseErrorCode, type SseErrorDetails } from './errors';
 export {
   comment,
@@ -50,4 +51,3 @@ export {
 export type { SseContext } from './stream/context';
 export type { StreamEnd, StreamRecord } from './stream/diagnostics';
 export type { CloseOptions, SseOptions } from './stream/options';
-export type { Next } from './stream/stream';

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { HttpRequest, HttpResponse } from './connection/http';
+import type { HttpRequest, HttpResponse, Next } from './connection/http';
 import { describe, SseError, wrongType } from './errors';
-import { isHeard, listen, mark } from './express/route-results';
+import { publishesResults, subscribeToRouteResults } from './express/route-results';
+import { enterScope } from './express/scope';
 import { RequestContext, type SseContext } from './stream/context';
+import { report } from './stream/error-report';
 import {
   type CloseOptions,
   type ResolvedSseOptions,
@@ -11,19 +13,20 @@ import {
   type SseOptions,
 } from './stream/options';
 import { Registry } from './stream/registry';
-import { type Next, report, type StreamRequest, stream } from './stream/stream';
+import { stream } from './stream/stream';
+import type { StreamRequest } from './stream/stream-request';
 
 declare global {
   namespace Express {
     interface Response {
-      /** The signal and the last event ID of this request's stream; there after `sse()`. */
+      /** The signal and the last event ID of this request's stream; set by `sse()`. */
       readonly sse: SseContext;
     }
   }
 }
 
 /**
- * Any request handler, whatever its server hands to it.
+ * Any request handler, of any server or framework.
  *
  * @example
  * function guarded<Handler extends AnyHandler>(handler: Handler): Handler {
@@ -40,11 +43,11 @@ interface WithSse {
 type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
 
 /**
- * A handler whose returned async generator, iterable or stream, or a promise of one, is streamed. It returns
- * `undefined` if it has answered by itself or called `next`.
+ * A handler whose returned async generator, iterable or stream, or a promise of one, is streamed. It returns `undefined` if
+ * it has sent a response itself or called `next`.
  *
- * `Expected` is the kind of handler that the place asks for, so that a route's own `Request` and `Response`, with
- * its parameters, are known in it; by itself it is one for `node:http`.
+ * `Expected` is the type of handler that the caller expects, so that the handler knows the route's own `Request` and
+ * `Response` with their parameters. Without it the handler is one for `node:http`.
  *
  * @example
  * const report: SseHandler<RequestHandler> = async function* (req, res) {
@@ -57,7 +60,7 @@ export type SseHandler<Expected> = Expected extends (req: infer Req, res: infer 
   : Expected;
 
 /**
- * What `sse(handler)` returns: a request handler for Express, connect, `node:http` and `node:http2`.
+ * The return value of `sse(handler)`: a request handler for Express, connect, `node:http` and `node:http2`.
  *
  * @example
  * const report: StreamingHandler<RequestListener> = sse(async function* () {
@@ -74,7 +77,7 @@ export type StreamingHandler<Expected> = Expected extends (
   : Exclude<Expected, undefined>;
 
 /**
- * What `sse()` returns: a middleware for `app.use` and `router.use`.
+ * The return value of `sse()`: a middleware for `app.use` and `router.use`.
  *
  * @example
  * const streaming: SseMiddleware = sse({ keepAliveMs: 10_000 });
@@ -83,23 +86,24 @@ export type StreamingHandler<Expected> = Expected extends (
 export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
 /**
- * What `sse` and each `createSse()` are: a function with two doors, `close()` and `size`.
+ * The type of `sse` and of the result of `createSse()`: a function with `close()` and `size`.
  *
  * @example
- * app.use(sse()); // what later handlers return is streamed
- * app.get('/report', sse(async function* () { // what this one returns is streamed
+ * app.use(sse()); // streams the generators that later handlers return
+ * app.get('/report', sse(async function* () { // streams the generator that this handler returns
  *   yield 'one line';
  * }));
  */
 export interface Sse {
   /**
-   * A middleware: what later handlers of an Express app or router return is streamed if it is an async generator.
-   * Everything else is left alone. The nearest `sse()` above a route wins.
+   * Creates a middleware that streams the async generators, channels and subscriptions that later handlers of an Express app
+   * or router return. All other return values are left alone. The nearest `sse()` above a route applies.
    *
-   * Needs router 2.3, which Express 5.3 brings; on an older one each request fails with `ERR_SSE_EXPRESS_VERSION`.
+   * It needs router 2.3, which Express 5.3 includes. With an older router each request fails with
+   * `ERR_SSE_EXPRESS_VERSION`.
    *
-   * @param options on top of the instance's own
-   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+   * @param options override those of the instance
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
    * @example
    * app.use(sse());
    * app.get('/clock', async function* () {
@@ -109,16 +113,17 @@ export interface Sse {
   (options?: SseOptions): SseMiddleware;
 
   /**
-   * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http`
-   * and `node:http2`.
+   * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http` and
+   * `node:http2`.
    *
-   * The first value is awaited before the head goes out, so that a throw before it becomes a real status through
-   * `next`. When the client leaves, `res.sse.signal` aborts and the generator's `return()` is called at once.
+   * The response head waits for the first value, up to `commitAfterMs`, so that an error thrown before it becomes a real
+   * status through `next`. When the client leaves, `res.sse.signal` is aborted and the generator's `return()` is called
+   * immediately.
    *
-   * @param handler returns an async generator, any async or sync iterable, a Node Readable, a web ReadableStream,
-   *   a promise of one, or `undefined` if it has answered by itself
-   * @param options on top of the instance's own
-   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+   * @param handler returns an async generator, any async or sync iterable, a Node Readable, a web ReadableStream, a promise
+   *   of one, or `undefined` if it has sent a response itself
+   * @param options override those of the instance
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
    * @example
    * app.get('/report', sse(async function* (req, res) {
    *   for await (const row of rows({ signal: res.sse.signal })) yield row;
@@ -131,26 +136,26 @@ export interface Sse {
   ): StreamingHandler<Expected>;
 
   /**
-   * Ends every open stream of this instance so that its client reconnects, and every later one at once.
+   * Closes every open stream of this instance so that its client reconnects, and every later one immediately.
    *
-   * Each is told at a random moment within `spreadMs`: its signal aborts, and it may go on yielding for `graceMs`;
-   * then its response and its socket end.
+   * The signal of each stream is aborted at a random moment within `spreadMs`. Its generator may keep yielding for
+   * `graceMs`; then its response and its socket end.
    *
-   * @returns a promise that resolves when the last stream is gone; called again, the same promise
+   * @returns a promise that resolves when the last stream has closed; later calls return the same promise
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`
    * @default `{ spreadMs: 1_000, graceMs: 5_000 }`
    * @example
    * process.once('SIGTERM', async () => {
    *   server.close();
    *   await sse.close();
-   *   // Other requests have so long; and browsers open connections ahead of need, for which Node would wait a minute.
+   *   // Give other requests up to 5 s. Unused connections that browsers opened in advance would last a minute.
    *   setTimeout(() => server.closeAllConnections(), 5_000).unref();
    * });
    */
   close(options?: CloseOptions): Promise<void>;
 
   /**
-   * How many streams of this instance are open, in this process.
+   * The number of open streams of this instance in this process.
    *
    * @example
    * app.get('/health', (req, res) => res.json({ streams: sse.size }));
@@ -159,10 +164,10 @@ export interface Sse {
 }
 
 /**
- * Another `sse`, independent of the others: with defaults, open streams and limits of its own.
+ * Creates an independent `sse` with its own defaults, open streams and limits.
  *
- * @param defaults for all its streams; the options of a door win over them
- * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+ * @param defaults for all of its streams; options given to `sse()` override them
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
  * @example
  * const feeds = createSse({ maxStreams: 5_000, maxDurationMs: 15 * 60_000 });
  * app.use('/feeds', feeds());
@@ -172,10 +177,10 @@ export function createSse(defaults?: SseOptions): Sse {
   const registry = new Registry();
   const instance = (first?: unknown, options?: SseOptions): unknown => {
     if (typeof first === 'function') {
-      return handlerDoor(first as Handler, resolveSseOptions(defaults, options), registry);
+      return wrapHandler(first as Handler, resolveSseOptions(defaults, options), registry);
     }
     checkNotHandler(first, options);
-    return middlewareDoor(resolveSseOptions(defaults, first as SseOptions | undefined), registry);
+    return createMiddleware(resolveSseOptions(defaults, first as SseOptions | undefined), registry);
   };
   return Object.defineProperties(instance, {
     close: { value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) },
@@ -184,10 +189,10 @@ export function createSse(defaults?: SseOptions): Sse {
 }
 
 /**
- * Streams what Express routes return, as Server-Sent Events: `app.use(sse())` for all routes below it,
- * `app.get(path, sse(handler))` for one. The `sse` of everyday use: `createSse()` with every default.
+ * Streams the async generators that Express routes return, as Server-Sent Events: `app.use(sse())` for all routes below it,
+ * `app.get(path, sse(handler))` for one route. It is a `createSse()` with all defaults.
  *
- * @see {@link SseOptions} for what can be set
+ * @see {@link SseOptions} for the options
  * @example
  * import { setInterval } from 'node:timers/promises';
  *
@@ -200,48 +205,52 @@ export const sse: Sse = createSse();
 
 type Handler = (req: HttpRequest, res: HttpResponse, next: Next | undefined) => unknown;
 
-function handlerDoor(handler: Handler, settings: ResolvedSseOptions, registry: Registry) {
+function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Registry) {
   return function streamingHandler(req: HttpRequest, res: HttpResponse, next?: Next): void {
-    const exchange = { req, res, next, context: contextOf(req, res), settings, registry, handler };
+    const request = { req, res, next, context: contextOf(req, res), options, registry, handler };
     try {
       const returned = handler(req, res, next);
-      if (!isPromiseLike(returned)) return deliver(returned, exchange);
+      if (!isPromiseLike(returned)) {
+        streamReturned(returned, request);
+        return;
+      }
       Promise.resolve(returned).then(
-        (value) => deliver(value, exchange),
-        (error: unknown) => refuse(error, exchange),
+        (value) => streamReturned(value, request),
+        (error: unknown) => reportThrown(error, request),
       );
     } catch (error) {
-      refuse(error, exchange);
+      reportThrown(error, request);
     }
   };
 }
 
-function deliver(returned: unknown, exchange: StreamRequest): void {
-  const { res } = exchange;
-  // Answered by itself: with nothing to return, or as in `return res.status(401).json(…)` and `return file.pipe(res)`.
+function streamReturned(returned: unknown, request: StreamRequest): void {
+  const { res } = request;
+  // The handler has sent a response, as in `return res.status(401).json(…)` and `return file.pipe(res)`.
   if (returned === undefined || returned === res || res.headersSent) return;
-  stream(returned, exchange);
+  stream(returned, request);
 }
 
-/** What the handler itself has thrown; that its client has left, and it heard of it, is no error. */
-function refuse(error: unknown, exchange: StreamRequest): void {
-  if (!exchange.context.isAbort(error)) report(error, exchange);
+/** An abort error of the handler after the client has left is not a failure. */
+function reportThrown(error: unknown, request: StreamRequest): void {
+  if (!request.context.isAbort(error)) report(error, request);
 }
 
-function middlewareDoor(settings: ResolvedSseOptions, registry: Registry) {
-  listen();
-  const door = { settings, registry };
+function createMiddleware(options: ResolvedSseOptions, registry: Registry) {
+  subscribeToRouteResults();
+  const scope = { options, registry };
   return function sse(req: HttpRequest, res: HttpResponse, next?: Next): void {
     const context = contextOf(req, res);
-    if (next === undefined || !isHeard(req)) {
-      return report(notPublished(), { req, res, next, context, settings, registry, handler: sse });
+    if (next === undefined || !publishesResults(req)) {
+      report(expressVersionError(), { req, res, next, context, options, registry, handler: sse });
+      return;
     }
-    mark(req, context, door);
+    enterScope(req, context, scope);
     next();
   };
 }
 
-/** One for each response, whichever doors it passes. */
+/** The context of a response, shared by every `sse()` that it passes. */
 function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): RequestContext {
   if (res.sse instanceof RequestContext) return res.sse;
   const context = new RequestContext(req, res);
@@ -249,7 +258,7 @@ function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): Req
   return context;
 }
 
-function notPublished(): SseError {
+function expressVersionError(): SseError {
   return new SseError(
     'ERR_SSE_EXPRESS_VERSION',
     'This Express does not publish what its handlers return, so app.use(sse()) cannot stream it. ' +

@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { accepts, lastEventIdOf, writeHead } from '../../lib/connection/head';
+import { acceptsEventStream, lastEventIdOf, writeHead } from '../../lib/connection/head';
 import { MAX_ID_BYTES } from '../../lib/format/event';
 import { resolveSseOptions } from '../../lib/stream/options';
 
@@ -42,7 +42,7 @@ describe('RFC 9110 12.5.1 Accept', () => {
     ['*/*;q=0', false],
     ['text/*;q=0, text/html', false],
   ])('%p is answered with a stream: %p', (accept, expected) => {
-    expect(accepts(requestWith({ accept }))).toBe(expected);
+    expect(acceptsEventStream(requestWith({ accept }))).toBe(expected);
   });
 
   it.each([
@@ -56,7 +56,7 @@ describe('RFC 9110 12.5.1 Accept', () => {
     ['*/*;q=0, text/*', true],
     ['text/*;q=0, text/event-stream;q=0.1', true],
   ])('%p is decided by the most specific range: %p', (accept, expected) => {
-    expect(accepts(requestWith({ accept }))).toBe(expected);
+    expect(acceptsEventStream(requestWith({ accept }))).toBe(expected);
   });
 });
 

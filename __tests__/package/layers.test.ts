@@ -23,7 +23,6 @@ const LAYERS: readonly string[] = [
   'format',
   'source',
   'round-robin',
-  'yielding',
   'lazy-timeout',
   'abort',
   'validate',

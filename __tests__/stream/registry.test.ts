@@ -1,20 +1,20 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { Registry, type Retirable } from '../../lib/stream/registry';
+import { Registry, type Closable } from '../../lib/stream/registry';
 
 const SPREAD_MS = 1_000;
 const GRACE_MS = 5_000;
 const OPTIONS = { spreadMs: SPREAD_MS, graceMs: GRACE_MS };
 
 /** A stream that notes when it was told to end, and how much time it got. */
-class FakeStream implements Retirable {
+class FakeStream implements Closable {
   readonly told: { readonly atMs: number; readonly graceMs: number }[] = [];
 
-  retire(graceMs: number): void {
+  shutdown(graceMs: number): void {
     this.told.push({ atMs: Date.now(), graceMs });
   }
 }
 
-function registryOf(...streams: readonly Retirable[]): Registry {
+function registryOf(...streams: readonly Closable[]): Registry {
   const registry = new Registry();
   for (const stream of streams) registry.add(stream);
   return registry;

@@ -432,7 +432,7 @@ describe('the client leaves', () => {
     blocked.open();
 
     expect(message).toBe(
-      'The generator of GET /stuck goes on although its client has left. Pass res.sse.signal to what it awaits.',
+      'The generator of GET /stuck continues although its client has left. Pass res.sse.signal to what it awaits.',
     );
     expect(options).toEqual({ type: 'SseWarning', code: 'SSE_GENERATOR_OUTLIVES_CLIENT' });
     expect(emitWarning).toHaveBeenCalledTimes(1);

@@ -1,78 +1,77 @@
 import { Frames } from '../format/frames';
 import type { Entry } from '../log/entry';
 
-/** Decides which entries a subscriber gets. */
-export type Accepts = (entry: Entry) => boolean;
+/** Decides whether a subscriber receives an entry. */
+export type EntryFilter = (entry: Entry) => boolean;
 
-/** What a subscriber is sent in one write, and where that takes it. */
+/** What one write sends to a subscriber, and how far it advances the cursor. */
 export interface Batch {
-  /** `undefined` if nothing of it is for this subscriber. */
+  /** `undefined` if the filter passes none of the entries. */
   readonly frames: Frames | undefined;
-  /** How many entries it covers. */
+  /** The number of entries covered. */
   readonly length: number;
-  /** The id of the last of them. */
+  /** The id of the last entry covered. */
   readonly lastId: string;
   /** The last id among the frames; `''` if there is none. */
   readonly sentId: string;
-  /** The entry after which none follows; it is not among the frames. */
-  readonly over: Entry | undefined;
-  /** What the filter has thrown at the entry behind these. */
+  /** The entry that ends the log; it is not among the frames. */
+  readonly closing: Entry | undefined;
+  /** What the filter threw at the entry after these. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-/** About how much is written to one subscriber before others have their turn. */
+/** The approximate size of one write to a subscriber, before other subscribers have their turn. */
 const MAX_BYTES = 64 * 1024;
 
-/** How many entries a filter looks at before others have their turn. */
-export const MAX_LOOKS = 1_000;
+/** The number of entries that a filter scans before other subscribers have their turn. */
+export const MAX_SCANNED = 1_000;
 
 /**
- * Gathers entries up to the end, to what one write should carry, or to the last entry of the log.
+ * Collects entries up to the closing entry, the size of one write, or the head of the log.
  *
- * @param at the entries from the first on, `undefined` behind the last
- * @param single the frames of one entry alone, which many subscribers with filters have in common
+ * @param at the entries from the first on, `undefined` after the last
+ * @param single the frames of one entry alone, which many filtered subscribers share
  */
-export function gather(
+export function collect(
   at: (offset: number) => Entry | undefined,
-  accepts: Accepts | undefined,
+  filter: EntryFilter | undefined,
   single?: (offset: number) => Frames,
 ): Batch {
-  const gathering = new Gathering(accepts);
-  for (let entry = at(0); entry !== undefined && gathering.take(entry); entry = at(gathering.length));
-  return gathering.batch(single);
+  const builder = new BatchBuilder(filter);
+  for (let entry = at(0); entry !== undefined && builder.add(entry); entry = at(builder.length));
+  return builder.batch(single);
 }
 
-/** A batch in the making. */
-class Gathering {
-  readonly #accepts: Accepts | undefined;
+class BatchBuilder {
+  readonly #filter: EntryFilter | undefined;
   #length = 0;
   #text = '';
   #bytes = 0;
-  #taken = 0;
-  /** Where the last taken entry stands. */
-  #takenAt = 0;
+  #accepted = 0;
+  /** The offset of the last accepted entry. */
+  #acceptedOffset = 0;
   #lastId = '';
   #sentId = '';
-  #over: Entry | undefined;
+  #closing: Entry | undefined;
   #failure: Batch['failure'];
 
-  constructor(accepts: Accepts | undefined) {
-    this.#accepts = accepts;
+  constructor(filter: EntryFilter | undefined) {
+    this.#filter = filter;
   }
 
   get length(): number {
     return this.#length;
   }
 
-  /** @returns whether the next entry may follow */
-  take(entry: Entry): boolean {
-    if (isOver(entry)) this.#over = entry;
-    else if (this.#isWanted(entry)) this.#append(entry);
+  /** @returns whether the next entry may be added */
+  add(entry: Entry): boolean {
+    if (entry.isLast) this.#closing = entry;
+    else if (this.#passesFilter(entry)) this.#append(entry);
     if (this.#failure !== undefined) return false;
     this.#lastId = entry.id;
     this.#length++;
-    const isLooked = this.#accepts !== undefined && this.#length >= MAX_LOOKS;
-    return this.#over === undefined && this.#bytes < MAX_BYTES && !isLooked;
+    const hasScannedEnough = this.#filter !== undefined && this.#length >= MAX_SCANNED;
+    return this.#closing === undefined && this.#bytes < MAX_BYTES && !hasScannedEnough;
   }
 
   batch(single: ((offset: number) => Frames) | undefined): Batch {
@@ -81,15 +80,15 @@ class Gathering {
       length: this.#length,
       lastId: this.#lastId,
       sentId: this.#sentId,
-      over: this.#over,
+      closing: this.#closing,
       failure: this.#failure,
     };
   }
 
-  #isWanted(entry: Entry): boolean {
-    if (this.#accepts === undefined || entry.kind === 'gap') return true;
+  #passesFilter(entry: Entry): boolean {
+    if (this.#filter === undefined || entry.kind === 'gap') return true;
     try {
-      return this.#accepts(entry);
+      return this.#filter(entry);
     } catch (error) {
       this.#failure = { error };
       return false;
@@ -99,20 +98,15 @@ class Gathering {
   #append(entry: Entry): void {
     this.#text += entry.frame;
     this.#bytes += entry.bytes;
-    this.#taken++;
-    this.#takenAt = this.#length;
+    this.#accepted++;
+    this.#acceptedOffset = this.#length;
     if (entry.kind !== 'gap') this.#sentId = entry.id;
   }
 
   #frames(single: ((offset: number) => Frames) | undefined): Frames | undefined {
-    if (this.#taken === 0) return undefined;
-    return this.#taken === 1 && single !== undefined
-      ? single(this.#takenAt)
-      : new Frames(this.#text, this.#taken);
+    if (this.#accepted === 0) return undefined;
+    return this.#accepted === 1 && single !== undefined
+      ? single(this.#acceptedOffset)
+      : new Frames(this.#text, this.#accepted);
   }
-}
-
-/** Whether an entry is the last that its log will have. */
-export function isOver({ kind }: Entry): boolean {
-  return kind === 'end' || kind === 'error';
 }

@@ -5,22 +5,20 @@ import type { Entry, Parse } from '../log/entry';
 import type { Awaitable, EventLog, LogHead } from '../log/event-log';
 import { Hub } from './hub';
 import type { ResolvedChannelOptions } from './options';
-import { Run, type RunSource } from './source-run';
-import type { SubscribedChannel } from './subscription';
+import { type RunSource, SourceRun } from './source-run';
+import type { SubscribableChannel } from './subscription';
 
-/** A channel without its face: its log, and whatever there is while somebody reads it. Values have no type here. */
-export class ChannelState implements SubscribedChannel {
+/** The state of a channel: its log, its run, and its hub while it has subscribers. Values have no type here. */
+export class ChannelState implements SubscribableChannel {
   readonly #log: EventLog;
-  readonly #settings: ResolvedChannelOptions;
-  /** There while it has readers. */
+  readonly #options: ResolvedChannelOptions;
   #hub: Hub | undefined;
-  /** The run that fills it. */
-  #run: Run | undefined;
+  #run: SourceRun | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(log: EventLog, settings: ResolvedChannelOptions) {
+  constructor(log: EventLog, options: ResolvedChannelOptions) {
     this.#log = log;
-    this.#settings = settings;
+    this.#options = options;
   }
 
   get size(): number {
@@ -32,32 +30,32 @@ export class ChannelState implements SubscribedChannel {
   }
 
   get parse(): Parse {
-    return this.#settings.parse;
+    return this.#options.parse;
   }
 
   get overflow(): 'disconnect' | 'skip' {
-    return this.#settings.overflow;
+    return this.#options.overflow;
   }
 
   get replay(): boolean {
-    return this.#settings.replay;
+    return this.#options.replay;
   }
 
   async publish(value: unknown): Promise<string> {
     this.#checkOpen();
-    const appended = this.#log.append(recordOf(value, this.#settings.serialize));
+    const appended = this.#log.append(recordOf(value, this.#options.serialize));
     const id = typeof appended === 'string' ? appended : await appended;
     const hub = this.#hub;
     if (hub === undefined) return id;
     hub.notePublished(id);
-    if (hub.crowded !== undefined) await hub.crowded;
+    if (hub.backpressure !== undefined) await hub.backpressure;
     return id;
   }
 
   async end(value: unknown): Promise<void> {
     this.#checkOpen();
-    await this.#log.append(endRecordOf(value, this.#settings.serialize));
-    this.#hub?.noteOver();
+    await this.#log.append(endRecordOf(value, this.#options.serialize));
+    this.#hub?.noteEnded();
   }
 
   async endAndCancel(value: unknown): Promise<void> {
@@ -68,46 +66,46 @@ export class ChannelState implements SubscribedChannel {
   async fail(error: unknown): Promise<void> {
     const data = error instanceof Error ? error.message : inspect(error);
     await this.#log.append({ kind: 'error', data: data.toWellFormed(), serialized: false });
-    this.#hub?.noteOver();
+    this.#hub?.noteEnded();
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#closeSubscribers();
     return this.#closing;
   }
 
-  run(source: RunSource<unknown>, ttlMs: number | false): void {
-    this.#run = new Run(source, ttlMs, this);
+  start(source: RunSource<unknown>, ttlMs: number | false): void {
+    this.#run = new SourceRun(source, ttlMs, this);
     this.#run.start();
   }
 
-  isWatched(): Awaitable<boolean> {
+  hasSubscribers(): Awaitable<boolean> {
     return this.size > 0 || (this.#log.hasSubscribers?.() ?? false);
   }
 
   hub(): Hub {
     this.#hub ??= new Hub(this.#log, () => {
       this.#hub = undefined;
-      this.#run?.onUnwatched();
+      this.#run?.onUnsubscribed();
     });
     return this.#hub;
   }
 
-  tip(): Awaitable<LogHead> {
-    return this.#hub?.tip() ?? this.#log.head();
+  head(): Awaitable<LogHead> {
+    return this.#hub?.head() ?? this.#log.head();
   }
 
-  /** In the process of the run the error itself; elsewhere all that its log can say. */
+  /** In the process of the run the error itself; in other processes what the log retains of it. */
   failureOf(entry: Entry): unknown {
     const failure = this.#run?.failure;
-    if (failure === undefined) return failed(entry.data);
-    // As it is, that another channel was closed would pass for the end of this one.
-    return failure.error instanceof SseError ? failed(entry.data, failure.error) : failure.error;
+    if (failure === undefined) return failedError(entry.data);
+    // An SseError of another channel, passed on unchanged, would be taken for the end of this one.
+    return failure.error instanceof SseError ? failedError(entry.data, failure.error) : failure.error;
   }
 
-  async #close(): Promise<void> {
+  async #closeSubscribers(): Promise<void> {
     this.#run?.cancel();
-    this.#hub?.deleteAll((reader) => reader.close());
+    this.#hub?.closeAll(({ owner }) => owner.close());
   }
 
   #checkOpen(): void {
@@ -117,6 +115,6 @@ export class ChannelState implements SubscribedChannel {
   }
 }
 
-function failed(why: string, cause?: unknown): SseError {
-  return new SseError('ERR_SSE_CHANNEL_FAILED', `The run of this channel has failed: ${why}`, { cause });
+function failedError(reason: string, cause?: unknown): SseError {
+  return new SseError('ERR_SSE_CHANNEL_FAILED', `The run of this channel has failed: ${reason}`, { cause });
 }

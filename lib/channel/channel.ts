@@ -2,34 +2,35 @@ import { describe, wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
 import type { Parse } from '../log/entry';
 import { memoryLog } from '../log/memory-log';
-import type { Accepts } from './batch';
+import type { EntryFilter } from './batch';
 import { ChannelState } from './channel-state';
 import { type ChannelOptions, type RunOptions, resolveChannelOptions, resolveRunOptions } from './options';
 import type { DataOf, RunSource, Yielded } from './source-run';
-import { type ChannelEvent, type Subscriber, Subscription } from './subscription';
+import { type ChannelEvent, createSubscription, type Subscriber, type Subscription } from './subscription';
 
 /**
- * Decides by its data, and by the event with its type and id, whether a subscriber gets an event.
+ * Decides whether a subscriber receives an event, by its data, and by the event itself with its type and id.
  *
  * @example
- * const dear: Filter<Price> = ({ price }, { type }) => type === undefined && price > 100;
- * app.get('/dear', () => prices.filter(dear));
+ * const expensive: Filter<Price> = ({ price }, { type }) => type === undefined && price > 100;
+ * app.get('/expensive', () => prices.filter(expensive));
  */
 export type Filter<Value> = (data: DataOf<Value>, event: EventOf<Value>) => boolean;
 
 /**
- * What a channel takes. One of plain data takes the data, or an event of any type with it; one of `Events` takes these.
+ * A value that a channel accepts. A channel of data accepts the data, or an event of any type with it. A channel of `Events`
+ * accepts these events.
  *
  * @example
  * const split: Publishable<Price> = event('split', { symbol: 'ACME', price: 50.75 });
  */
 export type Publishable<Value> = Value | EventOf<Value> | Hint<DataOf<Value>>;
 
-/** Nothing is one. By it the compiler finds that `event('halt', { reason: 'news' })` may hold any of the data, and not its first alone. */
+/** No value has this type. It lets the compiler accept every type of data in an event, and not only the first of a union. */
 type Hint<Data> = ServerSentEvent<never, Data>;
 
 /**
- * What can be subscribed to: a channel, or a part of one.
+ * A channel, or a filtered channel.
  *
  * @example
  * const acme: Subscribable<Price> = prices.filter(({ symbol }) => symbol === 'ACME');
@@ -37,12 +38,14 @@ type Hint<Data> = ServerSentEvent<never, Data>;
  */
 export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<Value>, unknown> {
   /**
-   * Takes a place in the channel, at this moment: behind the subscriber's last event ID, or at the end.
+   * Creates a subscription whose position is fixed now: after the subscriber's last event ID, or at the head of the
+   * channel.
    *
-   * Ask for it before you read a snapshot, and pass it on behind the snapshot; then nothing is missed between them.
+   * To join a snapshot and live events without a gap, subscribe before you read the snapshot and yield the subscription
+   * after it.
    *
-   * @param subscriber `res.sse`, or the `lastEventId` and `signal` of somebody else
-   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` for a `lastEventId` that is no string
+   * @param subscriber `res.sse`, or `{ lastEventId, signal }`
+   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` if `lastEventId` is not a string
    * @example
    * app.get('/mine', async function* (req, res) {
    *   const live = prices.subscribe(res.sse);
@@ -53,33 +56,36 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
   abstract subscribe(subscriber?: Subscriber): Subscription<Value>;
 
   /**
-   * The part of the channel that a function lets through. A gap and the end always come through.
+   * The events for which a function returns true. A gap and the closing event always pass.
    *
-   * @param accepts gets the data as it was parsed from the log, once for all filters and iterators, which share it and so
-   *   must not change it, and the event with its `type` and `id`. If it throws, that subscriber's stream ends with the error, and nobody else's.
-   * @throws `TypeError` `ERR_SSE_INVALID_FILTER` if it is no function
+   * @param filter receives the data, and the event with its `type` and `id`. The data is parsed once and shared by all
+   *   filters and iterators, so a filter must not change it. If it throws, only that subscriber's stream fails with the
+   *   error.
+   * @throws `TypeError` `ERR_SSE_INVALID_FILTER` if it is not a function
    * @example
    * app.get('/prices/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
    * app.get('/halts', () => market.filter((_data, { type }) => type === 'halt'));
    */
-  abstract filter(accepts: Filter<Value>): Subscribable<Value>;
+  abstract filter(filter: Filter<Value>): Subscribable<Value>;
 
-  /** {@link Subscribable.subscribe} without a subscriber: what comes from now on, or with `replay` what is retained too. */
+  /** Subscribes without a last event ID: to events published from now on, or with `replay` also to the retained ones. */
   [Symbol.asyncIterator](): Subscription<Value> {
     return this.subscribe();
   }
 }
 
 /**
- * One publisher, many subscribers. Every event is kept in the channel's log, and every subscriber is a place in it:
- * one that comes back with its last event ID gets what it has missed, then what comes live; none lost, none twice, in
- * order. If the log no longer reaches back so far, an event `gap` with `{ lastEventId, oldest }` comes first.
+ * Broadcasts events to many subscribers and replays missed ones. The channel's log retains the events, and each subscriber is
+ * a cursor in that log. A client that reconnects with its last event ID receives the events it has missed, then live events:
+ * none lost, none twice, in order. If the log no longer retains the missed events, an event `gap` with
+ * `{ lastEventId, oldest }` comes first.
  *
- * Return it from a route, pass it on with `yield*`, or read it with `for await`. Without subscribers it costs what its
- * log retains, so there can be one for each room or user.
+ * Return a channel from a route, delegate to it with `yield*`, or read it with `for await`. Without subscribers it costs only
+ * the events that its log retains, so an application can have one for each chat or user.
  *
- * `Channel<Price>` is one of data: prices, or events of any type with a price. `Channel<Events<{ price: Price; halt: Halt }>>`
- * is one of these events, which its filters and iterators tell apart by `event.type`.
+ * A `Channel<Price>` carries data: prices, or events of any type with a price. A
+ * `Channel<Events<{ price: Price; halt: Halt }>>` carries these events, which filters and iterators distinguish by
+ * `event.type`.
  *
  * @example
  * const prices = new Channel<Price>({ log: memoryLog({ maxEvents: 10_000 }) });
@@ -87,32 +93,32 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
  * await prices.publish({ symbol: 'ACME', price: 101.5 });
  */
 export class Channel<Value = unknown> extends Subscribable<Value> {
-  readonly #core: ChannelState;
+  readonly #state: ChannelState;
 
   /**
-   * One publisher, many subscribers: return the channel from a route, and `publish()` to all who are there. Who comes back
-   * gets what it has missed.
+   * Broadcasts events to many subscribers and replays missed ones: return the channel from a route, and `publish()` to all
+   * of its subscribers.
    *
-   * @param options `log`: keeps the events · `overflow`: `'disconnect'` or `'skip'` subscribers whom the log has passed ·
-   *   `replay`: whether newcomers get what is retained · `serialize` and `parse`: data to text and back
-   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` at once
+   * @param options `log`: retains the events · `overflow`: `'disconnect'` or `'skip'` for subscribers that are too slow ·
+   *   `replay`: whether new subscribers receive the retained events · `serialize` and `parse`: data to text and back
+   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` immediately
    * @default `{ log: memoryLog(), overflow: 'disconnect', replay: false, serialize: JSON.stringify, parse: JSON.parse }`
    */
   constructor(options?: ChannelOptions) {
     super();
-    const settings = resolveChannelOptions(options);
-    this.#core = new ChannelState(options?.log ?? memoryLog(), settings);
+    const resolved = resolveChannelOptions(options);
+    this.#state = new ChannelState(options?.log ?? memoryLog(), resolved);
   }
 
   /**
-   * Runs a source once, whoever watches: its values are published, its return value ends the channel, its error ends it
-   * as an error. Subscribers who come later get it from its beginning, and those who come back what they have missed.
+   * Runs a source once, independently of its subscribers: its values are published, its return value ends the channel, and
+   * its error fails the channel. New subscribers receive all events from the first one; reconnecting clients receive what
+   * they have missed.
    *
-   * @param source a function that returns an async generator or any async iterable, and gets the `signal` that aborts
-   *   when the run is cancelled; or the iterable itself
-   * @param options those of a channel, and `ttlMs`: milliseconds without a subscriber, in any process, after which the run
-   *   is cancelled: its signal aborts, its `return()` is called, and the channel ends with the error
-   *   `ERR_SSE_CHANNEL_FAILED`
+   * @param source a function that returns an async generator or any async iterable, and receives the `signal` that is
+   *   aborted when the run is cancelled; or the iterable itself
+   * @param options those of a channel, and `ttlMs`: milliseconds without a subscriber in any process after which the run is
+   *   cancelled: its signal is aborted, its `return()` is called, and the channel fails with `ERR_SSE_CHANNEL_FAILED`
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`, `TypeError` `ERR_SSE_INVALID_SOURCE`
    * @default `{ ttlMs: 60_000, replay: true }`
    * @example
@@ -124,79 +130,79 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   static from<Value>(source: RunSource<Value>, options?: RunOptions): Channel<Yielded<Value>> {
     const { ttlMs, ...channelOptions } = resolveRunOptions(options);
     const channel = new Channel<Yielded<Value>>(channelOptions);
-    channel.#core.run(source, ttlMs);
+    channel.#state.start(source, ttlMs);
     return channel;
   }
 
-  /** How many subscribers read it in this process. Those who have taken a place and not begun to read do not count. */
+  /** The number of subscribers in this process that have begun to read. */
   get size(): number {
-    return this.#core.size;
+    return this.#state.size;
   }
 
   /**
-   * Appends an event to the log; subscribers get it in the next turn of the event loop.
+   * Appends an event to the log. Subscribers receive it in the next turn of the event loop.
    *
-   * A publisher that awaits is held back a little while subscribers who keep up have not got what was published before.
+   * Await it for backpressure: the promise resolves later while subscribers that keep up have not received the previous
+   * events (100 events, or a quarter of the log).
    *
-   * @param value anything that a generator may yield, but no `comment()` and no `event()` with an id: ids are
-   *   the log's. An event of another channel gets a new one
-   * @returns the event's id, once the log has it
+   * @param value a value that a generator may yield, but not a `comment()` and not an `event()` with an id, because the log
+   *   gives the ids. An event of another channel gets a new id
+   * @returns the event's id, once the log has stored it
    * @throws (rejects with) `TypeError` as `encode()` throws · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or
-   *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is out of reach
+   *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is unavailable
    * @example
    * const id = await prices.publish({ symbol: 'ACME', price: 101.5 });
    * await prices.publish(event('split', { symbol: 'ACME', price: 50.75 }));
    */
   publish(value: Publishable<Value>): Promise<string> {
-    return this.#core.publish(value);
+    return this.#state.publish(value);
   }
 
   /**
-   * Finishes the channel: its subscribers, and all who come later, get what is retained and then the closing event, on
-   * which an `EventSource` stops for good. The source of a channel made by `Channel.from()` is cancelled.
+   * Ends the channel in all processes. Present and later subscribers receive the retained events and then the closing event,
+   * after which an `EventSource` stops for good. The source of a channel made by `Channel.from()` is cancelled.
    *
-   * @param value the data of the closing `end` event, or `event(type, data)` to name it
-   * @returns a promise that resolves when the log has it
+   * @param value the data of the closing `end` event, or `event(type, data)` to name its type
+   * @returns a promise that resolves when the log has stored it
    * @throws (rejects) as {@link Channel.publish} does
    * @example
    * await prices.end({ closed: 'until Monday' });
    */
   end(value?: unknown): Promise<void> {
-    return this.#core.endAndCancel(value);
+    return this.#state.endAndCancel(value);
   }
 
   /**
-   * Closes the channel in this process: its subscribers' streams end so that their clients come again, and so do those of
-   * all who come later. Nothing is appended to the log.
+   * Closes the channel in this process. Present and later subscribers' streams end, so that their clients reconnect. Nothing
+   * is appended to the log.
    *
-   * @returns a promise, always the same, that resolves when no subscriber is left
+   * @returns always the same promise, which resolves when no subscriber is left
    * @example
-   * await prices.close(); // its subscribers reconnect, and find another process
+   * await prices.close(); // the clients reconnect, to another process
    */
   close(): Promise<void> {
-    return this.#core.close();
+    return this.#state.close();
   }
 
   override subscribe(subscriber?: Subscriber): Subscription<Value> {
-    return this.#subscribe(subscriber, []);
+    return this.#subscribeWith([], subscriber);
   }
 
-  override filter(accepts: Filter<Value>): Subscribable<Value> {
+  override filter(filter: Filter<Value>): Subscribable<Value> {
     return new FilteredChannel(
-      (subscriber, all) => this.#subscribe(subscriber, all),
-      [checkedFilter(accepts)],
+      (filters, subscriber) => this.#subscribeWith(filters, subscriber),
+      [checkedFilter(filter)],
     );
   }
 
-  #subscribe(subscriber: Subscriber = {}, filters: readonly UntypedFilter[]): Subscription<Value> {
+  #subscribeWith(filters: readonly UntypedFilter[], subscriber: Subscriber = {}): Subscription<Value> {
     checkSubscriber(subscriber);
-    const accepts = acceptsOf(filters, this.#core.parse);
-    return new Subscription<Value>({ channel: this.#core, subscriber, accepts });
+    return createSubscription<Value>(this.#state, subscriber, combined(filters, this.#state.parse));
   }
 }
 
-/** All filters as one; one by far is the rule, and costs a tenth less without a loop (measured). */
-function acceptsOf(filters: readonly UntypedFilter[], parse: Parse): Accepts | undefined {
+/** All filters as one. A single filter is by far the most frequent, and costs a tenth less without a loop (measured). */
+function combined(filters: readonly UntypedFilter[], parse: Parse): EntryFilter | undefined {
   const [first, second] = filters;
   if (first === undefined) return undefined;
   if (second === undefined) {
@@ -207,43 +213,42 @@ function acceptsOf(filters: readonly UntypedFilter[], parse: Parse): Accepts | u
   }
   return (entry) => {
     const event = entry.event(parse);
-    return filters.every((accepts) => accepts(event.data, event));
+    return filters.every((filter) => filter(event.data, event));
   };
 }
 
-/** What a filter is when it runs: what comes from the log has no type. */
+/** A filter at run time: what is read from the log has no type. */
 type UntypedFilter = (data: unknown, event: ServerSentEvent) => boolean;
 
 type SubscribeWith<Value> = (
-  subscriber: Subscriber | undefined,
   filters: readonly UntypedFilter[],
+  subscriber: Subscriber | undefined,
 ) => Subscription<Value>;
 
-/** A channel seen through filters. */
 class FilteredChannel<Value> extends Subscribable<Value> {
-  readonly #subscribe: SubscribeWith<Value>;
+  readonly #subscribeWith: SubscribeWith<Value>;
   readonly #filters: readonly UntypedFilter[];
 
-  constructor(subscribe: SubscribeWith<Value>, filters: readonly UntypedFilter[]) {
+  constructor(subscribeWith: SubscribeWith<Value>, filters: readonly UntypedFilter[]) {
     super();
-    this.#subscribe = subscribe;
+    this.#subscribeWith = subscribeWith;
     this.#filters = filters;
   }
 
   override subscribe(subscriber?: Subscriber): Subscription<Value> {
-    return this.#subscribe(subscriber, this.#filters);
+    return this.#subscribeWith(this.#filters, subscriber);
   }
 
-  override filter(accepts: Filter<Value>): Subscribable<Value> {
-    return new FilteredChannel(this.#subscribe, [...this.#filters, checkedFilter(accepts)]);
+  override filter(filter: Filter<Value>): Subscribable<Value> {
+    return new FilteredChannel(this.#subscribeWith, [...this.#filters, checkedFilter(filter)]);
   }
 }
 
-function checkedFilter<Value>(accepts: Filter<Value>): UntypedFilter {
-  if (typeof accepts === 'function') return accepts as UntypedFilter;
+function checkedFilter<Value>(filter: Filter<Value>): UntypedFilter {
+  if (typeof filter === 'function') return filter as UntypedFilter;
   throw wrongType(
     'ERR_SSE_INVALID_FILTER',
-    `Expected filter() to get a function (data, event) => boolean, got ${describe(accepts)}.`,
+    `Expected filter() to get a function (data, event) => boolean, got ${describe(filter)}.`,
   );
 }
 

@@ -1,252 +1,324 @@
 import { Entry } from '../log/entry';
-import type { Awaitable, LogPage } from '../log/event-log';
+import type { Awaitable, EventLog, LogPage } from '../log/event-log';
 import type { Window } from '../log/window';
-import type { Accepts, Batch } from './batch';
-import { gather, MAX_LOOKS } from './batch';
-import type { Hub, Member } from './hub';
+import { type Batch, collect, type EntryFilter, MAX_SCANNED } from './batch';
 import { Link } from './ready-queue';
 
-/** How many entries are read back from a log at a time. */
+/** The number of entries read from the log at a time. */
 const PAGE = 200;
 
-/** Each state only ever gives way to a later one, but for a reader that the window has passed and that seeks again. */
-enum State {
-  /** It has yet to learn what it has seen last. */
-  WAITING,
-  /** Its place in the window is not known, or not in the window. */
-  SEEKING,
-  /** It stands at a position of the window. */
-  JOINED,
-  OVER,
-}
-
-/** How a reader begins. */
-export interface Start {
-  /** The id of the last entry that it has seen, or `''` for everything from the oldest retained. */
+/** Where and how a cursor begins. */
+export interface CursorStart {
+  /** The id of the entry before the first that it reads, or `''` for everything from the oldest retained entry. */
   readonly after: Awaitable<string>;
-  /** What the client knows to be its last event ID; `''` if it has none. */
-  readonly knownId: string;
-  readonly accepts: Accepts | undefined;
+  /** The last event ID of the client; `''` if it has none. */
+  readonly clientLastEventId: string;
+  readonly filter: EntryFilter | undefined;
   readonly overflow: 'disconnect' | 'skip';
 }
 
-/**
- * One subscriber's place in a channel. It seeks the window first, reading back from the log if the window does not
- * reach so far, and is a position in it from then on; so there is no seam between replay and live.
- */
-export abstract class Reader extends Link implements Member {
-  readonly hub: Hub;
-  readonly #start: Start;
-  #state = State.WAITING;
-  #position = 0;
-  /** Whether it was ever joined: only then has it been too slow, and not just away. */
-  #wasJoined = false;
-  /** What comes before the position: read back, or a gap. */
-  #backlog: Entry[] = [];
-  /** Whether a page is on its way. */
-  #reading = false;
-  #lastId = '';
-  #looks = 0;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = () => this.abort(this.#signal?.reason);
+/** The hub, as its cursors use it. */
+export interface CursorHub {
+  readonly log: EventLog;
+  readonly window: Window | undefined;
+  /** Whether the window is the whole log, so that an entry trimmed from it is lost. */
+  readonly complete: boolean;
+  add(cursor: Cursor): void;
+  delete(cursor: Cursor): void;
+  /** Puts the cursor into the queue of its placement. */
+  settle(cursor: Cursor): void;
+  /** Everything from a position on, collected once for all cursors at this position. */
+  batchAt(position: number): Batch;
+  /** Everything from a position on that the filter passes. */
+  filteredBatchAt(position: number, filter: EntryFilter): Batch;
+}
 
-  constructor(hub: Hub, start: Start, signal: AbortSignal | undefined) {
+/** The subscriber to which a cursor belongs. */
+export interface CursorOwner {
+  /** Whether it takes entries now. */
+  readonly demand: Demand;
+  /**
+   * Reads from the cursor and delivers what it reads. The hub calls it in a turn of the event loop when there may be
+   * something to read, and afterwards puts the cursor into the queue of its placement.
+   *
+   * @returns the work in writes: one for a write, and more for a filter that scanned many entries
+   */
+  deliver(): number;
+  /** The log no longer retains its next entry, and `overflow` is `'disconnect'`. */
+  overflow(): void;
+  fail(error: unknown): void;
+  /** The channel was closed. */
+  close(): void;
+  /** The subscriber's signal was aborted. */
+  abort(reason: unknown): void;
+}
+
+export enum Demand {
+  MORE,
+  /** The client has not taken the last write yet. */
+  STALLED,
+  /** No reader waits for an event. */
+  NONE,
+}
+
+/** The queue of the hub in which a cursor belongs. */
+export enum Placement {
+  /** There may be something to deliver. */
+  READY,
+  /** It has read everything; the next entry makes it ready. */
+  IDLE,
+  /** Its client has not taken the last write yet. */
+  STALLED,
+  /** It waits for something else, or is closed. */
+  NONE,
+}
+
+/**
+ * The states only advance, with one exception: when a window that is not the whole log has dropped the position of a LIVE
+ * cursor, it is SEEKING again.
+ */
+enum CursorState {
+  /** The id after which it begins is not known yet. */
+  STARTING,
+  /** Its position in the window has to be found. */
+  SEEKING,
+  /** It reads older entries from the log. */
+  READING,
+  /** It has read the log to its end, but the window has not received the last entries yet. */
+  AWAITING_WINDOW,
+  /** It has a position in the window. */
+  LIVE,
+  CLOSED,
+}
+
+/**
+ * A position in a channel's log. A cursor first looks for its position in the window, and reads older entries from the log
+ * if the window does not reach back so far. From then on it is a position in the window, so there is no seam between replay
+ * and live events.
+ */
+export class Cursor extends Link {
+  readonly owner: CursorOwner;
+  readonly #hub: CursorHub;
+  readonly #start: CursorStart;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.owner.abort(this.#signal?.reason);
+  #state = CursorState.STARTING;
+  #position = 0;
+  /** Whether it was ever LIVE: a subscriber that was live is too slow, one that never was has only been disconnected. */
+  #wasLive = false;
+  /** The entries before the position: read from the log, or a gap. */
+  #backlog: Entry[] = [];
+  #lastId = '';
+  #scanned = 0;
+
+  constructor(hub: CursorHub, start: CursorStart, signal: AbortSignal | undefined, owner: CursorOwner) {
     super();
-    this.hub = hub;
+    this.owner = owner;
+    this.#hub = hub;
     this.#start = start;
     this.#signal = signal;
     hub.add(this);
     signal?.addEventListener('abort', this.#onAbort);
   }
 
-  /** The id of the last entry that is behind it, whether it was accepted or not; `''` while that is not known. */
+  /** The id of the last entry read, whether the filter passed it or not; `''` while that is not known. */
   get lastId(): string {
     return this.#lastId;
   }
 
-  protected get over(): boolean {
-    return this.#state === State.OVER;
+  get closed(): boolean {
+    return this.#state === CursorState.CLOSED;
   }
 
-  /** Whether its place in the window has been found, so that an error before its first entry is unlikely. */
-  get joined(): boolean {
-    return this.#state === State.JOINED;
+  /** Whether its position in the window is known, so that an error before its first entry is unlikely. */
+  get live(): boolean {
+    return this.#state === CursorState.LIVE;
   }
 
-  isTooSlow(first: number): boolean {
-    const isPassed = this.#state === State.JOINED && this.#backlog.length === 0 && this.#position < first;
-    return isPassed && this.hub.complete && this.#start.overflow === 'disconnect';
-  }
-
-  abstract serve(): number;
-
-  abstract overflow(): void;
-
-  /** The channel was closed. */
-  abstract close(): void;
-
-  abstract fail(error: unknown): void;
-
-  /** The subscriber's signal has aborted. */
-  protected abstract abort(reason: unknown): void;
-
-  /** Begins. With a log in memory its place is found at once. */
+  /** Starts looking for its position. With a log in memory the position is found immediately. */
   begin(): void {
     const { after } = this.#start;
-    if (typeof after === 'string') return this.#beginAfter(after);
+    if (typeof after === 'string') {
+      this.#seekAfter(after);
+      return;
+    }
     after.then(
-      (id) => this.#beginAfter(id),
-      (error: unknown) => this.fail(error),
+      (id) => this.#seekAfter(id),
+      (error: unknown) => this.owner.fail(error),
     );
   }
 
-  #beginAfter(id: string): void {
-    if (this.over) return;
-    this.#state = State.SEEKING;
-    this.#lastId = id;
-    this.seek();
+  /** Advances as far as is possible without reading. @returns the queue in which the cursor belongs now */
+  settle(): Placement {
+    if (this.closed) return Placement.NONE;
+    const { demand } = this.owner;
+    if (demand !== Demand.MORE) return demand === Demand.STALLED ? Placement.STALLED : Placement.NONE;
+    if (this.#backlog.length > 0) return Placement.READY;
+    if (this.#state === CursorState.SEEKING && this.#seek()) return Placement.READY;
+    if (this.#state === CursorState.AWAITING_WINDOW) return Placement.IDLE;
+    return this.live ? this.#livePlacement() : Placement.NONE;
   }
 
-  /** Looks for its place in the window; called again when the window comes into being or has grown. */
-  seek(): void {
-    const { window } = this.hub;
-    if (this.#state !== State.SEEKING || window === undefined || this.#reading) return;
-    window.trim();
-    if (this.#lastId === '' && this.hub.complete) this.#lastId = window.before ?? '';
-    const position = window.after(this.#lastId);
-    if (position !== undefined) return this.#join(position);
-    if (this.hub.complete) return this.#skip(window);
-    this.#reading = true;
-    void this.#readBack(window);
+  /** Whether it is to be disconnected, because the log no longer retains its next entry. */
+  hasOverflowed(first: number): boolean {
+    const isTrimmed = this.live && this.#backlog.length === 0 && this.#position < first;
+    return isTrimmed && this.#hub.complete && this.#start.overflow === 'disconnect';
   }
 
-  /** Ends it. Advances state to OVER. */
-  stop(): void {
-    this.#state = State.OVER;
-    this.#backlog = [];
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.hub.delete(this);
+  /** The next entries, up to the size of one write; `undefined` if there are none at the moment. */
+  nextBatch(): Batch | undefined {
+    const batch = this.#collectBatch();
+    if (batch !== undefined && batch.length > 0) this.#lastId = batch.lastId;
+    return batch;
   }
 
-  /** The next entries, as far as one write should carry; `undefined` if there are none for now. */
-  protected takeBatch(): Batch | undefined {
-    const { accepts } = this.#start;
-    if (this.#backlog.length > 0) {
-      const batch = gather((offset) => this.#backlog[offset], accepts);
-      this.#backlog.splice(0, batch.length);
-      return this.#passed(batch);
-    }
-    if (!this.#isReadable()) return undefined;
-    const position = this.#position;
-    const batch = accepts === undefined ? this.hub.batchAt(position) : this.hub.filteredAt(position, accepts);
-    this.#position += batch.length;
-    return this.#passed(batch);
-  }
-
-  /** The next entry that is accepted; `undefined` if there is none for now, or none among the many looked at. */
-  protected takeEntry(): Entry | undefined {
-    for (let looks = 0; looks < MAX_LOOKS; looks++) {
-      const entry = this.#nextEntry();
+  /** The next entry that the filter passes; `undefined` if there is none at the moment, or none among those scanned. */
+  nextEntry(): Entry | undefined {
+    const { filter } = this.#start;
+    for (let scanned = 0; scanned < MAX_SCANNED; scanned++) {
+      const entry = this.#shift();
       if (entry === undefined) return undefined;
       this.#lastId = entry.id;
-      if (entry.kind !== 'event' || this.#start.accepts === undefined) return entry;
-      this.#looks++;
-      if (this.#start.accepts(entry)) return entry;
+      if (entry.kind !== 'event' || filter === undefined) return entry;
+      this.#scanned++;
+      if (filter(entry)) return entry;
     }
     return undefined;
   }
 
-  /** At how many entries a filter has looked since this was asked. */
-  protected takeLooks(): number {
-    const looks = this.#looks;
-    this.#looks = 0;
-    return looks;
+  /** The number of entries that {@link Cursor.nextEntry} has passed to the filter since the last call. */
+  takeScanned(): number {
+    const scanned = this.#scanned;
+    this.#scanned = 0;
+    return scanned;
   }
 
-  /** Joins the queue that its place asks for. */
-  protected queue(): void {
-    const { window } = this.hub;
-    if (this.over || window === undefined) return;
-    if (this.#backlog.length > 0) return this.hub.wake(this);
-    if (this.#state !== State.JOINED) return this.seek();
-    if (this.#position < window.head) this.hub.wake(this);
-    else this.hub.idle(this);
+  /** May be called more than once. Advances state to CLOSED. */
+  close(): void {
+    this.#state = CursorState.CLOSED;
+    this.#backlog = [];
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#hub.delete(this);
   }
 
-  #onPassed(): void {
-    const { window } = this.hub;
-    if (this.over || window === undefined) return;
-    if (this.hub.complete) return this.#overflow(window);
-    this.#state = State.SEEKING;
-    this.seek();
+  #seekAfter(id: string): void {
+    if (this.closed) return;
+    this.#state = CursorState.SEEKING;
+    this.#lastId = id;
+    this.#hub.settle(this);
   }
 
-  #nextEntry(): Entry | undefined {
+  /** Looks for its position in the window, if there is one yet. @returns whether there is something to deliver */
+  #seek(): boolean {
+    const { window, complete } = this.#hub;
+    if (window === undefined) return false;
+    window.trim();
+    if (this.#lastId === '' && complete) this.#lastId = window.before ?? '';
+    const position = window.after(this.#lastId);
+    if (position !== undefined) this.#goLive(position);
+    else if (complete) this.#skipTo(window);
+    else void this.#readBack(window);
+    return this.live;
+  }
+
+  #livePlacement(): Placement {
+    return this.#position < (this.#hub.window?.head ?? 0) ? Placement.READY : Placement.IDLE;
+  }
+
+  #collectBatch(): Batch | undefined {
+    const { filter } = this.#start;
+    if (this.#backlog.length > 0) {
+      const batch = collect((offset) => this.#backlog[offset], filter);
+      this.#backlog.splice(0, batch.length);
+      return batch;
+    }
+    if (!this.#isReadable()) return undefined;
+    const position = this.#position;
+    const batch =
+      filter === undefined ? this.#hub.batchAt(position) : this.#hub.filteredBatchAt(position, filter);
+    this.#position += batch.length;
+    return batch;
+  }
+
+  #shift(): Entry | undefined {
     if (this.#backlog.length > 0) return this.#backlog.shift();
-    return this.#isReadable() ? this.hub.window?.at(this.#position++) : undefined;
+    return this.#isReadable() ? this.#hub.window?.at(this.#position++) : undefined;
   }
 
-  /** Whether it stands before the head of the window. If the window has passed it, that is seen to first. */
+  /** Whether its next entry is in the window. A cursor whose position was trimmed is moved or closed first. */
   #isReadable(): boolean {
-    const { window } = this.hub;
-    if (this.#state !== State.JOINED || window === undefined) return false;
+    const { window } = this.#hub;
+    // What it waited for may have arrived.
+    if (this.#state === CursorState.AWAITING_WINDOW) this.#state = CursorState.SEEKING;
+    if (!this.live || window === undefined) return false;
     if (this.#position < window.first) {
-      this.#onPassed();
+      this.#onTrimmed(window);
       return false;
     }
     return this.#position < window.head;
   }
 
-  #passed(batch: Batch): Batch {
-    if (batch.length > 0) this.#lastId = batch.lastId;
-    return batch;
+  /** The window has dropped the entry at the position. */
+  #onTrimmed(window: Window): void {
+    if (!this.#hub.complete) this.#state = CursorState.SEEKING;
+    else if (this.#start.overflow === 'disconnect') this.owner.overflow();
+    else this.#skipTo(window);
   }
 
-  #join(position: number): void {
-    this.#state = State.JOINED;
-    this.#wasJoined = true;
+  /** Advances state to LIVE. */
+  #goLive(position: number): void {
+    this.#state = CursorState.LIVE;
+    this.#wasLive = true;
     this.#position = position;
-    // Also one that has nothing to read may have something to say.
-    this.hub.wake(this);
   }
 
-  /** What it has seen last is unknown, or no longer retained. */
-  #skip(window: Window): void {
+  /** Continues with the oldest entry, after a gap: its last id is unknown, or no longer retained. */
+  #skipTo(window: Window): void {
     this.#backlog.push(Entry.gap({ lastEventId: this.#lastId, oldest: window.oldestId }));
-    this.#join(window.first);
-  }
-
-  #overflow(window: Window): void {
-    if (this.#start.overflow === 'disconnect') this.overflow();
-    else this.#skip(window);
+    this.#goLive(window.first);
   }
 
   async #readBack(window: Window): Promise<void> {
+    this.#state = CursorState.READING;
     try {
-      const page = await this.hub.log.read(this.#lastId, PAGE);
-      this.#reading = false;
-      if (!this.over) this.#onPage(page, window);
+      const page = await this.#hub.log.read(this.#lastId, PAGE);
+      if (this.closed) return;
+      this.#onPage(page, window);
+      this.#hub.settle(this);
     } catch (error) {
-      this.#reading = false;
-      if (!this.over) this.fail(error);
+      if (!this.closed) this.owner.fail(error);
     }
   }
 
   #onPage({ entries, gap }: LogPage, window: Window): void {
+    this.#state = CursorState.SEEKING;
     if (gap) {
-      if (this.#wasJoined && this.#start.overflow === 'disconnect') return this.overflow();
-      // Whatever is appended to an empty log is heard by the window.
-      if (entries.length === 0) return this.#skip(window);
+      if (this.#wasLive && this.#start.overflow === 'disconnect') {
+        this.owner.overflow();
+        return;
+      }
+      // The window receives whatever is appended to an empty log.
+      if (entries.length === 0) {
+        this.#skipTo(window);
+        return;
+      }
       this.#backlog.push(Entry.gap({ lastEventId: this.#lastId, oldest: entries[0]?.id ?? null }));
     }
+    if (this.#replay(entries, window)) return;
+    // The window may have grown while the page was on its way; then the log is read again.
+    const isCaughtUp = entries.length === 0 && !(this.#hub.log.compare(window.headId, this.#lastId) > 0);
+    if (isCaughtUp) this.#state = CursorState.AWAITING_WINDOW;
+  }
+
+  /** Adds entries to the backlog. @returns whether they reach the window */
+  #replay(entries: LogPage['entries'], window: Window): boolean {
     for (const entry of entries) {
       this.#backlog.push(Entry.of(entry));
       const position = window.after(entry.id);
-      if (position !== undefined) return this.#join(position);
+      if (position === undefined) continue;
+      this.#goLive(position);
+      return true;
     }
-    // At the end of a log of which the window has not heard all yet, it waits for the window to grow; unless that has
-    // happened while the page was on its way.
-    if (entries.length > 0 || this.hub.log.compare(window.headId, this.#lastId) > 0) this.queue();
-    else this.hub.idle(this);
+    return false;
   }
 }

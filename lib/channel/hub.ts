@@ -1,223 +1,205 @@
 import { Frames } from '../format/frames';
-import type { LogEntry } from '../log/entry';
-import { Entry } from '../log/entry';
+import { Entry, type LogEntry } from '../log/entry';
 import type { EventLog, LogHead, LogSubscriber, LogSubscription } from '../log/event-log';
 import { Window } from '../log/window';
-import { awaitTurn, noteEvent, type Served } from '../round-robin';
-import { type Batch, gather, isOver } from './batch';
+import { type Batch, collect, type EntryFilter } from './batch';
+import { type Cursor, type CursorHub, Placement } from './cursor';
+import { type Deliverable, notePublish, scheduleDelivery } from './deliveries';
 import { Link, ReadyQueue } from './ready-queue';
 
-/** The part in memory of a log that is kept elsewhere is bounded by its number of events; this is a last resort. */
+/** The last-resort limit of a cached window, which is limited by its number of events. */
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** After so many events, or a quarter of the log, a publisher that awaits waits for those who keep up. */
-const MAX_LEAD = 100;
+/** After this many events, or a quarter of the log, an awaiting publisher waits for the subscribers that keep up. */
+const HIGH_WATER_MARK = 100;
 
-/** Stands in the queue of those behind; when its turn comes, all who were in front of it have been served. */
-class Mark extends Link {
+/** A barrier in the ready queue: it is reached when every subscriber queued before it has been served. */
+class Barrier extends Link {
   readonly reached: Promise<void>;
-  #onReached!: () => void;
+  #resolve!: () => void;
 
   constructor() {
     super();
     this.reached = new Promise((resolve) => {
-      this.#onReached = resolve;
+      this.#resolve = resolve;
     });
   }
 
-  serve(): number {
-    this.#onReached();
-    return 0;
+  resolve(): void {
+    this.#resolve();
   }
 }
 
-/** One reader, as its hub sees it. */
-export interface Member extends Link {
-  /**
-   * Called in a turn, when there may be something for it. It then joins one of the hub's queues, or none.
-   *
-   * @returns how much work that was: one for a write, and more for a filter that looked at much
-   */
-  serve(): number;
-  /** The window has come into being. */
-  seek(): void;
-  /** Whether the log has gone past it, so that it is to be disconnected. */
-  isTooSlow(first: number): boolean;
-  /** It has been too slow, and is to come again. */
-  overflow(): void;
-  fail(error: unknown): void;
-  close(): void;
-}
-
 /**
- * What a channel is while somebody reads it: the newest part of its log in memory, and the readers, each of whom is a
- * position in it. Appending only makes those at the head fall behind; turns of the event loop then serve them, each
- * with one write of everything between its position and the head.
+ * The state of a channel while it has subscribers: the newest part of its log in memory, and a cursor for each subscriber.
+ * Publishing only makes the idle cursors ready. Turns of the event loop then deliver to them, each with one write of
+ * everything between its cursor and the head.
+ *
+ * Only the hub puts cursors into its queues and takes them out.
  */
-export class Hub implements LogSubscriber, Served {
+export class Hub implements LogSubscriber, CursorHub, Deliverable {
   readonly log: EventLog;
-  /** Whether the window is all that there is, so that what it has passed is gone. */
   readonly complete: boolean;
   readonly #onEmpty: () => void;
-  readonly #following: LogSubscription;
-  readonly #readers = new Set<Member>();
-  /** Those with something to read. */
-  readonly #behind = new ReadyQueue<Member | Mark>();
-  /** Those who have read everything. */
-  readonly #idle = new ReadyQueue<Member>();
-  /** Those whose clients have not taken the last write yet. */
-  readonly #stalled = new ReadyQueue<Member>();
-  /** The runs that subscribers at the same place share, by position; of one slice. */
+  readonly #subscription: LogSubscription;
+  readonly #cursors = new Set<Cursor>();
+  readonly #ready = new ReadyQueue<Cursor | Barrier>();
+  readonly #idle = new ReadyQueue<Cursor>();
+  readonly #stalled = new ReadyQueue<Cursor>();
+  /** The batches that cursors at one position share, by position; of one turn. */
   readonly #batches = new Map<number, Batch>();
   readonly #singles = new Map<number, Frames>();
-  /** Heard before the window had its beginning. */
-  #heard: Array<{ readonly entries: readonly LogEntry[]; readonly missed: boolean }> = [];
+  /** Received before the window had its beginning. */
+  #early: Array<{ readonly entries: readonly LogEntry[]; readonly gapBefore: boolean }> = [];
   #window: Window | undefined;
-  /** The newest id that was published here. */
+  /** The newest id that was published in this process. */
   #publishedId = '';
-  #over = false;
-  #inTurn = false;
-  /** How many events have come since the last mark. */
-  #lead = 0;
-  #mark: Mark | undefined;
-  /** From which position of the window's beginning on the stalled ones are looked at again. */
-  #nextLook = 0;
+  #ended = false;
+  #delivering = false;
+  /** The number of events since the last barrier. */
+  #unread = 0;
+  #barrier: Barrier | undefined;
+  /** The first position of the window at which stalled cursors are checked again. */
+  #nextOverflowCheck = 0;
 
   constructor(log: EventLog, onEmpty: () => void) {
     this.log = log;
     this.#onEmpty = onEmpty;
-    this.complete = log.window !== undefined;
     this.#window = log.window;
-    this.#following = log.subscribe(this);
-    if (this.#window === undefined) void this.#join();
+    this.complete = this.#window !== undefined;
+    this.#subscription = log.subscribe(this);
+    if (!this.complete) void this.#openWindow();
   }
 
-  /** The newest entries; `undefined` until the log has told where they begin. */
+  /** The newest entries; `undefined` until the log has reported where they begin. */
   get window(): Window | undefined {
     return this.#window;
   }
 
   get size(): number {
-    return this.#readers.size;
+    return this.#cursors.size;
   }
 
   /**
-   * Where the log ends, as far as it was heard; `undefined` while that is not known. What was published here may not have
-   * been heard here yet, and is no news to who subscribes now.
+   * The head of the log as far as it was received; `undefined` while that is not known. Includes local publishes that the
+   * log has not echoed yet, so that a new subscriber does not receive them as new.
    */
-  tip(): LogHead | undefined {
+  head(): LogHead | undefined {
     const window = this.#window;
     if (window === undefined) return undefined;
-    const { newest: last, headId: lastId } = window;
-    const isAhead = this.log.compare(this.#publishedId, lastId) > 0;
+    const { newest, headId } = window;
+    const isAhead = this.log.compare(this.#publishedId, headId) > 0;
     return {
-      id: isAhead ? this.#publishedId : lastId,
-      ended: this.#over || (last !== undefined && isOver(last)),
+      id: isAhead ? this.#publishedId : headId,
+      ended: this.#ended || newest?.isLast === true,
     };
   }
 
-  /** An event was published here. The answers of a log that takes its time may come in another order. */
+  /** An event was published in this process. The answers of an asynchronous log may arrive in another order. */
   notePublished(id: string): void {
     if (this.complete || !(this.log.compare(id, this.#publishedId) < 0)) this.#publishedId = id;
   }
 
-  /** The log was ended here. */
-  noteOver(): void {
-    this.#over = true;
+  /** The log was ended in this process. */
+  noteEnded(): void {
+    this.#ended = true;
   }
 
-  /** Resolves when all who keep up have what was published so far; `undefined` if publishers are not far ahead. */
-  get crowded(): Promise<void> | undefined {
-    return this.#mark?.reached;
+  /** Resolves when the subscribers that keep up have received what was published so far; `undefined` below the mark. */
+  get backpressure(): Promise<void> | undefined {
+    return this.#barrier?.reached;
   }
 
-  add(reader: Member): void {
-    this.#readers.add(reader);
+  add(cursor: Cursor): void {
+    this.#cursors.add(cursor);
   }
 
-  delete(reader: Member): void {
-    reader.unlink();
-    if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
-    this.#following.close();
-    this.#reachMark();
+  delete(cursor: Cursor): void {
+    cursor.unlink();
+    if (!this.#cursors.delete(cursor) || this.#cursors.size > 0) return;
+    this.#subscription.close();
+    this.#reachBarrier();
     this.#onEmpty();
   }
 
-  /** Ends all readers; `end` is called with each. */
-  deleteAll(end: (reader: Member) => void): void {
-    for (const reader of this.#readers) end(reader);
+  /** Calls `end` with each cursor, which closes it. */
+  closeAll(end: (cursor: Cursor) => void): void {
+    for (const cursor of this.#cursors) end(cursor);
   }
 
-  /** This reader has something to read, or may have. */
-  wake(reader: Member): void {
-    this.#behind.push(reader);
-    awaitTurn(this);
+  settle(cursor: Cursor): void {
+    const placement = cursor.settle();
+    if (placement === Placement.READY) this.wake(cursor);
+    else if (placement === Placement.IDLE) this.#idle.push(cursor);
+    else if (placement === Placement.STALLED) this.#stalled.push(cursor);
+    else cursor.unlink();
   }
 
-  /** This reader waits for what will be appended. */
-  idle(reader: Member): void {
-    this.#idle.push(reader);
+  /** Delivers to the cursor in a later turn. */
+  wake(cursor: Cursor): void {
+    this.#ready.push(cursor);
+    scheduleDelivery(this);
   }
 
-  /** This reader takes nothing for now. */
-  stall(reader: Member): void {
-    this.#stalled.push(reader);
+  /** Delivers to one cursor immediately. @returns the number of writes */
+  deliverTo(cursor: Cursor): number {
+    cursor.unlink();
+    const writes = cursor.owner.deliver();
+    this.settle(cursor);
+    return writes;
   }
 
-  onEntries(entries: readonly LogEntry[], missed: boolean): Promise<void> | undefined {
+  onEntries(entries: readonly LogEntry[], gapBefore: boolean): Promise<void> | undefined {
     const window = this.#window;
     if (window === undefined) {
-      this.#heard.push({ entries, missed });
+      this.#early.push({ entries, gapBefore });
       return undefined;
     }
-    if (!this.complete) append(window, entries, missed);
-    noteEvent();
-    this.#behind.pushAll(this.#idle);
-    const isBehind = this.#behind.first !== undefined;
-    if (isBehind || window.first >= this.#nextLook) awaitTurn(this);
-    if (isBehind) this.#count(entries.length, window);
-    return this.crowded;
+    if (!this.complete) append(window, entries, gapBefore);
+    notePublish();
+    this.#ready.pushAll(this.#idle);
+    const hasReady = this.#ready.first !== undefined;
+    if (hasReady || window.first >= this.#nextOverflowCheck) scheduleDelivery(this);
+    if (hasReady) this.#countUnread(entries.length, window);
+    return this.backpressure;
   }
 
-  serve(most: number): number {
-    this.#inTurn = true;
+  deliver(budget: number): number {
+    this.#delivering = true;
     try {
-      this.#dropSlow();
-      const served = this.#serveBehind(most);
-      return this.#behind.first === undefined ? Math.min(served, most) : most;
+      this.#closeOverflowed();
+      return this.#deliverReady(budget);
     } finally {
-      this.#inTurn = false;
+      this.#delivering = false;
       this.#batches.clear();
       this.#singles.clear();
+      if (this.#ready.first !== undefined) scheduleDelivery(this);
     }
   }
 
-  #serveBehind(most: number): number {
-    let served = 0;
-    for (let next = this.#behind.first; next !== undefined && served < most; next = this.#behind.first) {
-      next.unlink();
-      if (next === this.#mark) this.#reachMark();
-      else served += next.serve();
-    }
-    return served;
-  }
-
-  /** Everything from a position on, made once for all who stand there. */
   batchAt(position: number): Batch {
     const known = this.#batches.get(position);
     if (known !== undefined) return known;
-    const made = gather((offset) => this.#entryAt(position + offset), undefined);
-    if (this.#inTurn) this.#batches.set(position, made);
-    return made;
+    const batch = collect((offset) => this.#entryAt(position + offset), undefined);
+    if (this.#delivering) this.#batches.set(position, batch);
+    return batch;
   }
 
-  /** The same as far as a reader's filter lets it through. */
-  filteredAt(position: number, accepts: (entry: Entry) => boolean): Batch {
-    return gather(
+  filteredBatchAt(position: number, filter: EntryFilter): Batch {
+    return collect(
       (offset) => this.#entryAt(position + offset),
-      accepts,
+      filter,
       (offset) => this.#singleAt(position + offset),
     );
+  }
+
+  #deliverReady(budget: number): number {
+    let writes = 0;
+    for (let next = this.#ready.first; next !== undefined && writes < budget; next = this.#ready.first) {
+      if (next instanceof Barrier) this.#reachBarrier();
+      else writes += this.deliverTo(next);
+    }
+    return writes;
   }
 
   #entryAt(position: number): Entry | undefined {
@@ -228,50 +210,50 @@ export class Hub implements LogSubscriber, Served {
   #singleAt(position: number): Frames {
     const known = this.#singles.get(position);
     if (known !== undefined) return known;
-    const made = new Frames(this.#entryAt(position)?.frame ?? '', 1);
-    if (this.#inTurn) this.#singles.set(position, made);
-    return made;
+    const frames = new Frames(this.#entryAt(position)?.frame ?? '', 1);
+    if (this.#delivering) this.#singles.set(position, frames);
+    return frames;
   }
 
-  async #join(): Promise<void> {
+  async #openWindow(): Promise<void> {
     const { log } = this;
     try {
-      const before = await this.#following.from;
-      const bounds = { maxEvents: log.cacheSize ?? 1_000, maxBytes: MAX_BYTES, maxAgeMs: false } as const;
-      this.#window = new Window(bounds, (a, b) => log.compare(a, b), before);
-      for (const { entries, missed } of this.#heard.splice(0)) void this.onEntries(entries, missed);
-      for (const reader of this.#readers) reader.seek();
+      const before = await this.#subscription.from;
+      const limits = { maxEvents: log.cacheSize ?? 1_000, maxBytes: MAX_BYTES, maxAgeMs: false } as const;
+      this.#window = new Window(limits, (a, b) => log.compare(a, b), before);
+      for (const { entries, gapBefore } of this.#early.splice(0)) void this.onEntries(entries, gapBefore);
+      for (const cursor of this.#cursors) this.settle(cursor);
     } catch (error) {
-      this.deleteAll((reader) => reader.fail(error));
+      this.closeAll(({ owner }) => owner.fail(error));
     }
   }
 
-  #count(events: number, { maxEvents }: Window): void {
-    this.#lead += events;
-    if (this.#mark !== undefined || this.#lead < Math.min(MAX_LEAD, maxEvents / 4)) return;
-    this.#mark = new Mark();
-    this.#behind.push(this.#mark);
+  #countUnread(events: number, { maxEvents }: Window): void {
+    this.#unread += events;
+    if (this.#barrier !== undefined || this.#unread < Math.min(HIGH_WATER_MARK, maxEvents / 4)) return;
+    this.#barrier = new Barrier();
+    this.#ready.push(this.#barrier);
   }
 
-  #reachMark(): void {
-    this.#lead = 0;
-    this.#mark?.unlink();
-    this.#mark?.serve();
-    this.#mark = undefined;
+  #reachBarrier(): void {
+    this.#unread = 0;
+    this.#barrier?.unlink();
+    this.#barrier?.resolve();
+    this.#barrier = undefined;
   }
 
-  /** Readers that take nothing hear nothing, so somebody must see that the log has gone past them; now and then. */
-  #dropSlow(): void {
+  /** Stalled subscribers are never served, so check periodically whether the log has been trimmed past them. */
+  #closeOverflowed(): void {
     const window = this.#window;
-    if (window === undefined || window.first < this.#nextLook) return;
-    this.#nextLook = window.first + Math.max(1, Math.floor(window.maxEvents / 4));
-    for (const reader of this.#stalled.items()) {
-      if (reader.isTooSlow(window.first)) reader.overflow();
+    if (window === undefined || window.first < this.#nextOverflowCheck) return;
+    this.#nextOverflowCheck = window.first + Math.max(1, Math.floor(window.maxEvents / 4));
+    for (const cursor of this.#stalled.items()) {
+      if (cursor.hasOverflowed(window.first)) cursor.owner.overflow();
     }
   }
 }
 
-function append(window: Window, entries: readonly LogEntry[], missed: boolean): void {
-  if (missed) window.push(Entry.gap({ lastEventId: window.headId, oldest: entries[0]?.id ?? null }));
+function append(window: Window, entries: readonly LogEntry[], gapBefore: boolean): void {
+  if (gapBefore) window.push(Entry.gap({ lastEventId: window.headId, oldest: entries[0]?.id ?? null }));
   for (const entry of entries) window.push(Entry.of(entry));
 }

@@ -1,4 +1,4 @@
-/** A place in a {@link ReadyQueue}, which its holder can leave without knowing which queue it is in. */
+/** A place in a {@link ReadyQueue}. An item can be removed without knowing in which queue it is. */
 export class Link {
   previous: Link = this;
   next: Link = this;
@@ -13,8 +13,8 @@ export class Link {
 }
 
 /**
- * A queue that is joined to another in one step, whatever their lengths: when an event is published, everybody at the
- * head of the log falls behind at once.
+ * A queue that can be appended to another in one step, whatever their lengths: when an event is published, all idle cursors
+ * become ready together.
  */
 export class ReadyQueue<Item extends Link> {
   /** Both ends of the ring. */
@@ -25,7 +25,7 @@ export class ReadyQueue<Item extends Link> {
     return next === this.#ends ? undefined : (next as Item);
   }
 
-  /** All items, of which the one at hand may leave. */
+  /** All items; the current one may be removed during the iteration. */
   *items(): Generator<Item> {
     for (let item = this.#ends.next; item !== this.#ends; ) {
       const { next } = item;
@@ -34,7 +34,7 @@ export class ReadyQueue<Item extends Link> {
     }
   }
 
-  /** Takes an item, out of whichever queue it was in. */
+  /** Appends an item, after removing it from the queue in which it is. */
   push(item: Item): void {
     item.unlink();
     const last = this.#ends.previous;
@@ -44,7 +44,7 @@ export class ReadyQueue<Item extends Link> {
     this.#ends.previous = item;
   }
 
-  /** Takes all items of another queue, in their order, behind its own. */
+  /** Moves all items of another queue to the end of this one, in their order. */
   pushAll(other: ReadyQueue<Item>): void {
     const { next: first, previous: last } = other.#ends;
     if (first === other.#ends) return;

@@ -1,12 +1,12 @@
-import { setImmediate } from 'node:timers/promises';
 import { isAbortOf } from '../abort';
 import { SseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import type { Awaitable } from '../log/event-log';
+import { yieldToEventLoop } from '../round-robin';
 import { closeSource, type OpenSource, openSource } from '../source';
 
 /**
- * What the source of a run is called with.
+ * The argument of the source function of a run.
  *
  * @example
  * import { setInterval } from 'node:timers/promises';
@@ -17,14 +17,14 @@ import { closeSource, type OpenSource, openSource } from '../source';
  * const clock = Channel.from(source);
  */
 export interface RunContext {
-  /** Aborts when the run is cancelled. Pass it to what the source awaits. */
+  /** Aborted when the run is cancelled. Pass it to everything that the source awaits. */
   readonly signal: AbortSignal;
 }
 
 type Values<Value> = AsyncIterable<Value> | Iterable<Value>;
 
 /**
- * What `Channel.from()` runs: values that may be published, or a function that returns such, or a promise of them.
+ * The source of `Channel.from()`: an iterable of values to publish, or a function that returns one or a promise of one.
  *
  * @example
  * const source: RunSource<{ percent: number }> = async function* ({ signal }) {
@@ -42,8 +42,8 @@ export type RunSource<Value> = Values<Value> | ((context: RunContext) => Awaitab
 export type DataOf<Value> = Value extends ServerSentEvent<infer _Type, infer Data> ? Data : Value;
 
 /**
- * What a channel made of a source carries: its values, and its events by their types. Of an event whose type the compiler
- * does not know only the data counts.
+ * The value type of a channel made from a source: its values, and its events by their types. Of an event whose type the
+ * compiler does not know, only the data counts.
  *
  * @example
  * const steps: Channel<Yielded<ServerSentEvent<'step', number>>> = Channel.from([event('step', 1)]);
@@ -51,28 +51,28 @@ export type DataOf<Value> = Value extends ServerSentEvent<infer _Type, infer Dat
 export type Yielded<Value> =
   Value extends ServerSentEvent<infer Type, infer Data> ? (string extends Type ? Data : Value) : Value;
 
-/** What a run does to its channel. */
+/** The channel of a run, as the run uses it. */
 export interface RunChannel {
   publish(value: unknown): Promise<unknown>;
   end(value: unknown): Promise<void>;
   fail(error: unknown): Promise<void>;
   close(): Promise<void>;
-  /** Whether anybody subscribes, in whichever process. */
-  isWatched(): Awaitable<boolean>;
+  /** Whether the channel has a subscriber in any process. */
+  hasSubscribers(): Awaitable<boolean>;
 }
 
-/** After so many values the event loop gets a turn: a source that never really awaits must not starve the process. */
-const VALUES_A_TURN = 100;
+/** After this many values the event loop gets a turn: a source that never really waits must not starve the process. */
+const VALUES_PER_TURN = 100;
 
-/** Each state only ever gives way to a later one. */
-enum State {
+/** States only advance. */
+enum RunState {
   RUNNING,
-  /** The source is through, or was told to be. */
-  OVER,
+  /** The source has ended, or was cancelled. */
+  ENDED,
 }
 
-/** One source that is read into a channel, whoever watches. */
-export class Run {
+/** Reads one source into a channel, independently of its subscribers. */
+export class SourceRun {
   /** What the source threw. */
   failure: { readonly error: unknown } | undefined;
   readonly #given: RunSource<unknown>;
@@ -80,7 +80,7 @@ export class Run {
   readonly #channel: RunChannel;
   readonly #controller = new AbortController();
   #source: OpenSource | undefined;
-  #state = State.RUNNING;
+  #state = RunState.RUNNING;
   #ttlTimer: NodeJS.Timeout | undefined;
 
   constructor(source: RunSource<unknown>, ttlMs: number | false, channel: RunChannel) {
@@ -90,63 +90,75 @@ export class Run {
   }
 
   start(): void {
-    // What is no function is looked at now, so that a mistake is told to whoever has made it.
+    // An iterable is checked immediately, so that the caller gets the error.
     if (typeof this.#given !== 'function') this.#source = openSource(this.#given);
-    void this.#run();
-    this.onUnwatched();
+    void this.#readAll();
+    this.onUnsubscribed();
   }
 
-  /** The last subscriber of this process has left; somewhere else there may be others. */
-  onUnwatched(): void {
-    if (this.#ttlMs === false || this.#state === State.OVER) return;
+  /** The last subscriber of this process has unsubscribed; other processes may have some. */
+  onUnsubscribed(): void {
+    if (this.#ttlMs === false || this.#state === RunState.ENDED) return;
     clearTimeout(this.#ttlTimer);
     this.#ttlTimer = setTimeout(() => void this.#onTtl(), this.#ttlMs).unref();
   }
 
-  /** Has the source stop; nothing of it is published any more. Advances state to OVER. */
+  /** Stops the source; no later value of it is published. Advances state to ENDED. */
   cancel(): void {
-    if (this.#state === State.OVER) return;
-    this.#over();
+    if (this.#state === RunState.ENDED) return;
+    this.#end();
     this.#controller.abort();
-    if (this.#source !== undefined) closeSource(this.#source).catch((error) => this.#onLate(error));
+    if (this.#source !== undefined) closeSource(this.#source).catch((error) => this.#onLateError(error));
   }
 
-  async #run(): Promise<void> {
+  async #readAll(): Promise<void> {
     try {
-      this.#source ??= openSource(await this.#call());
-      if (this.#state === State.OVER) return void (await closeSource(this.#source));
-      await this.#read(this.#source);
+      this.#source ??= openSource(await this.#callSource());
+      if (this.#state === RunState.ENDED) {
+        await closeSource(this.#source);
+        return;
+      }
+      await this.#publishAll(this.#source);
     } catch (error) {
       await this.#onThrow(error);
     }
   }
 
-  #call(): unknown {
+  #callSource(): unknown {
     return typeof this.#given === 'function' ? this.#given({ signal: this.#controller.signal }) : this.#given;
   }
 
-  async #read(source: OpenSource): Promise<void> {
+  async #publishAll(source: OpenSource): Promise<void> {
     for (let values = 1; ; values++) {
       const step = await source.next();
-      if (this.#state === State.OVER) return;
-      if (step.done) return this.#finish(step.value);
-      if (!(await isTaken(this.#channel.publish(step.value)))) return this.cancel();
-      if (values % VALUES_A_TURN === 0) await setImmediate();
+      if (this.#state === RunState.ENDED) return;
+      if (step.done) {
+        await this.#finish(step.value);
+        return;
+      }
+      if (!(await isAccepted(this.#channel.publish(step.value)))) {
+        this.cancel();
+        return;
+      }
+      if (values % VALUES_PER_TURN === 0) await turnOfEventLoop();
     }
   }
 
   async #finish(value: unknown): Promise<void> {
-    await isTaken(this.#channel.end(value));
-    this.#over();
+    await isAccepted(this.#channel.end(value));
+    this.#end();
   }
 
   async #onThrow(error: unknown): Promise<void> {
-    if (this.#state === State.OVER) return this.#onLate(error);
-    this.#over();
+    if (this.#state === RunState.ENDED) {
+      this.#onLateError(error);
+      return;
+    }
+    this.#end();
     this.#controller.abort();
     if (this.#source !== undefined) closeSource(this.#source).catch(warn);
-    // Whoever comes hears of it; but it may be that nobody comes.
-    if (!(await this.#isWatched())) warn(error);
+    // Subscribers receive the error; without one it is only reported here.
+    if (!(await this.#hasSubscribers())) warn(error);
     await this.#fail(error);
   }
 
@@ -155,44 +167,51 @@ export class Run {
     try {
       await this.#channel.fail(error);
     } catch (unavailable) {
-      // Not even that can be kept: let the subscribers come again.
+      // The error cannot be stored either: let the subscribers reconnect.
       warn(unavailable);
       await this.#channel.close();
     }
   }
 
   async #onTtl(): Promise<void> {
-    const watched = await this.#isWatched();
-    if (this.#state === State.OVER) return;
-    if (watched) return this.onUnwatched();
+    const hasSubscribers = await this.#hasSubscribers();
+    if (this.#state === RunState.ENDED) return;
+    if (hasSubscribers) {
+      this.onUnsubscribed();
+      return;
+    }
     this.cancel();
-    const message = `The run of this channel was cancelled: nobody has subscribed for ${this.#ttlMs} ms (ttlMs).`;
+    const message = `The run of this channel was cancelled: it had no subscriber for ${this.#ttlMs} ms (ttlMs).`;
     await this.#fail(new SseError('ERR_SSE_CHANNEL_FAILED', message));
   }
 
-  /** While its log is out of reach nobody can tell. */
-  async #isWatched(): Promise<boolean> {
+  /** True while the log is unavailable, because subscribers in other processes cannot be ruled out. */
+  async #hasSubscribers(): Promise<boolean> {
     try {
-      return await this.#channel.isWatched();
+      return await this.#channel.hasSubscribers();
     } catch (error) {
       if (!(error instanceof SseError)) warn(error);
       return true;
     }
   }
 
-  /** An error after the cancellation is most likely its doing. */
-  #onLate(error: unknown): void {
+  /** An abort error after the cancellation is its consequence. */
+  #onLateError(error: unknown): void {
     if (!isAbortOf(this.#controller.signal, error)) warn(error);
   }
 
-  #over(): void {
-    this.#state = State.OVER;
+  #end(): void {
+    this.#state = RunState.ENDED;
     clearTimeout(this.#ttlTimer);
   }
 }
 
-/** Whether the channel still takes what comes; somebody else may have ended it. */
-async function isTaken(publishing: Promise<unknown>): Promise<boolean> {
+function turnOfEventLoop(): Promise<void> {
+  return new Promise((resume) => yieldToEventLoop({ resume }));
+}
+
+/** Whether the channel still accepts values; another caller may have ended it. */
+async function isAccepted(publishing: Promise<unknown>): Promise<boolean> {
   try {
     await publishing;
     return true;

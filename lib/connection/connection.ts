@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import { encodeRetry } from '../format/event-stream';
+import { encodeRetry, KEEP_ALIVE_FRAME } from '../format/event-stream';
 import { Frames } from '../format/frames';
-import { giveWay, type Yielding } from '../yielding';
+import { type Resumable, yieldToEventLoop } from '../round-robin';
 import { type HeadOptions, writeHead } from './head';
-import { type HttpResponse, http2StreamOf, isGone, offClosed, onClosed, queueOf } from './http';
+import { type HttpResponse, http2StreamOf, isGone, offClosed, onClosed, queueSocketOf } from './http';
 import { KeepAlive, type KeepAliveTarget } from './keep-alive';
 import { chooseWriter, type Writer } from './writer';
 
@@ -14,78 +14,76 @@ export interface ConnectionOptions extends HeadOptions {
   readonly stallTimeoutMs: number | false;
 }
 
-/** Who holds a connection and hears of its end. */
+/** Receives the lifecycle events of a connection. */
 export interface ConnectionOwner {
-  /** The response is over, for whatever reason. Called once. */
+  /** The response has closed, for any reason. Called once. */
   onClose(): void;
   /** Writing failed; the response has been destroyed. */
   onWriteError(error: unknown): void;
-  /** Bytes have been written, if {@link ConnectionOwner.counts}. */
+  /** Bytes were written; called only if {@link ConnectionOwner.countsBytes}. */
   onBytes(bytes: number): void;
-  /** Whether anybody wants to know how many bytes are written. */
-  readonly counts: boolean;
-  /** The `id` line that a keep-alive is to carry; mostly `''`. */
-  idLine(): string;
+  readonly countsBytes: boolean;
+  /** A keep-alive frame that also sets the last event ID; `undefined` for the common one. */
+  takeKeepAlive(): string | undefined;
 }
 
-/** Each state only ever gives way to a later one. */
-enum State {
-  /** Nothing is sent; the response may still become something else. */
+/** States only advance. */
+enum ConnectionState {
+  /** Nothing was sent; the response may still become another one. */
   WAITING,
-  /** The head is out, and frames may follow. */
+  /** The head is fixed, and frames may follow. */
   OPEN,
-  /** The last frame is written, and its bytes are on their way. */
+  /** The last frame was written, and its bytes are on their way. */
   ENDING,
   CLOSED,
 }
 
 /**
- * Frames wait for each other up to this length. With its chunk's length and line ends it stays below 16,384: up to
- * that size Node hands a write to the kernel from the stack, and above it Node 20 asks for a drain each time.
+ * Frames are collected up to this length. With its chunk's length and line ends a write stays below 16,384 bytes: up to
+ * that size Node passes it to the kernel from the stack, and above it Node 20 asks for a drain each time.
  */
 const CHUNK_LENGTH = 15_872;
 
-/** The same for all, and so made once. */
-const KEEP_ALIVE = new Frames(': keep-alive\n\n', 0);
+/** Shared by all connections. */
+const KEEP_ALIVE = new Frames(KEEP_ALIVE_FRAME, 0);
 
-/** After so much, about 64 KiB, the event loop gets a turn: a generator that never really awaits must not starve the process. */
-const TURN_LENGTH = 4 * CHUNK_LENGTH;
+/** After this length, about 64 KiB, the event loop gets a turn: a generator that never really waits must not starve the process. */
+const LENGTH_PER_TURN = 4 * CHUNK_LENGTH;
 
-/** One client: frames go in, and leave in as few writes as their timing allows. */
-export class Connection implements KeepAliveTarget, Yielding {
+/** The connection to one client: collects frames, and writes them in as few writes as their timing allows. */
+export class Connection implements KeepAliveTarget, Resumable {
   writtenAt = 0;
   slot = 0;
   readonly #res: HttpResponse;
   readonly #options: ConnectionOptions;
   readonly #owner: ConnectionOwner;
   readonly #onClosed = () => this.#close();
-  #state = State.WAITING;
+  #state = ConnectionState.WAITING;
   #writer: Writer | undefined;
   #keepAlive: KeepAlive | undefined;
   #pending = '';
-  /** How much was written since the event loop had its turn. */
-  #sinceTurn = 0;
-  /** Whether the writer has asked to wait. */
-  #full = false;
+  /** The length written since the event loop had a turn. */
+  #lengthInTurn = 0;
+  #needDrain = false;
   #onDrain: (() => void) | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
-  #wake: (() => void) | undefined;
-  /** Whether the client has not read for too long. */
+  /** Resolves the promise of {@link Connection.ready}. */
+  #resolveReady: (() => void) | undefined;
   #stalled = false;
-  /** The socket on which this response is to be the last. */
-  #lastOf: Socket | undefined;
+  /** The socket that ends after this response. */
+  #socketToEnd: Socket | undefined;
 
   constructor(res: HttpResponse, options: ConnectionOptions, owner: ConnectionOwner) {
     this.#res = res;
     this.#options = options;
     this.#owner = owner;
-    // The response's, never the request's, which fires early once a POST body is read.
+    // Of the response, never of the request, which closes early once the body of a POST was read.
     onClosed(res, this.#onClosed);
   }
 
-  /** Whether the head has been sent, so that errors can no longer become a status. */
+  /** Whether the head was sent, so that an error can no longer become a status. */
   get opened(): boolean {
-    return this.#state >= State.OPEN;
+    return this.#state >= ConnectionState.OPEN;
   }
 
   /** Whether it was destroyed because its client did not read. */
@@ -93,13 +91,16 @@ export class Connection implements KeepAliveTarget, Yielding {
     return this.#stalled;
   }
 
-  /** Fixes the head, which leaves with the first bytes. Advances state to OPEN. */
+  /** Fixes the head, which is sent with the first bytes. Advances state to OPEN. */
   open(): void {
-    if (this.#state !== State.WAITING) return;
-    // The generator has answered by itself, as with `res.redirect()`: its response is none of ours.
-    if (this.#res.headersSent) return this.#close();
+    if (this.#state !== ConnectionState.WAITING) return;
+    // The handler already sent a response (for example `res.redirect()`); leave it alone.
+    if (this.#res.headersSent) {
+      this.#close();
+      return;
+    }
     writeHead(this.#res, this.#options);
-    this.#state = State.OPEN;
+    this.#state = ConnectionState.OPEN;
     const { keepAliveMs, retryMs } = this.#options;
     if (keepAliveMs !== false) {
       this.#keepAlive = KeepAlive.after(keepAliveMs);
@@ -109,135 +110,142 @@ export class Connection implements KeepAliveTarget, Yielding {
   }
 
   /**
-   * Takes a frame, which leaves when the microtask queue has run dry, together with what else became ready.
+   * Accepts a frame. It is written when the microtask queue has run dry, together with all others that became ready.
    *
-   * @returns whether more may follow at once; if not, wait for {@link Connection.ready}
+   * @returns whether more may follow now; if not, wait for {@link Connection.ready}
    */
   write(frame: string): boolean {
     this.open();
-    if (this.#state !== State.OPEN) return true;
+    if (this.#state !== ConnectionState.OPEN) return true;
     if (this.#pending === '') process.nextTick(flush, this);
     this.#pending += frame;
     if (this.#pending.length >= CHUNK_LENGTH) this.flush();
-    return !this.#full && this.#sinceTurn < TURN_LENGTH;
+    return !this.#needDrain && this.#lengthInTurn < LENGTH_PER_TURN;
   }
 
   /**
-   * Takes frames that many connections get. They leave at once: who makes them has gathered them already.
+   * Accepts frames that many connections send. They are written immediately, because they were collected already.
    *
-   * @returns whether more may follow at once; if not, wait for {@link Connection.ready}
+   * @returns whether more may follow now; if not, wait for {@link Connection.ready}
    */
   send(frames: Frames): boolean {
     this.open();
-    if (this.#state !== State.OPEN) return true;
-    if (this.#full) this.#pending += frames.text;
-    else this.#send(this.#pending === '' ? frames : this.#withPending(frames));
-    return !this.#full;
+    if (this.#state !== ConnectionState.OPEN) return true;
+    if (this.#needDrain) this.#pending += frames.text;
+    else this.#writeNow(this.#pending === '' ? frames : this.#takePendingWith(frames));
+    return !this.#needDrain;
   }
 
-  /** Resolves when more may be written, or when the connection is closed. */
+  /** Resolves when more may be written, or when the connection has closed. */
   ready(): Promise<void> {
     return new Promise((resolve) => {
-      if (this.#state >= State.ENDING) return resolve();
-      this.#wake = resolve;
-      if (!this.#full) giveWay(this);
+      if (this.#state >= ConnectionState.ENDING) {
+        resolve();
+        return;
+      }
+      this.#resolveReady = resolve;
+      if (!this.#needDrain) yieldToEventLoop(this);
     });
   }
 
-  /** Writes what is waiting, unless the client has not taken the last yet. */
+  /** Writes the collected frames, unless the client has not taken the last write yet. */
   flush(): void {
-    if (this.#pending === '' || this.#full || this.#state !== State.OPEN) return;
+    if (this.#pending === '' || this.#needDrain || this.#state !== ConnectionState.OPEN) return;
     const frames = this.#pending;
     this.#pending = '';
-    this.#sinceTurn += frames.length;
-    this.#send(frames);
-  }
-
-  #withPending({ text }: Frames): string {
-    const frames = this.#pending + text;
-    this.#pending = '';
-    return frames;
+    this.#lengthInTurn += frames.length;
+    this.#writeNow(frames);
   }
 
   keepAlive(): void {
-    if (this.#pending !== '' || this.#full) return;
-    const idLine = this.#owner.idLine();
-    this.#send(idLine === '' ? KEEP_ALIVE : `: keep-alive\n${idLine}\n`);
+    if (this.#pending !== '' || this.#needDrain) return;
+    this.#writeNow(this.#owner.takeKeepAlive() ?? KEEP_ALIVE);
   }
 
-  goOn(): void {
-    this.#sinceTurn = 0;
-    if (!this.#full) this.#resume();
+  /** The event loop had its turn. */
+  resume(): void {
+    this.#lengthInTurn = 0;
+    if (!this.#needDrain) this.#notifyReady();
   }
 
   /** Sends the last bytes and ends the response. Advances state to ENDING. */
   end(frame: string): void {
-    if (this.#state >= State.ENDING) return;
+    if (this.#state >= ConnectionState.ENDING) return;
     try {
       this.open();
-      if (this.#state === State.OPEN) this.#end(frame);
+      if (this.#state === ConnectionState.OPEN) this.#endResponse(frame);
     } catch (error) {
       this.#fail(error);
     }
-    this.#resume();
-  }
-
-  #end(frame: string): void {
-    this.#state = State.ENDING;
-    this.#keepAlive?.delete(this);
-    const rest = this.#pending + frame;
-    this.#pending = '';
-    // Its last bytes have the stall time-out, too, and no drain is told after the end.
-    if (!this.#full) this.#watchStall();
-    if (this.#owner.counts) this.#owner.onBytes(Buffer.byteLength(rest));
-    // Ended by somebody else, it would make an uncaughtException of more.
-    if (!isGone(this.#res)) this.#res.end(rest === '' ? undefined : rest);
+    this.#notifyReady();
   }
 
   /**
-   * Has the socket end after the response, so that a closing server need not wait for it.
+   * Ends the socket after the response, so that a closing server need not wait for it.
    *
-   * @param all whether the server closes: an HTTP/2 session carries other streams, too
+   * @param isServerClosing an HTTP/2 session carries other streams, and ends only with the server
    */
-  endSocket(all: boolean): void {
+  endSocket(isServerClosing: boolean): void {
     const http2 = http2StreamOf(this.#res);
-    if (http2 !== undefined) return all ? http2.session?.close() : undefined;
-    // Before the head Node does it by itself, and tells the client.
-    if (!this.#res.headersSent) this.#res.setHeader('Connection', 'close');
-    else this.#lastOf = this.#res.socket ?? undefined;
+    if (http2 !== undefined) {
+      if (isServerClosing) http2.session?.close();
+    } else if (this.#res.headersSent) {
+      this.#socketToEnd = this.#res.socket ?? undefined;
+    } else {
+      // With this header Node ends the socket itself, and the client knows.
+      this.#res.setHeader('Connection', 'close');
+    }
   }
 
-  /** The client does not read. */
+  /** The client has not read for `stallTimeoutMs`. */
   stall(): void {
     this.#stalled = true;
     this.destroy();
   }
 
   destroy(): void {
-    if (this.#state === State.CLOSED) return;
+    if (this.#state === ConnectionState.CLOSED) return;
     this.#res.destroy();
-    // In the queue of a pipeline it hears of nothing.
-    if (queueOf(this.#res) !== undefined) this.#close();
+    // A response that waits in a pipeline emits nothing.
+    if (queueSocketOf(this.#res) !== undefined) this.#close();
   }
 
-  /** Gives the response back untouched, for the error handler. Advances state to CLOSED. */
+  /** Returns the untouched response to the error handler. Advances state to CLOSED. */
   release(): void {
-    this.#state = State.CLOSED;
+    this.#state = ConnectionState.CLOSED;
     offClosed(this.#res, this.#onClosed);
   }
 
-  #send(frames: string | Frames): void {
+  #takePendingWith({ text }: Frames): string {
+    const frames = this.#pending + text;
+    this.#pending = '';
+    return frames;
+  }
+
+  #endResponse(frame: string): void {
+    this.#state = ConnectionState.ENDING;
+    this.#keepAlive?.delete(this);
+    const rest = this.#pending + frame;
+    this.#pending = '';
+    // `stallTimeoutMs` also covers the final write, because `end()` emits no 'drain'.
+    if (!this.#needDrain) this.#startStallTimer();
+    if (this.#owner.countsBytes) this.#owner.onBytes(Buffer.byteLength(rest));
+    // If the handler has ended the response, a second `end(rest)` would be an uncaughtException.
+    if (!isGone(this.#res)) this.#res.end(rest === '' ? undefined : rest);
+  }
+
+  #writeNow(frames: string | Frames): void {
     if (this.#keepAlive !== undefined) this.writtenAt = this.#keepAlive.tick;
-    if (this.#owner.counts)
+    if (this.#owner.countsBytes)
       this.#owner.onBytes(Buffer.byteLength(typeof frames === 'string' ? frames : frames.text));
     try {
-      if (!this.#hand(frames)) this.#waitForDrain();
+      if (!this.#passToWriter(frames)) this.#awaitDrain();
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  #hand(frames: string | Frames): boolean {
+  #passToWriter(frames: string | Frames): boolean {
     if (this.#writer !== undefined) {
       return typeof frames === 'string' ? this.#writer.write(frames) : this.#writer.writeShared(frames);
     }
@@ -245,32 +253,32 @@ export class Connection implements KeepAliveTarget, Yielding {
     return this.#writer.begin(typeof frames === 'string' ? frames : frames.text);
   }
 
-  #waitForDrain(): void {
-    this.#full = true;
-    this.#watchStall();
+  #awaitDrain(): void {
+    this.#needDrain = true;
+    this.#startStallTimer();
     if (this.#onDrain !== undefined) return;
-    // One lasting listener: compression() moves it to its own stream and cannot take it back.
+    // One lasting listener: compression() moves it to its own stream, from which it cannot be removed.
     this.#onDrain = () => this.#drained();
     this.#writer?.onDrain(this.#onDrain);
   }
 
   #drained(): void {
-    if (!this.#full || this.#state !== State.OPEN) return;
-    this.#full = false;
+    if (!this.#needDrain || this.#state !== ConnectionState.OPEN) return;
+    this.#needDrain = false;
     clearTimeout(this.#stallTimer);
     this.flush();
-    if (!this.#full) this.#resume();
+    if (!this.#needDrain) this.#notifyReady();
   }
 
-  #watchStall(): void {
+  #startStallTimer(): void {
     const { stallTimeoutMs } = this.#options;
     if (stallTimeoutMs === false) return;
     this.#stallTimer = setTimeout(stall, stallTimeoutMs, this).unref();
   }
 
-  #resume(): void {
-    this.#wake?.();
-    this.#wake = undefined;
+  #notifyReady(): void {
+    this.#resolveReady?.();
+    this.#resolveReady = undefined;
   }
 
   #fail(error: unknown): void {
@@ -278,16 +286,17 @@ export class Connection implements KeepAliveTarget, Yielding {
     this.#owner.onWriteError(error);
   }
 
+  /** Advances state to CLOSED. */
   #close(): void {
-    if (this.#state === State.CLOSED) return;
-    this.#state = State.CLOSED;
+    if (this.#state === ConnectionState.CLOSED) return;
+    this.#state = ConnectionState.CLOSED;
     this.#pending = '';
     this.#keepAlive?.delete(this);
     clearTimeout(this.#stallTimer);
     offClosed(this.#res, this.#onClosed);
     if (this.#onDrain !== undefined) this.#writer?.offDrain(this.#onDrain);
-    this.#lastOf?.destroySoon();
-    this.#resume();
+    this.#socketToEnd?.destroySoon();
+    this.#notifyReady();
     this.#owner.onClose();
   }
 }

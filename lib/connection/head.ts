@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { MAX_ID_BYTES } from '../format/event';
 import type { HttpRequest, HttpResponse } from './http';
 
-// From the widest to the narrowest; RFC 9110 12.5.1: the most specific range that matches decides.
+// From the least to the most specific; RFC 9110 12.5.1: the most specific range that matches decides.
 const MATCHING_RANGES = ['*/*', 'text/*', 'text/event-stream'];
 
 /** What the response head depends on. */
@@ -11,35 +11,35 @@ export interface HeadOptions {
   readonly compress: boolean;
 }
 
-/** Lists, to which a middleware in front may have added its own part. */
-const ADDED = new Set(['set-cookie', 'vary']);
+/** Headers with a list of values: an earlier middleware may have set some. */
+const APPENDED = new Set(['set-cookie', 'vary']);
 
-/** Whether the client takes an event stream, by its `Accept` header (RFC 9110 12.5.1). */
-export function accepts(req: HttpRequest): boolean {
+/** Whether the client accepts an event stream, by its `Accept` header (RFC 9110 12.5.1). */
+export function acceptsEventStream(req: HttpRequest): boolean {
   const header = req.headers.accept;
-  // What an EventSource sends, and most others.
+  // Sent by an EventSource, and by most other clients.
   if (header === undefined || header === 'text/event-stream' || header === '*/*') return true;
   const ranges = header
     .toLowerCase()
     .split(',')
     .filter((range) => range.trim() !== '');
-  let narrowest = -1;
-  let wanted = ranges.length === 0;
+  let mostSpecific = -1;
+  let accepted = ranges.length === 0;
   for (const range of ranges) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
-    const width = MATCHING_RANGES.indexOf(type);
-    if (width === -1 || width < narrowest) continue;
+    const specificity = MATCHING_RANGES.indexOf(type);
+    if (specificity === -1 || specificity < mostSpecific) continue;
     const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
-    // Of two as narrow, which then differ in their parameters, one that allows it is enough.
-    wanted = !refused || (wanted && width === narrowest);
-    narrowest = width;
+    // Of two equally specific ranges, which differ in their parameters, one that accepts is enough.
+    accepted = !refused || (accepted && specificity === mostSpecific);
+    mostSpecific = specificity;
   }
-  return wanted;
+  return accepted;
 }
 
 /**
- * The id of the last event that the client says it has seen; `''` if it says none. A client's word: bounded, and
- * never trusted to be an id of ours.
+ * The id of the last event that the client has received, as it claims; `''` without one. It is client input: its length
+ * is limited here, and it may be any string.
  */
 export function lastEventIdOf(req: HttpRequest): string {
   const header = req.headers['last-event-id'];
@@ -50,17 +50,17 @@ export function lastEventIdOf(req: HttpRequest): string {
   return id.toString(isUtf8(id) ? 'utf8' : 'latin1');
 }
 
-/** Sets the head of an event stream on the response and fixes it; Node sends it with the first bytes of the body. */
+/** Sets and fixes the response head of an event stream. Node sends it with the first bytes of the body. */
 export function writeHead(res: HttpResponse, options: HeadOptions): void {
   res.setHeader('Content-Type', 'text/event-stream');
   res.setHeader('Cache-Control', options.compress ? 'no-cache' : 'no-cache, no-transform');
   res.setHeader('X-Accel-Buffering', 'no');
   for (const [name, value] of options.headers) {
-    if (ADDED.has(name.toLowerCase())) res.appendHeader(name, value);
+    if (APPENDED.has(name.toLowerCase())) res.appendHeader(name, value);
     else res.setHeader(name, value);
   }
-  // A length that an earlier middleware has set would cut the stream off.
+  // A length set by an earlier middleware would truncate the stream.
   res.removeHeader('Content-Length');
-  // An EventSource takes nothing but 200 (spec 9.2.3).
+  // An EventSource accepts only 200 (spec 9.2.3).
   res.writeHead(200);
 }

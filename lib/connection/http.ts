@@ -2,12 +2,12 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 
-/** A request, as Node's servers, Express and connect hand it over. */
+/** A request of Node's servers, Express and connect. */
 export type HttpRequest = IncomingMessage | Http2ServerRequest;
 
 /**
- * What the two kinds of response have in common here. Their own types cannot be called through a union, because
- * the overloads differ.
+ * The members of both kinds of response that are used here. Their own types cannot be called through a union, because the
+ * overloads differ.
  */
 export interface HttpResponse {
   statusCode: number;
@@ -29,46 +29,55 @@ export interface HttpResponse {
   flush?(): void;
 }
 
+/**
+ * The third argument of an Express or connect handler.
+ *
+ * @example
+ * const live = (req: Request, _res: Response, next: Next) => (req.query.at === undefined ? prices : next());
+ * app.get('/prices', sse(live), (req, res) => res.json({ at: req.query.at }));
+ */
+export type Next = (error?: unknown) => void;
+
 /** The HTTP/2 stream of a response, or `undefined` on HTTP/1. */
 export function http2StreamOf(res: HttpResponse): Http2ServerResponse['stream'] | undefined {
   if (res instanceof ServerResponse || !('stream' in res)) return undefined;
   return (res as Http2ServerResponse).stream;
 }
 
-/** Whether nobody will receive what is written: the client has left, or the response was ended by somebody else. */
+/** Whether a write would be lost (client gone, or response already ended). */
 export function isGone(res: HttpResponse): boolean {
   if (res.writableEnded || res.destroyed === true || res.closed === true) return true;
-  if (res instanceof ServerResponse) return queueOf(res)?.destroyed === true;
+  if (res instanceof ServerResponse) return queueSocketOf(res)?.destroyed === true;
   return 'stream' in res && http2StreamOf(res)?.destroyed !== false;
 }
 
-/** The connection on which a pipelined response waits for its turn; it has no socket before that. */
-export function queueOf(res: HttpResponse): Socket | undefined {
+/** The connection in whose pipeline a response waits; such a response has no socket of its own yet. */
+export function queueSocketOf(res: HttpResponse): Socket | undefined {
   if (!(res instanceof ServerResponse) || res.socket !== null || res.writableFinished) return undefined;
   return res.req?.socket;
 }
 
-/** The responses in the queue of one connection, which hear through one listener of its end. */
+/** The responses that wait in the pipeline of one connection; one listener notifies all of them of its end. */
 class PipelinedResponses {
-  static readonly #of = new WeakMap<Socket, PipelinedResponses>();
+  static readonly #bySocket = new WeakMap<Socket, PipelinedResponses>();
 
   static of(socket: Socket): PipelinedResponses {
     const known = PipelinedResponses.known(socket);
     if (known !== undefined) return known;
-    const made = new PipelinedResponses(socket);
-    PipelinedResponses.#of.set(socket, made);
-    return made;
+    const created = new PipelinedResponses(socket);
+    PipelinedResponses.#bySocket.set(socket, created);
+    return created;
   }
 
   static known(socket: Socket): PipelinedResponses | undefined {
-    return PipelinedResponses.#of.get(socket);
+    return PipelinedResponses.#bySocket.get(socket);
   }
 
   readonly #socket: Socket;
-  readonly #queued = new Map<() => void, HttpResponse>();
+  readonly #responses = new Map<() => void, HttpResponse>();
   readonly #onClose = () => {
-    for (const [listener, res] of this.#queued) {
-      if (queueOf(res) !== undefined) listener();
+    for (const [listener, res] of this.#responses) {
+      if (queueSocketOf(res) !== undefined) listener();
     }
   };
 
@@ -77,26 +86,27 @@ class PipelinedResponses {
   }
 
   add(res: HttpResponse, listener: () => void): void {
-    if (this.#queued.size === 0) this.#socket.on('close', this.#onClose);
-    this.#queued.set(listener, res);
+    if (this.#responses.size === 0) this.#socket.on('close', this.#onClose);
+    this.#responses.set(listener, res);
   }
 
   delete(listener: () => void): void {
-    if (this.#queued.delete(listener) && this.#queued.size === 0) this.#socket.off('close', this.#onClose);
+    if (this.#responses.delete(listener) && this.#responses.size === 0)
+      this.#socket.off('close', this.#onClose);
   }
 }
 
 /**
- * Calls `listener` once the response is over, also if it never had its turn: to a pipelined response that is still
- * without a socket Node tells nothing when the connection closes (measured).
+ * Calls `listener` once the response has closed, also if it never left the pipeline: Node does not notify a response without
+ * a socket when the connection closes (measured).
  */
 export function onClosed(res: HttpResponse, listener: () => void): void {
   res.on('close', listener);
-  const socket = queueOf(res);
+  const socket = queueSocketOf(res);
   if (socket !== undefined) PipelinedResponses.of(socket).add(res, listener);
 }
 
-/** Takes a listener of {@link onClosed} back. A closure that does it would cost each idle stream 110 bytes. */
+/** Removes a listener of {@link onClosed}. A closure for this would cost each idle stream 110 bytes. */
 export function offClosed(res: HttpResponse, listener: () => void): void {
   res.off('close', listener);
   if (res instanceof ServerResponse && res.req !== undefined)

@@ -1,23 +1,23 @@
-/** What a {@link KeepAlive} looks after. */
+/** A connection that is kept alive. */
 export interface KeepAliveTarget {
   /** The {@link KeepAlive.tick} at which bytes were last written. */
   writtenAt: number;
-  /** The {@link KeepAlive}'s own. */
+  /** Used by the {@link KeepAlive}. */
   slot: number;
-  /** Writes a comment, unless bytes are waiting already. */
+  /** Writes a comment, unless bytes are already waiting. */
   keepAlive(): void;
 }
 
-/** Ticks in one idle time; a comment comes at most one of them late. */
+/** Ticks per idle time; a comment is at most one tick late. */
 const TICKS = 16;
 
-/** More than an idle time: the first tick may have been almost over when the bytes were written. */
+/** More than one idle time: the first tick may have almost passed when the bytes were written. */
 const DUE_TICKS = TICKS + 1;
 
 /**
- * One timer for all connections that want a comment after the same idle time. A connection only notes the tick at
- * which it writes, so that an event costs no timer. Each is looked at once an idle time, not at every tick: with
- * 10,000 that was a sixth of what their comments cost (measured).
+ * One timer for all connections with the same idle time. A connection only records the tick of its last write, so an event
+ * costs no timer. Each connection is checked once per idle time and not at every tick: with 10,000 connections that was a
+ * sixth of the cost of their comments (measured).
  */
 export class KeepAlive {
   static readonly #byIdleMs = new Map<number, KeepAlive>();
@@ -25,15 +25,15 @@ export class KeepAlive {
   static after(idleMs: number): KeepAlive {
     const known = KeepAlive.#byIdleMs.get(idleMs);
     if (known !== undefined) return known;
-    const made = new KeepAlive(idleMs);
-    KeepAlive.#byIdleMs.set(idleMs, made);
-    return made;
+    const created = new KeepAlive(idleMs);
+    KeepAlive.#byIdleMs.set(idleMs, created);
+    return created;
   }
 
-  /** How often the timer has fired. */
+  /** The number of times the timer has fired. */
   tick = 0;
   readonly #idleMs: number;
-  /** The connections by the remainder of the tick at which each is to be looked at; a set is made for the first there. */
+  /** The connections by the remainder of the tick at which each is checked; a set is created for the first of a slot. */
   readonly #wheel: Array<Set<KeepAliveTarget> | undefined> = [];
   #size = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -50,14 +50,14 @@ export class KeepAlive {
   }
 
   delete(connection: KeepAliveTarget): void {
-    // Deleted before, it may be in the hands of a successor.
+    // Already removed; its slot may belong to a newer wheel.
     if (!this.#wheel[connection.slot]?.delete(connection) || --this.#size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     KeepAlive.#byIdleMs.delete(this.#idleMs);
   }
 
-  /** To be looked at when a whole number of {@link DUE_TICKS} has passed since `tick`. */
+  /** Checked when a whole number of {@link DUE_TICKS} has passed since `tick`. */
   #put(connection: KeepAliveTarget, tick: number): void {
     const slot = tick % DUE_TICKS;
     connection.slot = slot;

@@ -3,19 +3,19 @@ import type { Socket } from 'node:net';
 import type { Frames } from '../format/frames';
 import { type HttpResponse, isGone } from './http';
 
-/** The way a connection's bytes take, chosen once per connection. */
+/** Writes the bytes of a connection; chosen once per connection. */
 export interface Writer {
-  /** Hands over the first frames, with the head; else as {@link Writer.write}. */
+  /** Writes the first frames, with the head; otherwise as {@link Writer.write}. */
   begin(frames: string): boolean;
-  /** Hands over whole frames; `false` asks to wait for {@link Writer.onDrain}. */
+  /** Writes whole frames. @returns `false` to wait for {@link Writer.onDrain} */
   write(frames: string): boolean;
-  /** The same with frames that other connections get, too. */
+  /** The same with frames that other connections write, too. */
   writeShared(frames: Frames): boolean;
   onDrain(listener: () => void): void;
   offDrain(listener: () => void): void;
 }
 
-/** The response's own `write`, as middleware may have wrapped it. */
+/** The response's own `write`, which middleware may have wrapped. */
 class ResponseWriter implements Writer {
   readonly #res: HttpResponse;
   readonly #compress: boolean;
@@ -29,12 +29,12 @@ class ResponseWriter implements Writer {
     return this.write(frames);
   }
 
-  /** Unless nobody would receive it: `close` will tell. */
+  /** A write that would be lost is accepted: the 'close' event follows. */
   write(frames: string): boolean {
     if (isGone(this.#res)) return true;
     const accepted: boolean | undefined = this.#res.write(frames);
     if (this.#compress) this.#res.flush?.();
-    // A wrapper that forgets to pass the answer on has not said that anything is full.
+    // A wrapper that returns `undefined` has not asked to wait.
     return accepted !== false;
   }
 
@@ -52,9 +52,9 @@ class ResponseWriter implements Writer {
 }
 
 /**
- * Ready-made HTTP chunks (RFC 9112 7.1) straight to the socket, each in one write. Node's own `res.write` makes
- * four pieces of each, through a response whose prototype Express has changed (measured: 1.3 times the CPU for an
- * event per timer tick, 1.6 times for a keep-alive).
+ * Writes ready-made HTTP chunks (RFC 9112 7.1) directly to the socket, each in one write. Node's own `res.write` makes four
+ * pieces of each, through a response whose prototype Express has changed (measured: 1.3 times the CPU for an event per timer
+ * tick, 1.6 times for a keep-alive).
  */
 class ChunkWriter implements Writer {
   readonly #res: ServerResponse;
@@ -66,16 +66,16 @@ class ChunkWriter implements Writer {
   }
 
   /**
-   * As `isGone`, in two looks: all of it costs a tenth of an event per timer tick. And `finished`, an own property, is the
-   * same as `writableEnded`, a getter on a prototype that Express has changed; that costs a tenth of a delivery (measured).
+   * `isGone` in two checks: all of it costs a tenth of an event per timer tick. `finished`, an own property, equals
+   * `writableEnded`, a getter on a prototype that Express has changed, which costs a tenth of a delivery (measured).
    */
   get #isGone(): boolean {
     return this.#res.finished || !this.#socket.writable;
   }
 
   /**
-   * One write of two pieces. Through `res.write` it would be four; and what the response keeps of its head would stay
-   * the 29 strings that it was put together from (measured: 640 bytes more for each idle stream).
+   * One write of two pieces. Through `res.write` it would be four, and the response would retain its head as the 29 strings
+   * from which it was concatenated (measured: 640 bytes more for each idle stream).
    */
   begin(frames: string): boolean {
     if (isGone(this.#res)) return true;
@@ -95,7 +95,7 @@ class ChunkWriter implements Writer {
   #write(frames: string): boolean {
     const bytes = Buffer.byteLength(frames);
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
-    // As many bytes as characters means ASCII, which Node writes as latin1 without transcoding.
+    // As many bytes as characters: ASCII, which Node writes as latin1 without transcoding.
     return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8');
   }
 
@@ -116,11 +116,11 @@ class ChunkWriter implements Writer {
 
 const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
 
-/** Chooses the way for a response whose head is fixed, before its first bytes. */
+/** Chooses the writer of a response whose head is fixed, before its first bytes. */
 export function chooseWriter(res: HttpResponse, compress: boolean): Writer {
-  // Written to the socket directly, chunks are the same as through `res.write` only if nobody has wrapped that, as
-  // compression() does, nor corked the response; HTTP/1.0 has no chunks, HTTP/2 no socket of its own, and a
-  // pipelined response none before the one in front of it is through.
+  // Chunks written to the socket equal those of `res.write` only if that is not wrapped, as by compression(), and the response
+  // is not corked. HTTP/1.0 has no chunks, an HTTP/2 stream has no socket of its own, and a pipelined response has none
+  // before the previous response has ended.
   const native =
     res instanceof ServerResponse && res.write === NATIVE_WRITE && res.flushHeaders === NATIVE_FLUSH_HEADERS;
   if (

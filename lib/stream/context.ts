@@ -1,9 +1,18 @@
 import { abortError, isAbortOf } from '../abort';
 import { lastEventIdOf } from '../connection/head';
-import { type HttpRequest, type HttpResponse, isGone, offClosed, onClosed } from '../connection/http';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  isGone,
+  type Next,
+  offClosed,
+  onClosed,
+} from '../connection/http';
+import type { ResolvedSseOptions } from './options';
+import type { Registry } from './registry';
 
 /**
- * What a handler finds at `res.sse`.
+ * The context of a request's stream, at `res.sse`.
  *
  * @example
  * import { setTimeout } from 'node:timers/promises';
@@ -18,26 +27,39 @@ import { type HttpRequest, type HttpResponse, isGone, offClosed, onClosed } from
  */
 export interface SseContext {
   /**
-   * Aborts when the client leaves, when the server closes and when the stream's time is up. Pass it to what the
-   * generator awaits, so that nothing goes on for nobody. Made only when asked for.
+   * Aborted when the client leaves, when the server closes, and when the stream has reached its longest duration. Pass it to
+   * everything that the generator awaits, so that no work continues without a client. Created on first access.
    */
   readonly signal: AbortSignal;
-  /** The id of the last event that the client has seen, from `Last-Event-ID`; `''` at the first connection. A client's word. */
+  /**
+   * The id of the last event that the client has received, from `Last-Event-ID`; `''` on the first connection. It is
+   * client input: do not trust it.
+   */
   readonly lastEventId: string;
 }
 
-/** One request's {@link SseContext}, which lives from the middleware to the end of the response. */
+/** One `app.use(sse())` that a request has passed. */
+export interface SseScope {
+  readonly options: ResolvedSseOptions;
+  readonly registry: Registry;
+  /** Identifies the router in which the middleware was called. */
+  readonly router: Next | undefined;
+  /** The scope of the `sse()` that the request has passed before. */
+  readonly outer: SseScope | undefined;
+}
+
+/** The {@link SseContext} of one request, from the middleware to the end of the response. */
 export class RequestContext implements SseContext {
-  /** What a middleware has noted for the handlers behind it. */
-  mark: object | undefined;
-  /** Stands for the router that called a handler last, once there is a mark. */
-  router: unknown;
+  /** The scope of the last `sse()` that the request has passed. */
+  scope: SseScope | undefined;
+  /** Identifies the router that called the last handler; known once there is a scope. */
+  router: Next | undefined;
   readonly #req: HttpRequest;
   readonly #res: HttpResponse;
   #controller: AbortController | undefined;
   #aborted = false;
   #onClosed: (() => void) | undefined;
-  /** Whether a stream tells of the end, so that nothing need be listened to. */
+  /** Whether a stream calls {@link RequestContext.abort}, so that no listener is needed. */
   #adopted = false;
   #lastEventId: string | undefined;
 
@@ -52,27 +74,27 @@ export class RequestContext implements SseContext {
   }
 
   get signal(): AbortSignal {
-    this.#controller ??= this.#makeController();
+    this.#controller ??= this.#createController();
     return this.#controller.signal;
   }
 
-  /** Whether {@link RequestContext.abort} was called, or the client has left while somebody held the signal. */
+  /** Whether {@link RequestContext.abort} was called, or the client has left after the signal was first accessed. */
   get aborted(): boolean {
     return this.#aborted;
   }
 
-  /** Whether `error` is the signal's doing: an `AbortError`, by whichever name libraries give it. */
+  /** Whether `error` is a consequence of the aborted signal, under any of the names that libraries give such errors. */
   isAbort(error: unknown): boolean {
     return isAbortOf(this.#controller?.signal, error);
   }
 
-  /** From here on a stream calls {@link RequestContext.abort}. */
+  /** From now on a stream calls {@link RequestContext.abort}. */
   adopt(): void {
     this.#adopted = true;
     this.#stopListening();
   }
 
-  /** The stream is over, but the response is not: an error handler has it. */
+  /** The stream has ended, but the response has not: an error handler answers. */
   release(): void {
     this.#adopted = false;
     if (this.#controller !== undefined && !this.#aborted) this.#listen();
@@ -84,7 +106,7 @@ export class RequestContext implements SseContext {
     this.#controller?.abort(abortError());
   }
 
-  #makeController(): AbortController {
+  #createController(): AbortController {
     const controller = new AbortController();
     if (this.#aborted || isGone(this.#res)) {
       this.#aborted = true;
@@ -96,7 +118,7 @@ export class RequestContext implements SseContext {
   #listen(): void {
     this.#onClosed = () => {
       this.#stopListening();
-      // A response that was ended is over, but nobody left.
+      // A response that was ended has closed regularly: the client has not left early.
       if (!this.#res.writableEnded) this.abort();
     };
     onClosed(this.#res, this.#onClosed);

@@ -1,10 +1,12 @@
 import { channel } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 /**
- * Why a stream is over. `'finished'`: its source was through · `'left'`: the client went away · `'failed'`: its source
- * threw, or yielded what cannot be sent · `'stalled'`: the client did not read for `stallTimeoutMs` · `'expired'`:
- * `maxDurationMs` · `'closed'`: `sse.close()` · `'channel'`: its channel was closed, or has gone past it.
+ * Why a stream has ended. `'finished'`: its source returned · `'left'`: the client left · `'failed'`: its source threw, or
+ * yielded a value that cannot be sent · `'stalled'`: the client did not read for `stallTimeoutMs` · `'expired'`:
+ * `maxDurationMs` · `'closed'`: `sse.close()` · `'channel'`: its channel was closed, or the log no longer retains its next
+ * event.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -18,8 +20,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export type StreamEnd = 'finished' | 'left' | 'failed' | 'stalled' | 'expired' | 'closed' | 'channel';
 
 /**
- * What is published of each stream on the channels `express-yield:open` and `express-yield:close` of
- * `node:diagnostics_channel`: the same object on both, complete when the stream is over.
+ * The message about each stream on the channels `express-yield:open` and `express-yield:close` of
+ * `node:diagnostics_channel`. Both receive the same object; it is complete when the stream has ended.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -30,37 +32,37 @@ export type StreamEnd = 'finished' | 'left' | 'failed' | 'stalled' | 'expired' |
  * });
  */
 export interface StreamRecord {
-  /** Under Express its `Request`, with what your middleware has put on it. */
-  readonly req: IncomingMessage;
+  /** Under Express its `Request`, with the properties that your middleware has added. */
+  readonly req: IncomingMessage | Http2ServerRequest;
   /** Under Express its `Response`. */
-  readonly res: ServerResponse;
-  /** The route's pattern, such as `/prices/:symbol`; without a router the request's path. */
+  readonly res: ServerResponse | Http2ServerResponse;
+  /** The pattern of the route, such as `/prices/:symbol`; without a router the path of the request. */
   readonly route: string;
-  /** How many events were written, the closing one included. */
+  /** The number of events written, including the closing event. */
   events: number;
-  /** Of the frames in UTF-8, before compression and HTTP's own framing. */
+  /** The bytes of all frames in UTF-8, before compression and without the framing of HTTP. */
   bytes: number;
-  /** Since the source was opened, in milliseconds; 0 while it is open. */
+  /** Milliseconds since the source was opened; 0 while the stream is open. */
   durationMs: number;
-  /** `undefined` while it is open. */
+  /** `undefined` while the stream is open. */
   reason: StreamEnd | undefined;
   /** What the source threw, if the reason is `'failed'`. */
   error: unknown;
 }
 
-// Node holds a channel weakly; what is subscribed to one that nobody holds may be lost.
+// Held here: Node holds a channel weakly, and a subscription to a collected channel may be lost.
 const opened = channel('express-yield:open');
 const closed = channel('express-yield:close');
 
-/** Publishes that a stream has begun. @returns its record; `undefined`, and at no further cost, if nobody listens */
+/** Publishes that a stream has opened. @returns its record; without subscribers `undefined`, at no further cost */
 export function recordOpen(
   req: object,
   res: object,
 ): { readonly record: StreamRecord; readonly since: number } | undefined {
   if (!opened.hasSubscribers && !closed.hasSubscribers) return undefined;
   const record = {
-    req: req as IncomingMessage,
-    res: res as ServerResponse,
+    req: req as StreamRecord['req'],
+    res: res as StreamRecord['res'],
     route: routeOf(req),
     events: 0,
     bytes: 0,
@@ -72,7 +74,7 @@ export function recordOpen(
   return { record, since: performance.now() };
 }
 
-/** Publishes that it is over. */
+/** Publishes that the stream has closed. */
 export function recordClose(record: StreamRecord, since: number, reason: StreamEnd, error: unknown): void {
   record.durationMs = performance.now() - since;
   record.reason = reason;

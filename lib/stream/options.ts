@@ -1,4 +1,5 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
 import type { ConnectionOptions } from '../connection/connection';
 import { describe, wrongType } from '../errors';
 import type { Serialize } from '../format/serialize';
@@ -60,7 +61,7 @@ export interface SseOptions {
    * with errors thrown before the head, instead of a process warning.
    * @default undefined
    */
-  readonly onError?: (error: unknown, req: IncomingMessage) => unknown;
+  readonly onError?: (error: unknown, req: IncomingMessage | Http2ServerRequest) => unknown;
   /**
    * The limit of open streams of this instance: a positive integer, or `Infinity` for no limit. The instance is `sse`
    * itself with all its middleware and wrapped handlers, or the result of `createSse()`.

@@ -59,7 +59,7 @@ const STALLED_CHANNEL =
   'channel/hub › 100 of 1,000 clients that never read › cost what their sockets hold, delay nobody, and are disconnected when the log has passed them';
 const STALLED_READER = 'channel/hub › a publisher that awaits › is not held up by one who reads nothing';
 const OWN_TURN =
-  'round-robin › awaitTurn() › serves in a turn of its own, and once however often it was called';
+  'channel/deliveries › scheduleDelivery() › delivers in a later turn, once however often it was called';
 
 /**
  * Every defect of PAINS.md, part C, by its number. Each was put into a copy of lib once, and each of its tests was seen to

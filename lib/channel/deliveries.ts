@@ -1,0 +1,46 @@
+import { RoundRobin } from '../round-robin';
+
+/** A channel with subscribers that may have something to read. */
+export interface Deliverable {
+  /**
+   * Delivers to its next subscribers, and schedules itself again if some are left.
+   *
+   * @param budget the number of writes it should not exceed
+   * @returns the number of writes, or more for filters that scanned many entries
+   */
+  deliver(budget: number): number;
+}
+
+/**
+ * The writes per turn of the event loop, over all channels, while events are being published. Few, so that events
+ * published meanwhile join the next write (measured, 1,000 subscribers: half of the CPU per delivery of slices of 100, and a
+ * twentieth of one write per event).
+ */
+const PER_TURN = 25;
+
+/** Without new events there is nothing to wait for except other work: one or two milliseconds (measured: 1.5 % less CPU). */
+const PER_IDLE_TURN = 300;
+
+/** Whether no event was published since the last turn. */
+let idle = false;
+
+const deliveries = new RoundRobin<Deliverable>(
+  (deliverable, budget) => deliverable.deliver(budget),
+  budgetOfTurn,
+);
+
+/** An event was published, and more may follow soon. */
+export function notePublish(): void {
+  idle = false;
+}
+
+/** Delivers in a later turn of the event loop. */
+export function scheduleDelivery(deliverable: Deliverable): void {
+  deliveries.add(deliverable);
+}
+
+function budgetOfTurn(): number {
+  const budget = idle ? PER_IDLE_TURN : PER_TURN;
+  idle = true;
+  return budget;
+}

@@ -1,0 +1,17 @@
+import type { HttpRequest, HttpResponse, Next } from '../connection/http';
+import type { RequestContext } from './context';
+import type { ResolvedSseOptions } from './options';
+import type { Registry } from './registry';
+
+/** One request, and everything that its stream depends on. */
+export interface StreamRequest {
+  readonly req: HttpRequest;
+  readonly res: HttpResponse;
+  /** Missing on plain `node:http`, where no error handler can answer. */
+  readonly next: Next | undefined;
+  readonly context: RequestContext;
+  readonly options: ResolvedSseOptions;
+  readonly registry: Registry;
+  /** Identifies the route: the handler that returned the source. */
+  readonly handler: object;
+}
