@@ -15,7 +15,7 @@ test('ticks each second', async () => {
 test('opens a channel when the clock has passed commitAfterMs', async () => {
   const opening = openStream(app, '/orders', { headers: { Authorization: 'Bearer test' } });
   while (orders.size === 0) await new Promise(setImmediate);
-  jest.advanceTimersByTime(50); // what yields nothing at first has no head before
+  jest.advanceTimersByTime(50); // without an event, the response headers are not sent before
   const stream = await opening;
   await orders.publish({ order: 1, state: 'packed' });
   expect((await stream.next()).data).toBe('{"order":1,"state":"packed"}');
