@@ -1,4 +1,4 @@
-/** Streams for who is signed in, and only as long. Run it with `npx tsx docs/auth.ts`. */
+/** Streams for signed-in clients, which end with the session. Run it with `npx tsx docs/auth.ts`. */
 import { randomUUID } from 'node:crypto';
 import cookieParser from 'cookie-parser';
 import cors from 'cors';
@@ -11,7 +11,7 @@ const MAX_STREAM_MS = Number(process.env.MAX_STREAM_MS ?? 15 * 60_000);
 
 interface Session {
   readonly user: string;
-  /** Aborts when the session is over. */
+  /** Aborts when the session ends. */
   readonly revoked: AbortController;
 }
 
@@ -19,7 +19,7 @@ export const sessions = new Map<string, Session>();
 const tickets = new Map<string, Session>();
 export const news = new Channel();
 
-/** A cookie comes along by itself; a token is put into a header, which only `fetch` can. */
+/** A browser sends a cookie automatically; a token goes into a header, which only `fetch` can set. */
 function keyOf({ cookies, headers }: Request): string {
   return cookies.session ?? headers.authorization?.replace(/^Bearer /, '') ?? '';
 }
@@ -27,7 +27,7 @@ function keyOf({ cookies, headers }: Request): string {
 const signedIn: RequestHandler = (req, res, next) => {
   const { ticket } = req.query;
   const session = typeof ticket === 'string' ? tickets.get(ticket) : sessions.get(keyOf(req));
-  if (typeof ticket === 'string') tickets.delete(ticket); // it is in the URL, and so in logs: once is enough
+  if (typeof ticket === 'string') tickets.delete(ticket); // valid once, because the URL appears in access logs
   if (session === undefined || session.revoked.signal.aborted) return void res.sendStatus(401);
   res.locals.session = session;
   next();
@@ -35,7 +35,7 @@ const signedIn: RequestHandler = (req, res, next) => {
 
 const app = express();
 app.use(cors({ origin: PAGE_ORIGIN, credentials: true }), cookieParser(), express.json());
-app.use(sse({ maxDurationMs: MAX_STREAM_MS })); // who comes back is asked again, whatever was forgotten to be revoked
+app.use(sse({ maxDurationMs: MAX_STREAM_MS })); // every client is authenticated again, even if its session was not revoked
 app.get('/', (_req, res) => res.sendFile('auth.html', { root: 'docs' }));
 
 app.get('/events', signedIn, ({ query }, res) => {
@@ -53,7 +53,7 @@ app.post('/tickets', signedIn, (_req, res) => {
 
 app.post('/sessions', ({ body }, res) => {
   const key = randomUUID();
-  sessions.set(key, { user: String(body.user), revoked: new AbortController() }); // here you check a password
+  sessions.set(key, { user: String(body.user), revoked: new AbortController() }); // check a password here
   res.cookie('session', key, { httpOnly: true, sameSite: 'lax' }).status(201).json({ token: key });
 });
 

@@ -2,32 +2,32 @@
 import express, { type Request } from 'express';
 import { Channel, event, memoryLog, sse } from 'express-yield';
 
-/** A browser whose connection was lost is back within so long, and has not left. */
+/** A member who reconnects within this time has not left. */
 const AWAY_MS = Number(process.env.AWAY_MS ?? 10_000);
 
 export class Room {
   readonly channel = new Channel<{ name: string; text?: string }>({
     log: memoryLog({ maxEvents: 200 }),
-    replay: true, // newcomers get the history
+    replay: true, // new members get the history
   });
-  /** How many tabs each has open, and when it is gone. */
-  readonly #present = new Map<string, { tabs: number; gone?: NodeJS.Timeout }>();
+  /** How many tabs each member has open, and the timer that removes a member without tabs. */
+  readonly #members = new Map<string, { tabs: number; removal?: NodeJS.Timeout }>();
 
   enter(name: string): void {
-    const guest = this.#present.get(name);
-    if (guest === undefined) void this.channel.publish(event('join', { name }));
-    clearTimeout(guest?.gone);
-    this.#present.set(name, { tabs: (guest?.tabs ?? 0) + 1 });
+    const member = this.#members.get(name);
+    if (member === undefined) void this.channel.publish(event('join', { name }));
+    clearTimeout(member?.removal);
+    this.#members.set(name, { tabs: (member?.tabs ?? 0) + 1 });
   }
 
   leave(name: string): void {
-    const tabs = (this.#present.get(name)?.tabs ?? 0) - 1;
-    const gone = tabs > 0 ? undefined : setTimeout(() => this.#forget(name), AWAY_MS).unref();
-    this.#present.set(name, { tabs, gone });
+    const tabs = (this.#members.get(name)?.tabs ?? 0) - 1;
+    const removal = tabs > 0 ? undefined : setTimeout(() => this.#remove(name), AWAY_MS).unref();
+    this.#members.set(name, { tabs, removal });
   }
 
-  #forget(name: string): void {
-    this.#present.delete(name);
+  #remove(name: string): void {
+    this.#members.delete(name);
     void this.channel.publish(event('leave', { name }));
   }
 }
@@ -36,7 +36,7 @@ export const rooms = new Map(['lobby', 'kitchen'].map((name) => [name, new Room(
 
 function roomOf({ params }: Request<{ room: string }>): Room {
   const room = rooms.get(params.room);
-  if (room === undefined) throw Object.assign(new Error('There is no such room.'), { status: 404 });
+  if (room === undefined) throw Object.assign(new Error('This room does not exist.'), { status: 404 });
   return room;
 }
 
@@ -46,10 +46,10 @@ app.get('/', (_req, res) => res.sendFile('chat-rooms.html', { root: 'docs' }));
 
 app.get('/rooms/:room', async function* (req, res) {
   const room = roomOf(req);
-  const { name, mute } = req.query; // your session knows better who it is
+  const { name, mute } = req.query; // in your app, take the name from the session
   room.enter(String(name));
   try {
-    yield* room.channel.filter((line) => line.name !== mute).subscribe(res.sse);
+    yield* room.channel.filter((data) => data.name !== mute).subscribe(res.sse);
   } finally {
     room.leave(String(name));
   }

@@ -2,7 +2,7 @@
 import express from 'express';
 import { Channel, event, type SseContext, sse } from 'express-yield';
 
-/** One channel for all topics, which are the event types: one log, so that one last event ID says all that was missed. */
+/** One channel for all topics, which are its event types: in one log, one last event ID covers all of them. */
 export const board = new Channel();
 
 /** The last value of each topic. */
@@ -13,7 +13,7 @@ export function show(topic: string, value: unknown): void {
   void board.publish(event(topic, value));
 }
 
-/** At most one value each `ms`, the latest; those between are nobody's loss. */
+/** Shows the latest value, at most one per `ms`; the values between are dropped. */
 export function latest(topic: string, ms: number): (value: unknown) => void {
   let waiting: { value: unknown } | undefined;
   return (value) => {
@@ -42,7 +42,7 @@ async function* snapshotThenLive(topics: string[], { lastEventId, signal }: SseC
   if (lastEventId === '') yield event('snapshot', await snapshot(topics), { id: live.lastEventId });
   for await (const change of live) {
     if (change.id === undefined) {
-      await live.return(); // away for longer than the log reaches back: begin anew
+      await live.return(); // the log no longer reaches back: start again with a snapshot
       return yield* snapshotThenLive(topics, { lastEventId: '', signal });
     }
     yield change;

@@ -11,7 +11,7 @@ export const jobs = new Map<string, Channel>();
 
 async function* work(signal: AbortSignal) {
   for (let step = 1; step <= STEPS; step++) {
-    await sleep(50, null, { signal }); // whatever your job does
+    await sleep(50, null, { signal }); // the work of your job
     yield event('progress', { percent: (100 * step) / STEPS });
   }
   return { report: '/reports/1' }; // the data of the closing `end` event
@@ -22,10 +22,10 @@ function start(id: string): Channel {
     try {
       return yield* work(signal);
     } finally {
-      setTimeout(() => jobs.delete(id), KEEP_MS).unref(); // who comes late still gets all of it
+      setTimeout(() => jobs.delete(id), KEEP_MS).unref(); // until then, a late client still gets all of it
     }
   };
-  return Channel.from(run, { ttlMs: false }); // goes on although nobody watches
+  return Channel.from(run, { ttlMs: false }); // continues without subscribers
 }
 
 const app = express();
@@ -44,7 +44,7 @@ app.delete('/jobs/:id', async ({ params: { id } }, res) => {
   const cancelling = jobs.get(id)?.end(event('cancelled', {}));
   const status = await cancelling?.then(
     () => 204,
-    () => 409, // it is over already
+    () => 409, // it has already ended
   );
   res.sendStatus(status ?? 404);
 });

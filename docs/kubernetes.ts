@@ -1,11 +1,11 @@
-/** A server that Kubernetes replaces under open streams. Run it with `npx tsx docs/kubernetes.ts`; it needs a Redis. */
+/** A server that Kubernetes replaces while streams are open. Run it with `npx tsx docs/kubernetes.ts`; it needs Redis. */
 import express from 'express';
 import { Channel, sse } from 'express-yield';
 import { redisLogs } from 'express-yield/redis';
 import { Redis } from 'ioredis';
 
 const { PORT = 3000, REDIS_URL = 'redis://localhost:6379' } = process.env;
-/** As in kubernetes.yaml, whose terminationGracePeriodSeconds has room for all three. */
+/** As in kubernetes.yaml, whose terminationGracePeriodSeconds is longer than all three together. */
 const { SPREAD_MS = 20_000, GRACE_MS = 5_000, REQUESTS_MS = 5_000 } = process.env;
 
 const client = new Redis(REDIS_URL);

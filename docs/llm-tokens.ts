@@ -1,4 +1,4 @@
-/** The tokens of a language model as the answer to a POST. Run it with `npx tsx docs/llm-tokens.ts`. */
+/** The tokens of a language model as the response to a POST. Run it with `npx tsx docs/llm-tokens.ts`. */
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import express from 'express';
 import { event, sse } from 'express-yield';
@@ -23,8 +23,8 @@ app.post(
       yield* tokens(body.prompt, res.sse.signal);
     },
     {
-      commitAfterMs: 30_000, // what fails before the first token still gets its real status
-      onError: () => event('error', { message: 'The model broke off.' }), // what fails later
+      commitAfterMs: 30_000, // an error before the first token still gets its real status
+      onError: () => event('error', { message: 'The model broke off.' }), // for an error after it
     },
   ),
 );
@@ -34,7 +34,7 @@ async function* tokens(prompt: string, signal: AbortSignal) {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${LLM_KEY}` },
     body: JSON.stringify({ model: LLM_MODEL, stream: true, messages: [{ role: 'user', content: prompt }] }),
-    signal, // the client's leaving ends the generation
+    signal, // ends the generation when the client disconnects
   });
   if (!answer.ok || answer.body === null) throw failure(502, `The model answered ${answer.status}.`);
   const chunks = answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());

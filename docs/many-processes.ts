@@ -1,6 +1,6 @@
 /**
- * A process for each core behind one port. Run it with `npx tsx docs/many-processes.ts`; it needs a Redis.
- * `kill -HUP` its process id: all workers are replaced, one after another.
+ * One process for each core, all on one port. Run it with `npx tsx docs/many-processes.ts`; it needs Redis.
+ * `kill -HUP` its process id to replace all workers, one after another.
  */
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { Redis } from 'ioredis';
 
 const { PORT = 3000, REDIS_URL = 'redis://localhost:6379', WORKERS = availableParallelism() } = process.env;
 
-// Workers accept by themselves: what a primary hands to one in the moment it is killed, nobody ever answers.
+// Workers accept connections: one that the primary passed to a worker just being killed would never be answered.
 cluster.schedulingPolicy = cluster.SCHED_NONE;
 
 if (cluster.isPrimary) supervise();
@@ -20,7 +20,7 @@ else serve();
 
 function supervise(): void {
   for (let n = 0; n < Number(WORKERS); n++) cluster.fork();
-  // A worker that was told to stop ends with 0; any other is replaced.
+  // A worker that was asked to stop exits with 0; any other is replaced.
   cluster.on('exit', (_worker, code) => {
     if (code !== 0) cluster.fork();
   });
@@ -36,7 +36,7 @@ function workers(): Worker[] {
   return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
 }
 
-/** The new one listens before the old one is told to stop. */
+/** The new worker listens before the old one is asked to stop. */
 async function replace(worker: Worker): Promise<void> {
   await once(cluster.fork(), 'listening');
   worker.process.kill('SIGTERM');
@@ -60,7 +60,7 @@ function serve(): void {
     const closed = once(server.close(), 'close');
     await sse.close();
     setTimeout(() => server.closeAllConnections(), 5_000).unref();
-    await closed; // the other requests are through
+    await closed; // the other requests have finished
     await logs.close();
     client.disconnect();
     process.disconnect();

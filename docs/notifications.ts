@@ -1,13 +1,13 @@
-/** Notifications of one user at a time. Run it with `npx tsx docs/notifications.ts`. */
+/** Notifications with a channel for each user. Run it with `npx tsx docs/notifications.ts`. */
 import express from 'express';
 import { Channel, event, sse } from 'express-yield';
 
 const IDLE_MS = Number(process.env.IDLE_MS ?? 5 * 60_000);
 
-/** Stands for your database. */
+/** In place of your database. */
 const unread = new Map<string, string[]>();
 
-/** Only of users who are here, or were a moment ago. */
+/** Only of users that are connected, or were until a moment ago. */
 export const inboxes = new Map<string, { channel: Channel; idle: NodeJS.Timeout }>();
 
 function inboxOf(user: string) {
@@ -29,11 +29,11 @@ app.use(sse());
 app.use(express.json());
 app.get('/', (_req, res) => res.sendFile('notifications.html', { root: 'docs' }));
 
-// In place of `:user`, ask your session who it is.
+// In your app, take the user from the session, not from the URL.
 app.get('/users/:user/notifications', async function* ({ params: { user } }, res) {
   const { channel, idle } = inboxOf(user);
   try {
-    const live = channel.subscribe(res.sse); // takes its place before the count is read
+    const live = channel.subscribe(res.sse); // subscribe before the count is read
     yield event('unread', await countUnread(user), { id: live.lastEventId });
     yield* live;
   } finally {
@@ -50,7 +50,7 @@ app.post('/users/:user/notifications', async ({ params: { user }, body }, res) =
 
 app.delete('/users/:user/notifications', async ({ params: { user } }, res) => {
   unread.delete(user);
-  await inboxes.get(user)?.channel.publish(event('unread', 0)); // the badge of every tab
+  await inboxes.get(user)?.channel.publish(event('unread', 0)); // resets the badge in every tab
   res.sendStatus(204);
 });
 

@@ -1,6 +1,6 @@
 /**
- * A span for each stream, by what express-yield publishes on `node:diagnostics_channel`. The tracer is whichever your
- * OpenTelemetry SDK has registered; without one the spans cost nothing and go nowhere.
+ * A span for each stream, from the records that express-yield publishes on `node:diagnostics_channel`. The tracer is the one
+ * that your OpenTelemetry SDK has registered; without an SDK the spans cost nothing and are not recorded.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { type Span, SpanStatusCode, trace } from '@opentelemetry/api';

@@ -9,7 +9,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS outbox (id bigserial PRIMARY KEY, type text NOT NULL, data jsonb NOT NULL);
 
   CREATE OR REPLACE FUNCTION outbox_number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    -- One writer at a time until it commits: otherwise a later id could be there first, and the earlier one be missed.
+    -- One writer at a time until it commits: otherwise a later id could become visible first, and the earlier row be missed.
     PERFORM pg_advisory_xact_lock('outbox'::regclass::oid::bigint);
     NEW.id := nextval('outbox_id_seq');
     NOTIFY outbox;
@@ -23,7 +23,7 @@ const changes = new Channel();
 /** The id of the last row that has been published. */
 let seen: string | undefined;
 
-/** Keeps one connection that listens, and reads on from the last row after each loss of it. */
+/** Keeps one connection that listens; after it is lost, a new one continues after the last published row. */
 async function follow(): Promise<never> {
   for (;;) {
     const client = new pg.Client({ connectionString: process.env.DATABASE_URL, keepAlive: true });
@@ -34,16 +34,16 @@ async function follow(): Promise<never> {
 }
 
 async function listen(client: pg.Client): Promise<void> {
-  const rung = on(client, 'notification', { close: ['end'] });
+  const notifications = on(client, 'notification', { close: ['end'] });
   await client.connect();
   if (seen === undefined) await client.query(SCHEMA);
   await client.query('LISTEN outbox');
   seen ??= (await client.query('SELECT coalesce(max(id), 0) AS id FROM outbox')).rows[0].id;
   await publishNew(client);
-  for await (const _ of rung) await publishNew(client);
+  for await (const _ of notifications) await publishNew(client);
 }
 
-/** A notification only rings; what there is to tell is in the table. */
+/** Publishes the new rows; a notification only signals that there are some. */
 async function publishNew(client: pg.Client): Promise<void> {
   const query = 'SELECT id, type, data FROM outbox WHERE id > $1 ORDER BY id LIMIT 1000';
   for (let isMore = true; isMore; ) {

@@ -1,5 +1,5 @@
 /**
- * Metrics of all streams for Prometheus, by what express-yield publishes on `node:diagnostics_channel`.
+ * Metrics of all streams for Prometheus, from the records that express-yield publishes on `node:diagnostics_channel`.
  * Run it with `npx tsx docs/prometheus.ts`, open http://localhost:3000/clock, then http://localhost:3000/metrics.
  */
 import { subscribe } from 'node:diagnostics_channel';
@@ -14,7 +14,7 @@ const registers = [registry];
 const open = new Gauge({ name: 'sse_streams_open', help: 'Open streams', labelNames: ['route'], registers });
 const closed = new Counter({
   name: 'sse_streams_closed_total',
-  help: 'Streams that are over, by why',
+  help: 'Closed streams, by reason',
   labelNames: ['route', 'reason'],
   registers,
 });
@@ -25,7 +25,7 @@ const events = new Counter({
   registers,
 });
 const bytes = new Counter({ name: 'sse_bytes_total', help: 'Bytes sent', labelNames: ['route'], registers });
-// Apart from the other requests' durations, whose quantiles streams would make meaningless.
+// Separate from the durations of other requests: streams would make their quantiles meaningless.
 const duration = new Histogram({
   name: 'sse_stream_duration_seconds',
   help: 'How long streams last',

@@ -14,7 +14,7 @@ app.post('/prices', express.json(), async (req, res) => {
 });
 
 app.get('/countdown', async function* () {
-  // A string is sent as it is; better-sse sends its JSON, which your clients may parse.
+  // A string is sent unchanged; better-sse sends its JSON, which your clients may parse.
   for (const count of countdown()) yield event('count', JSON.stringify(count));
 });
 

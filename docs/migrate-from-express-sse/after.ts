@@ -8,8 +8,8 @@ const app = express();
 app.use(sse());
 
 app.get('/news', async function* (_req, res) {
-  const live = news.subscribe(res.sse); // first, so that nothing is missed
-  if (res.sse.lastEventId === '') yield* initial; // who comes back has had it
+  const live = news.subscribe(res.sse); // subscribe first, so that no event is missed
+  if (res.sse.lastEventId === '') yield* initial; // a client that reconnects already has it
   yield* live;
 });
 

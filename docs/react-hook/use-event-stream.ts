@@ -5,9 +5,9 @@ export type StreamState = 'CONNECTING' | 'OPEN' | 'CLOSED';
 const STATES = ['CONNECTING', 'OPEN', 'CLOSED'] as const;
 
 /**
- * A stream of its own for one component.
+ * Opens a stream for one component.
  *
- * @param handlers for each event type, what to do with its data; always those of the last render
+ * @param handlers a function for each event type, which gets its data; those of the last render are called
  */
 export function useEventStream<Events extends object>(
   url: string,
@@ -39,7 +39,7 @@ export interface SharedStream<Value> {
   getSnapshot(): Snapshot<Value>;
 }
 
-/** One stream for all components that use it: the first opens it, the last closes it. Make it outside of components. */
+/** One stream for all components that use it: the first opens it, the last closes it. Create it outside components. */
 export function sharedStream<Value, Events extends object>(
   url: string,
   initial: Value,
@@ -80,7 +80,7 @@ export function useSharedStream<Value>({ subscribe, getSnapshot }: SharedStream<
   return useSyncExternalStore(subscribe, getSnapshot, getSnapshot);
 }
 
-/** @returns what closes it */
+/** @returns a function that closes the stream */
 function openStream(
   url: string,
   types: readonly string[],
@@ -88,9 +88,9 @@ function openStream(
   onState: (state: StreamState) => void,
 ): () => void {
   const source = new EventSource(url);
-  const tell = () => onState(STATES[source.readyState] ?? 'CLOSED');
-  source.onopen = tell;
-  source.onerror = tell;
+  const notify = () => onState(STATES[source.readyState] ?? 'CLOSED');
+  source.onopen = notify;
+  source.onerror = notify;
   for (const type of types) {
     source.addEventListener(type, ({ data }: MessageEvent<string>) => onEvent(type, data));
   }

@@ -1,4 +1,4 @@
-/** The app that the tests beside it test. */
+/** The app under test. */
 import express from 'express';
 import { Channel, event, sse } from 'express-yield';
 
@@ -10,7 +10,7 @@ app.use(sse({ stallTimeoutMs: 200 }));
 
 app.get('/orders', (req) => {
   if (req.headers.authorization === undefined)
-    throw Object.assign(new Error('Who are you?'), { status: 401 });
+    throw Object.assign(new Error('Not signed in.'), { status: 401 });
   return orders;
 });
 

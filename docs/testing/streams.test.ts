@@ -9,24 +9,24 @@ const headers = { Authorization: 'Bearer test' };
 
 test('waits for an event', async () => {
   const stream = await openStream(app, '/orders', { headers });
-  await orders.publish({ order: 1, state: 'packed' }); // the subscriber is there: the head has arrived
+  await orders.publish({ order: 1, state: 'packed' }); // the route has subscribed: its response headers have arrived
   await orders.publish({ order: 1, state: 'shipped' });
   const events = await stream.until(({ data }) => JSON.parse(data).state === 'shipped');
   equal(events.length, 2);
   await stream.close();
 });
 
-test('resumes where it was', async () => {
+test('resumes after the last event ID', async () => {
   const stream = await openStream(app, '/orders', { headers });
   await orders.publish({ order: 2, state: 'packed' });
   await stream.next();
-  stream.drop(); // as a laptop that is closed
+  stream.drop(); // like a laptop that is closed
   await stream.closed();
   await orders.publish({ order: 2, state: 'shipped' });
   await stream.reconnect(); // with the last event ID
   equal((await stream.next()).data, '{"order":2,"state":"shipped"}');
   await stream.close();
-  equal(orders.size, 0); // when close() has resolved, the route has heard of it
+  equal(orders.size, 0); // when close() has resolved, the route has been notified
 });
 
 test('answers an error with its status', async () => {
@@ -40,7 +40,7 @@ test('ends, and stays ended', async () => {
   const [progress, end] = await stream.take(2);
   deepEqual([progress?.type, progress?.data], ['progress', '{"percent":50}']);
   deepEqual([end?.type, end?.data], ['end', '{"rows":2}']);
-  equal((await stream.reconnect()).status, 204); // on which an EventSource stops
+  equal((await stream.reconnect()).status, 204); // an EventSource stops on it
   await stream.close();
 });
 

@@ -109,9 +109,9 @@ describe('docs/chat-rooms.ts', () => {
 describeInChromium('docs/chat-rooms.html', (tabs) => {
   it('shows two people the same talk', async () => {
     const ada = await tabs.open(recipe.url);
-    await ada.locator('li', { hasText: 'ada has come.' }).waitFor();
+    await ada.locator('li', { hasText: 'ada has joined.' }).waitFor();
     const bob = await tabs.open(`${recipe.url}/?name=bob`);
-    await bob.locator('li', { hasText: 'bob has come.' }).waitFor();
+    await bob.locator('li', { hasText: 'bob has joined.' }).waitFor();
 
     await bob.locator('input').fill('Is <b>anybody</b> here?');
     await bob.locator('input').press('Enter');
@@ -119,8 +119,8 @@ describeInChromium('docs/chat-rooms.html', (tabs) => {
     for (const page of [ada, bob]) {
       await page.locator('li', { hasText: 'anybody' }).waitFor();
       expect(await page.locator('li').allTextContents()).toEqual([
-        'ada has come.',
-        'bob has come.',
+        'ada has joined.',
+        'bob has joined.',
         'bob: Is <b>anybody</b> here?',
       ]);
     }

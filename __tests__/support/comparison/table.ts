@@ -22,12 +22,12 @@ export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
   ],
   [
     'endsWaiting',
-    'The client leaves while the generator waits: a signal ends that, `finally` runs',
+    'The client disconnects while the generator waits: a signal ends the wait, `finally` runs',
     ['yes', 'yes', 'yes', 'by hand', 'yes'],
   ],
   [
     'endsUnread',
-    'The client leaves without having read what was sent: `finally` runs',
+    'The client disconnects without reading what was sent: `finally` runs',
     ['yes', 'yes', 'by hand', 'by hand', 'by hand'],
   ],
   [
@@ -52,29 +52,29 @@ export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
   ],
   [
     'sendsLines',
-    'Plain text arrives with all its lines (LF, CR, CRLF); as JSON it does everywhere',
+    'Plain text arrives with all its lines (LF, CR, CRLF); as JSON it does with every package',
     ['yes', 'by hand', 'by hand', 'no', 'yes'],
   ],
   [
     'flushes',
-    "Behind `compression()`, or Hono's own, each event arrives at once",
+    "With `compression()`, or Hono's own, each event arrives immediately",
     ['yes', 'yes', '–', 'by hand', 'yes'],
   ],
   [
     'answersPosts',
-    'Answers a POST whose JSON body was read, until the client leaves',
+    'Streams a response to a POST whose JSON body was read, until the client disconnects',
     ['yes', 'by hand', 'by hand', 'no', 'yes'],
   ],
   ['keepsAlive', 'Comments keep an idle connection open', ['yes', 'yes', 'yes', 'by hand', 'by hand']],
   [
     'hidesErrors',
-    "An error's text stays on the server, also if you handle errors",
+    "An error's text stays on the server, even if you handle errors",
     ['yes', 'yes', 'yes', 'yes', 'by hand'],
   ],
-  ['broadcasts', 'One call sends to all who listen', ['yes', 'yes', 'by hand', 'yes', 'by hand']],
+  ['broadcasts', 'One call sends to all subscribers', ['yes', 'yes', 'by hand', 'yes', 'by hand']],
   [
     'replays',
-    'Who reconnects gets exactly what was missed',
+    'A client that reconnects gets exactly what it missed',
     ['yes', 'by hand', 'by hand', 'by hand', 'by hand'],
   ],
   [
@@ -84,12 +84,12 @@ export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
   ],
   [
     'sendsToOne',
-    'Any code sends to one open stream, as `session.push()` does',
+    'Any code can send to one open stream, as `session.push()` does',
     ['by hand', 'yes', 'yes', 'yes', 'yes'],
   ],
   [
     'negotiates',
-    'One route streams or answers with JSON, by the `Accept` header',
+    'One route streams or returns JSON, depending on the `Accept` header',
     ['by hand', 'by hand', 'yes', 'by hand', 'by hand'],
   ],
 ];
@@ -129,7 +129,10 @@ export function rows(): string[][] {
       linked('Node, Deno, Bun, Workers …', 'hono'),
     ],
     ['Oldest Node', ...PACKAGES.map(oldestNodeOf)],
-    ['[What an event, a visit, a waiting stream cost](bench/README.md)', ...PACKAGES.map(() => 'measured')],
+    [
+      '[The cost of an event, a visit and a waiting stream](bench/README.md)',
+      ...PACKAGES.map(() => 'measured'),
+    ],
   ];
 }
 
