@@ -14,8 +14,8 @@ import { sse } from '../../lib/index';
 /** The examples subscribe for the life of a process, which other tests share. */
 const subscribed = jest.spyOn(diagnostics, 'subscribe');
 const { app: traced } =
-  jest.requireActual<typeof import('../../docs/opentelemetry')>('../docs/opentelemetry');
-const { app: measured } = jest.requireActual<typeof import('../../docs/prometheus')>('../docs/prometheus');
+  jest.requireActual<typeof import('../../docs/opentelemetry')>('../../docs/opentelemetry');
+const { app: measured } = jest.requireActual<typeof import('../../docs/prometheus')>('../../docs/prometheus');
 
 afterAll(() => {
   for (const [name, listener] of subscribed.mock.calls) diagnostics.unsubscribe(name, listener);

@@ -2,7 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { EventLog, EventRecord, Following, LogEntry, LogFollower, LogPage, LogTip } from '../../lib';
 import { SseError } from '../../lib/errors';
 
-/** What all processes have in common: a table of entries, as a database would keep it. */
+/** The state that all processes share: a table of entries, as in a database. */
 export class Store {
   readonly followers = new Set<(entries: LogEntry[]) => void>();
   readonly maxEvents: number;
@@ -25,7 +25,7 @@ export class Store {
     if (this.over) throw new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the log has ENDED.');
     const entry = { id: `n${++this.#count}`, record };
     this.#entries = [...this.#entries, entry].slice(-this.maxEvents);
-    for (const hear of this.followers) hear([entry]);
+    for (const deliver of this.followers) deliver([entry]);
     return entry.id;
   }
 
@@ -36,8 +36,8 @@ export class Store {
 }
 
 /**
- * A log as a user would write one for a database: everything takes a while, and each process holds less in memory than
- * the store retains. `pause` says how long things take.
+ * A log as a user would write one for a database: every operation takes time, and each process holds fewer entries in
+ * memory than the store retains. `pause` sets the duration of each step.
  */
 export class StoredLog implements EventLog {
   readonly memoryEvents: number;
@@ -51,7 +51,7 @@ export class StoredLog implements EventLog {
   }
 
   async append(record: EventRecord): Promise<string> {
-    // Kept in the order of the calls, so the pause comes afterwards.
+    // The order of entries is the order of calls, so pause afterwards.
     const id = this.#store.insert(record);
     await this.#pause();
     return id;
@@ -78,20 +78,20 @@ export class StoredLog implements EventLog {
     const { followers } = this.#store;
     let stopped = false;
     let last = Promise.resolve();
-    const hear = (entries: LogEntry[]) => {
-      // In order, whatever the pauses.
+    const deliver = (entries: LogEntry[]) => {
+      // Chained, so that the order does not depend on the pauses.
       last = last.then(async () => {
         await this.#pause();
         if (!stopped) void follower.onEntries(entries, false);
       });
     };
     const from = this.#pause().then(() => {
-      if (!stopped) followers.add(hear);
+      if (!stopped) followers.add(deliver);
       return `n${this.#store.count}`;
     });
     const stop = () => {
       stopped = true;
-      followers.delete(hear);
+      followers.delete(deliver);
     };
     return { from, stop };
   }
@@ -105,7 +105,7 @@ function numberOf(id: string): number {
   return /^n\d{1,15}$/.test(id) ? Number(id.slice(1)) : Number.NaN;
 }
 
-/** Pauses that are sometimes no time at all, sometimes a turn, seldom a timer; by a seed, so that a run can be repeated. */
+/** Random pauses: often none or one turn of the event loop, rarely a timer. The seed makes a run repeatable. */
 export function pauses(seed: number): () => Promise<unknown> {
   let state = seed;
   return () => {
