@@ -62,8 +62,7 @@ import request from 'supertest';
 `;
 
 /**
- * An example as a module: a generator function (an example may yield) whose parameter has the variables that the example
- * uses.
+ * An example as a module: a generator function (an example may yield) whose parameter has the variables of the example.
  *
  * @param all the exports of the package
  * @param world the path of the module that exports `World`

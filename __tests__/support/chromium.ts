@@ -63,7 +63,7 @@ export class Tabs {
 }
 
 /**
- * A `describe` with a real Chromium. If it is not installed, the tests are skipped with a warning; under `CI` they fail.
+ * A `describe` with a real Chromium. Without one, the tests are skipped with a warning; under `CI` they fail.
  * The tabs close before any `afterEach` of the tests, so that a server can assert that no client is connected.
  */
 export function describeInChromium(name: string, tests: (tabs: Tabs) => void): void {

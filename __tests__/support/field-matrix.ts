@@ -1,4 +1,4 @@
-/** A table of observations: a row for each setup, a column for each property. Printed as Markdown after the tests of a file. */
+/** A table of observations, with a row for each setup. Printed as Markdown after the tests of a file. */
 export class Matrix {
   readonly #title: string;
   readonly #columns: string[] = [];

@@ -4,9 +4,9 @@ export interface HaproxyOptions {
   /** HTTP/2 over TLS to the client; otherwise HTTP/1.1. */
   readonly http2?: boolean;
   /**
-   * Sets the two options that event streams need. Without `abortonclose`, HAProxy treats a client that disconnects as one
-   * that has only finished sending, until it writes to it. Without `http-no-delay`, the kernel waits 200 ms for more data
-   * after each write of an HTTP/1.1 response, which delays every single event.
+   * Sets the two options that event streams need. Without `abortonclose`, HAProxy treats a disconnected client as one
+   * that has only finished sending, until it writes to it. Without `http-no-delay`, the kernel waits 200 ms for more
+   * data after each write of an HTTP/1.1 response, which delays every single event.
    */
   readonly isAdvised?: boolean;
   /** Compresses event streams that permit it. */

@@ -90,7 +90,7 @@ export class PostgresServer {
   }
 }
 
-/** A `describe` with a real PostgreSQL. If it is not installed, the tests are skipped with a warning; under `CI` they fail. */
+/** A `describe` with a real PostgreSQL. Without one, the tests are skipped with a warning; under `CI` they fail. */
 export function describeWithPostgres(name: string, tests: (server: PostgresServer) => void): void {
   const command = findPostgres();
   describeWithProgram(command, MISSING, name, () => {

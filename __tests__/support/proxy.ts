@@ -77,7 +77,7 @@ export class ProxyProcess {
   }
 }
 
-/** A `describe` whose tests need a program. If it is not installed, they are skipped with a warning; under `CI` they fail. */
+/** A `describe` whose tests need a program. Without it, they are skipped with a warning; under `CI` they fail. */
 export function describeWithCommand(command: string, name: string, tests: () => void): void {
   const missing = `These tests need a real ${command}, but there is none on PATH. Install it (apt install ${command}, brew install ${command}).`;
   describeWithProgram(findProgram(command), missing, name, tests);

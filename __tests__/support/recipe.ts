@@ -15,7 +15,7 @@ export interface Recipe {
 /** A running recipe, on a free port. */
 export type Started<Module extends Recipe> = Module & { readonly url: string };
 
-/** Runs a recipe in this process, so that a test can inspect its state. Once per test file, because a module is loaded once. */
+/** Runs a recipe in this process, so that a test can inspect its state. Once per file: a module is loaded once. */
 export async function startRecipe<Module extends Recipe>(
   name: string,
   env: NodeJS.ProcessEnv = {},

@@ -102,7 +102,7 @@ export class TestServer {
     while (this.sse.size > 0) await setImmediate();
     if (this.server.listening) await once(this.server, 'close');
     await this.#connectionsClosed();
-    // `getConnections` excludes a connection before its handle closes; the response emits 'close' only in the closing phase.
+    // A connection is not counted any more before its handle closes. The response emits 'close' in the closing phase.
     await setImmediate();
     await setImmediate();
     expect(this.#listeners.flatMap((each) => this.#leakedBy(each))).toEqual([]);

@@ -103,8 +103,8 @@ interface Deploy {
 }
 
 /**
- * Replaces one server by another on the same port, with an interruption: after the old server has closed the port, the new
- * one listens only when a connection of a reader has been refused. The reader retries as an `EventSource` does.
+ * Replaces one server by another on the same port, with an interruption: after the old server has closed the port, the
+ * new one listens only when a connection of a reader has been refused. The reader retries as an `EventSource` does.
  */
 async function deploy(redisPort: number): Promise<Deploy> {
   const [old, next] = [new Server('a', redisPort), new Server('b', redisPort)];

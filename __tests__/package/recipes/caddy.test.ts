@@ -14,7 +14,7 @@ describeWithCommand('caddy', 'the recipe for Caddy', () => {
 
   describeSetup(
     {
-      name: 'a client that takes gzip',
+      name: 'a client that accepts gzip',
       proxy: recipeCaddy,
       http2: true,
       headers: { 'Accept-Encoding': 'gzip' },

@@ -14,7 +14,7 @@ describeWithCommand('nginx', 'the recipe for nginx', () => {
 
   describeSetup(SETUP, matrix);
 
-  it('holds more streams than fit into its default of 512 connections', async () => {
+  it('supports more streams than the default limit of 512 connections', async () => {
     const field = await Field.start(SETUP, (app) => {
       app.get('/', async function* (_req, res) {
         yield 'here';

@@ -37,7 +37,7 @@ it('C1: a source that continues after its client has disconnected causes no unca
   expect(server.errors).toEqual([]);
 });
 
-it.each(['', ' ', '[', 'a b', '//', '%'])('C7: streams whatever the Host: %p', async (host) => {
+it.each(['', ' ', '[', 'a b', '//', '%'])('C7: streams with any Host: %p', async (host) => {
   const server = await serve((app) => app.get('/', oneValue));
 
   const wire = await Wire.open(server.port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);

@@ -62,8 +62,8 @@ const OWN_TURN =
   'round-robin › awaitTurn() › serves in a turn of its own, and once however often it was called';
 
 /**
- * Every defect of PAINS.md, part C, by its number. Each was once inserted into a copy of lib, and each of its tests failed.
- * A defect without a counterpart here (a registry by the client's uid, a patched server) has the most similar test.
+ * Every defect of PAINS.md, part C, by its number. Each was once inserted into a copy of lib, and each of its tests
+ * failed. A defect without a counterpart here (a registry by the client's uid, a patched server) has the most similar test.
  */
 const PART_C: Readonly<Record<number, Proof>> = {
   1: [
@@ -75,7 +75,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   4: [POST, LEAVES],
   5: [DEAD, 'sse › res.sse › has an aborted signal for a client that left while the handler was busy'],
   6: 'stream/stream › before the head › adds to Set-Cookie and Vary what the headers option has',
-  7: ['sse › streams whatever the URL: %s', 'system/pains/defects › C7: streams whatever the Host: %p'],
+  7: ['sse › streams whatever the URL: %s', 'system/pains/defects › C7: streams with any Host: %p'],
   8: [BROKEN_WRITE, RETURN_FAILS],
   9: [BACKPRESSURE, STALL_TIMEOUT],
   10: [NEW_ID, RESUME],
