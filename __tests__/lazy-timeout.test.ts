@@ -21,13 +21,13 @@ describe('Deadline', () => {
     deadline.clear();
     await setImmediate();
 
-    expect(timers.alive()).toEqual([]);
+    expect(timers.active()).toEqual([]);
   });
 
   it('clears the timer that it has made', async () => {
     const deadline = new LazyTimeout(60_000, () => undefined);
     await setImmediate();
-    expect(timers.alive()).toHaveLength(1);
+    expect(timers.active()).toHaveLength(1);
 
     deadline.clear();
     await setImmediate();

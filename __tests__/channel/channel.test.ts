@@ -469,7 +469,7 @@ describe('filter()', () => {
 
     expect(events(await broken.ended())).toBe(frame(a, '1'));
     expect(events(whole.text)).toBe(frame(a, '1') + frame(b, '2') + frame(c, '3'));
-    expect(await server.heard(1)).toEqual([boom]);
+    expect(await server.errorsHandled(1)).toEqual([boom]);
     expect([server.closedBefore, channel.size]).toEqual([[true], 1]);
   });
 
@@ -488,7 +488,7 @@ describe('filter()', () => {
     const [a, b] = await Promise.all([1, 2, 3].map((n) => channel.publish(n)));
 
     expect(events(await client.ended())).toBe(frame(a as string, '1') + frame(b as string, '2'));
-    expect(await server.heard(1)).toHaveLength(1);
+    expect(await server.errorsHandled(1)).toHaveLength(1);
   });
 
   it('that throws leaves its subscription at the place behind what it let through', async () => {
@@ -597,7 +597,7 @@ describe('filter()', () => {
     await channel.publish(2);
 
     expect(events(await client.ended())).toBe(`${frame(a, '1')}event: sorry\ndata: \n\n`);
-    expect(await server.heard(1)).toHaveLength(1);
+    expect(await server.errorsHandled(1)).toHaveLength(1);
   });
 });
 

@@ -138,7 +138,7 @@ describe('a reader of a log that takes its time', () => {
     await Promise.all(readers);
     await channel.publish(0);
 
-    expect([channel.size, store.followers.size]).toEqual([0, 0]);
+    expect([channel.size, store.subscribers.size]).toEqual([0, 0]);
   });
 });
 
@@ -192,7 +192,7 @@ describe('a client of a log that takes its time', () => {
     const client = await server.openStream('/');
 
     expect([client.status, await client.ended()]).toEqual([503, '{"error":"away"}']);
-    expect([channel.size, store.followers.size]).toEqual([0, 0]);
+    expect([channel.size, store.subscribers.size]).toEqual([0, 0]);
   });
 
   it.each([

@@ -181,8 +181,8 @@ describe('a run that fails', () => {
     go.open();
 
     expect(await client.ended()).toMatch(/^id: .*\ndata: a\n\n$/);
-    expect([await server.heard(1), server.closedBefore]).toEqual([[boom], [true]]);
-    expect((await server.heard(1))[0]).toBe(boom);
+    expect([await server.errorsHandled(1), server.closedBefore]).toEqual([[boom], [true]]);
+    expect((await server.errorsHandled(1))[0]).toBe(boom);
   });
 
   it('is the same for those who come later, and a real status if nothing is left to replay', async () => {
@@ -196,7 +196,7 @@ describe('a run that fails', () => {
 
     expect([late.status, late.text]).toEqual([200, `id: ${id}\ndata: a\n\n`]);
     expect([back.status, await back.ended()]).toEqual([500, '{"error":"boom"}']);
-    expect([await server.heard(2), job.size]).toEqual([[boom, boom], 0]);
+    expect([await server.errorsHandled(2), job.size]).toEqual([[boom, boom], 0]);
   });
 
   it('before its first value is a real status', async () => {

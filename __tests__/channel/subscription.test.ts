@@ -418,7 +418,7 @@ describe('maxAgeMs', () => {
       'c',
     ]);
     await Promise.all([early.return(), last.return()]);
-    while (timers.alive().length > 0) await sleep(5);
+    while (timers.active().length > 0) await sleep(5);
     timers.stop();
   });
 
@@ -430,7 +430,7 @@ describe('maxAgeMs', () => {
     await channel.publish('a');
     await ended.publish('a');
     await ended.end();
-    while (timers.alive().length > 0) await sleep(5);
+    while (timers.active().length > 0) await sleep(5);
 
     expect(timers.stop()).toEqual([]);
   });

@@ -376,7 +376,9 @@ describe('a response that breaks', () => {
 
     const client = await server.openStream('/');
 
-    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'broken middleware' })]);
+    expect(await server.errorsHandled(1)).toEqual([
+      expect.objectContaining({ message: 'broken middleware' }),
+    ]);
     await done.promise;
     await client.closed();
   });

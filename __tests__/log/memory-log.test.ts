@@ -71,7 +71,7 @@ describe('memoryLog()', () => {
       { gap: true, entries: [{ record: { data: 'c' } }] },
     ]);
     // Its timer goes when nothing is retained any more.
-    while (timers.alive().length > 0) await sleep(5);
+    while (timers.active().length > 0) await sleep(5);
     timers.stop();
   });
 

@@ -12,7 +12,7 @@ const PAGE = join(__dirname, '../support/api-page.ts');
 
 const EXPORTS = ENTRIES.flatMap(exportsOf);
 
-/** Every example once, with the export that it is of. */
+/** Every example once, with its export. */
 const EXAMPLES = [
   ...new Map(
     EXPORTS.flatMap(({ entry, name, examples }) =>
@@ -32,7 +32,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What the compiler says of each of these examples, asked with the types as they are built. */
+/** Compiles these examples against the built types. @returns the diagnostics */
 function compile(examples: ReadonlyArray<{ readonly name: string; readonly code: string }>): string[] {
   for (const { name, code } of examples) {
     writeFileSync(join(folder, `${name}.mts`), moduleOf(code, EXPORTS, WORLD));
@@ -43,7 +43,7 @@ function compile(examples: ReadonlyArray<{ readonly name: string; readonly code:
   );
 }
 
-/** Runs them in one process of their own, against the package as it is built. */
+/** Runs these examples in one separate process, against the built package. */
 function run(examples: typeof EXAMPLES, env: NodeJS.ProcessEnv = {}) {
   for (const { name, code } of examples) {
     writeFileSync(join(folder, `run-${name}.mts`), importingBuilt(moduleOf(code, EXPORTS, WORLD)));
@@ -74,7 +74,7 @@ function pagesIn(directory: string): Record<string, string> {
 }
 
 describe('the docstrings', () => {
-  it('are those of every entry point of the package', () => {
+  it('cover every entry point of the package', () => {
     const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: object };
     const names = Object.keys(exports).filter((name) => !name.endsWith('.json'));
 
@@ -85,17 +85,17 @@ describe('the docstrings', () => {
     expect(entryPoints).toEqual(ENTRIES.map((entry) => `lib/${entry}.ts`));
   });
 
-  it('give an example of every export', () => {
+  it('contain an example for every export', () => {
     const without = EXPORTS.filter(({ hasExample }) => !hasExample).map(({ name }) => name);
 
     expect(without).toEqual([]);
   });
 
-  it('have examples that compile, with the types of a browser', () => {
+  it('have examples that compile with the types of a browser', () => {
     expect(compile(EXAMPLES)).toEqual([]);
   }, 60_000);
 
-  it('have examples that would not compile with a misspelt option', () => {
+  it('have examples in which a misspelt option does not compile', () => {
     const code = 'sse({ keepAlive: 5 });';
 
     expect(compile([{ name: 'wrong', code }])).toEqual([
@@ -103,7 +103,7 @@ describe('the docstrings', () => {
     ]);
   }, 60_000);
 
-  it('have examples that run, and whose routes answer', () => {
+  it('have examples that run and whose routes respond', () => {
     const examples = EXAMPLES.filter(({ entry }) => entry === 'index' || entry === 'testing');
 
     const { status, stdout, stderr } = run(examples);
@@ -113,7 +113,7 @@ describe('the docstrings', () => {
     expect(status).toBe(0);
   }, 60_000);
 
-  it('have examples of a page that run, and hear what was sent, with npm eventsource for the browser’s', () => {
+  it('have browser examples that run and receive events, with npm eventsource as EventSource', () => {
     const examples = EXAMPLES.filter(({ entry }) => entry === 'client');
     const showing = examples.filter(({ code }) => /^events\.addEventListener\('price'/m.test(code));
 
@@ -127,7 +127,7 @@ describe('the docstrings', () => {
     expect(status).toBe(0);
   }, 60_000);
 
-  it('would be told of an example that fails', () => {
+  it('have a runner that reports a failing example', () => {
     const { status, stderr } = run([
       { entry: 'index', name: 'wrong', code: "throw new Error('Out of order.');" },
     ]);
@@ -150,7 +150,7 @@ describeWithRedis('the docstrings with Redis', (server) => {
 });
 
 describe('docs/api', () => {
-  it('is what npm run docs makes of the docstrings', () => {
+  it('is the output of npm run docs', () => {
     const fresh = join(folder, 'docs');
     const typedoc = join(ROOT, 'node_modules/typedoc/bin/typedoc');
 
@@ -163,7 +163,7 @@ describe('docs/api', () => {
     expect(pagesIn(fresh)).toEqual(pagesIn(join(ROOT, 'docs/api')));
   }, 60_000);
 
-  it('names no place of a machine, no line and no commit', () => {
+  it('contains no local path, line number or commit', () => {
     const text = Object.values(pagesIn(join(ROOT, 'docs/api'))).join('\n');
 
     expect(text).not.toMatch(/\/blob\/|file:\/\/|Defined in|node_modules/);

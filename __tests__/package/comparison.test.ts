@@ -28,7 +28,7 @@ const CONTENDERS: Readonly<Record<PackageName, Contender>> = {
   hono,
 };
 
-/** With what it runs on, where that is not Express. */
+/** The version of each package, and of its server if that is not Express. */
 const VERSIONS: Readonly<Record<PackageName, string>> = {
   'express-yield': '',
   'better-sse': versionOf('better-sse'),
@@ -40,9 +40,9 @@ const VERSIONS: Readonly<Record<PackageName, string>> = {
 const REAL = ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance', 'Date'] as const;
 
 beforeEach(() => {
-  // Nobody here waits by the clock, and an interval that a package forgets is none of this process.
+  // No test waits for real time, and an interval that a package leaks must not keep this process alive.
   jest.useFakeTimers({ doNotFake: [...REAL] });
-  // Hono says there what a callback threw.
+  // Hono logs errors of callbacks there.
   jest.spyOn(console, 'error').mockImplementation(() => undefined);
 });
 
@@ -53,7 +53,7 @@ afterEach(async () => {
   jest.useRealTimers();
 });
 
-/** What a package does, found by running it: as documented, and if that does not do it, by hand. */
+/** Finds out by running it what a package supports: as documented, otherwise by hand. */
 async function markOf(topic: Topic, name: PackageName): Promise<Mark> {
   const ways = CONTENDERS[name][topic];
   if (ways === 'not applicable') return '–';
@@ -71,17 +71,17 @@ describe.each(MEASURED)('%s: %s', (topic, _what, marks) => {
   );
 });
 
-describe('sendsJson: text with any line ends arrives as JSON', () => {
+describe('sendsJson: text with any line endings arrives as JSON', () => {
   it.each(PACKAGES.map((name) => [name, VERSIONS[name]] as const))('%s %s: yes', async (name) => {
     expect(await markOf('sendsJson', name)).toBe('yes');
   });
 });
 
-it.each(FAULTY)('%s: what %s does not pass', async (topic, _fault, build) => {
+it.each(FAULTY)('%s: an implementation that %s does not pass', async (topic, _fault, build) => {
   expect(await PROBES[topic](build)).toBe(false);
 });
 
-it.each(Object.entries(SAID))('%s says so in its README', (name, { words }) => {
+it.each(Object.entries(SAID))('%s documents this in its README', (name, { words }) => {
   const readme = readFileSync(join(__dirname, '../../node_modules', name, 'README.md'), 'utf8');
 
   expect(words.filter((word) => !readme.includes(word))).toEqual([]);
@@ -90,7 +90,7 @@ it.each(Object.entries(SAID))('%s says so in its README', (name, { words }) => {
 const README = readFileSync(join(__dirname, '../../README.md'), 'utf8');
 const HEADING = '\n## Compared with others\n';
 
-it('the README has this table', () => {
+it('the README contains this table', () => {
   const [, from = ''] = README.split(HEADING);
   const [section = ''] = from.split('\n## ');
 

@@ -11,7 +11,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { sse } from '../../lib/index';
 
-/** The examples subscribe for the life of a process, which other tests share. */
+/** The examples subscribe for the lifetime of the process, which other tests share. */
 const subscribed = jest.spyOn(diagnostics, 'subscribe');
 const { app: traced } =
   jest.requireActual<typeof import('../../docs/opentelemetry')>('../../docs/opentelemetry');
@@ -22,7 +22,7 @@ afterAll(() => {
   expect(diagnostics.hasSubscribers('express-yield:open')).toBe(false);
 });
 
-/** Runs `use` against the app on a real socket, and shows that no stream is left. */
+/** Runs `use` with the app on a real socket and waits until no stream is open. */
 async function withServer(app: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -34,7 +34,7 @@ async function withServer(app: RequestListener, use: (url: string) => Promise<vo
 }
 
 describe('docs/prometheus.ts', () => {
-  it('counts what is open, why it closed, and what was sent', () =>
+  it('counts open streams, the reasons for closing, events and bytes', () =>
     withServer(measured, async (url) => {
       const metrics = async () => (await fetch(`${url}/metrics`)).text();
       const leaving = new AbortController();
@@ -56,7 +56,7 @@ describe('docs/prometheus.ts', () => {
 });
 
 describe('docs/opentelemetry.ts', () => {
-  it('makes a span of each stream, with its end and its error', async () => {
+  it('creates a span for each stream, with the end reason and the error', async () => {
     const exporter = new InMemorySpanExporter();
     trace.setGlobalTracerProvider(
       new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),

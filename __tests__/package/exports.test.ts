@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
-import * as frontDoor from '../../lib/index';
+import * as entryPoint from '../../lib/index';
 
 const VALUES = [
   'Channel',
@@ -60,23 +60,23 @@ const TYPES = [
 ];
 
 describe('express-yield', () => {
-  it('exports what DESIGN 2 names, and nothing else', () => {
-    expect(Object.keys(frontDoor).sort()).toEqual(VALUES);
+  it('exports exactly the values of DESIGN 2', () => {
+    expect(Object.keys(entryPoint).sort()).toEqual(VALUES);
   });
 
-  it.each(['index.ts', 'index.mts'])('names those values in %s', (file) => {
+  it.each(['index.ts', 'index.mts'])('lists these values in %s', (file) => {
     expect(exportsOf(file).values).toEqual(VALUES);
   });
 
-  it.each(['index.ts', 'index.mts'])('names the types that go with them in %s', (file) => {
+  it.each(['index.ts', 'index.mts'])('lists their types in %s', (file) => {
     expect(exportsOf(file).types).toEqual(TYPES);
   });
 
-  it.each(['index.ts', 'index.mts'])('does nothing but export in %s', (file) => {
+  it.each(['index.ts', 'index.mts'])('contains only exports in %s', (file) => {
     expect(statementsOf(file).filter((statement) => !ts.isExportDeclaration(statement))).toEqual([]);
   });
 
-  it('is the CommonJS build for import as well', () => {
+  it('loads the CommonJS build for import as well', () => {
     const from = statementsOf('index.mts').map((statement) =>
       ts.isExportDeclaration(statement) ? statement.moduleSpecifier?.getText() : undefined,
     );
@@ -90,7 +90,7 @@ function statementsOf(file: string): readonly ts.Statement[] {
   return ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true).statements;
 }
 
-/** The names that a file exports, sorted. */
+/** The names of the exports of a file, sorted. */
 function exportsOf(file: string): { values: string[]; types: string[] } {
   const names = statementsOf(file).flatMap((statement) => {
     if (!ts.isExportDeclaration(statement)) return [];

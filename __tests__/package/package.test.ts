@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 const ROOT = join(__dirname, '../..');
 
-/** Without `--lib`, the compiler takes those of a browser along. */
+/** Without `--lib`, the compiler includes the types of a browser. */
 const WITHOUT_DOM = ['--lib', 'es2023,esnext.disposable'];
 
 jest.setTimeout(120_000);
@@ -13,14 +13,14 @@ jest.setTimeout(120_000);
 let folder: string;
 let files: string[];
 
-/** A project like a user's: the packed tarball, unpacked where npm would put it, beside Express. */
+/** A project of a user: the packed tarball, extracted into node_modules next to Express. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'express-yield-package-'));
   const modules = join(folder, 'node_modules');
   mkdirSync(join(modules, 'express-yield'), { recursive: true });
   for (const name of ['express', '@types'])
     symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
-  // The build is fresh already; the lifecycle scripts would take it away from the tests beside this one.
+  // The build is up to date; the lifecycle scripts would delete it while other tests use it.
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
   const [{ filename, files: packed }] = JSON.parse(execFileSync('npm', pack, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })); // biome-ignore format: one line
   files = packed.map(({ path }: { path: string }) => path);
@@ -65,7 +65,7 @@ function typesOf(name: string, code: string, more: readonly string[] = []): stri
 }
 
 describe('the packed tarball', () => {
-  it('holds what a user needs and nothing else', () => {
+  it('contains the build, the documents and nothing else', () => {
     const others = files.filter((path) => !/^dist\/.*\.(js|mjs|d\.ts|d\.mts)$/.test(path));
 
     expect(others.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
@@ -134,14 +134,14 @@ describe('the packed tarball', () => {
       'main.cts',
       `import express = require('express'); import { event, sse } from 'express-yield'; ${typed}`,
     ],
-  ])('type-checks in TypeScript by %s, its own declarations included', (_how, name, code) => {
+  ])('type-checks in TypeScript by %s, including its own declarations', (_how, name, code) => {
     expect(typesOf(name, code)).toBe('');
   });
 
   it.each([
     ['import', 'client.mjs', "import * as client from 'express-yield/client';"],
     ['require', 'client.cjs', "const client = require('express-yield/client');"],
-  ])('has a client by %s', (_how, name, code) => {
+  ])('provides the client by %s', (_how, name, code) => {
     const show = 'console.log(Object.keys(client).sort().join(), client.parse(\'{"n":1}\').n);';
 
     expect(run(name, `${code} ${show}`)).toBe('parse,typedEventSource 1\n');
@@ -157,7 +157,7 @@ describe('the packed tarball', () => {
     expect(typesOf(name, code, WITHOUT_DOM)).toBe('');
   });
 
-  it.each(['server.mts', 'server.cts'])('type-checks a server in %s that has no DOM', (name) => {
+  it.each(['server.mts', 'server.cts'])('type-checks a server in %s without the DOM', (name) => {
     const code = `import { sse } from 'express-yield';
       import type { TypedEventSource } from 'express-yield/client';
       const handler = sse(async function* () { yield 1; });

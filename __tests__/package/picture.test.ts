@@ -8,12 +8,12 @@ const BLACK = [0, 0, 0, 255];
 const WHITE = [255, 255, 255, 255];
 const RED = [255, 0, 0, 255];
 
-/** Of pixels side by side. */
+/** A shot with one row of pixels. */
 function shot(...pixels: number[][]): Shot {
   return { width: pixels.length, height: 1, ms: 500, pixels: Buffer.from(pixels.flat()) };
 }
 
-/** The areas of the frames, as their `fcTL` chunks say, each with its delay in milliseconds. */
+/** The areas of the frames from their `fcTL` chunks, each with its delay in milliseconds. */
 function framesOf(png: Buffer) {
   const frames = [];
   for (let at = png.indexOf('fcTL'); at !== -1; at = png.indexOf('fcTL', at + 1)) {
@@ -24,7 +24,7 @@ function framesOf(png: Buffer) {
 }
 
 describe('animate()', () => {
-  it('begins with the whole first shot, which shows where animations do not', () => {
+  it('starts with the complete first shot, for viewers without animation', () => {
     const first = shot(WHITE, BLACK, RED);
 
     const { width, height, pixels } = decode(animate([first, shot(WHITE, BLACK, BLACK)]));
@@ -36,7 +36,7 @@ describe('animate()', () => {
     });
   });
 
-  it('keeps of each later shot what has changed', () => {
+  it('stores only the changed area of each later shot', () => {
     const png = animate([shot(WHITE, BLACK, BLACK, WHITE), shot(WHITE, RED, RED, WHITE)]);
 
     expect(framesOf(png)).toEqual([
@@ -45,7 +45,7 @@ describe('animate()', () => {
     ]);
   });
 
-  it('keeps one pixel of a shot in which nothing has changed, for its time', () => {
+  it('stores one pixel, with its delay, for a shot without changes', () => {
     const png = animate([shot(WHITE, BLACK), shot(WHITE, BLACK)]);
 
     expect(framesOf(png)[1]).toEqual({ width: 1, height: 1, left: 0, top: 0, ms: 500 });
@@ -53,7 +53,7 @@ describe('animate()', () => {
 });
 
 describe('docs/demo.png', () => {
-  it('shows the demo for some seconds, in 600 KiB at the most', () => {
+  it('shows the demo for several seconds in at most 600 KiB', () => {
     const frames = framesOf(PICTURE);
 
     expect(frames[0]).toMatchObject({ width: 1248, height: 930 });

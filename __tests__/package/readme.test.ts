@@ -32,7 +32,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Resolves once the program answers on its port. */
+/** Resolves when the program responds on its port. */
 async function opened(program: ChildProcess, url: string): Promise<OpenedStream> {
   for (;;) {
     if (program.exitCode !== null) throw new Error(`The program exited with ${program.exitCode}.`);
@@ -42,7 +42,7 @@ async function opened(program: ChildProcess, url: string): Promise<OpenedStream>
   }
 }
 
-/** Every block as a TypeScript module, by the name that it gives itself, and those in JavaScript as that, too. */
+/** Every block as a TypeScript module (named by its first comment, if any); JavaScript blocks also as JavaScript. */
 const FILES = BLOCKS.flatMap(({ language, code }, index) => {
   const [, own] = /^\/\/ (\w+\.ts)\n/.exec(code) ?? [];
   if (own !== undefined) return [{ name: own, code }];
@@ -52,7 +52,7 @@ const FILES = BLOCKS.flatMap(({ language, code }, index) => {
   }));
 });
 
-/** What the compiler says of each of `files`; one program for all of them is one library to read. */
+/** Compiles `files` in one program, which reads the type libraries only once. @returns the diagnostics */
 function compile(files: typeof FILES): string[] {
   for (const { name, code } of files) writeFileSync(join(folder, name), code);
   return compileWithBuilt(
@@ -65,7 +65,7 @@ const REDIS = "'express-yield/redis'";
 
 const NUMBERED = BLOCKS.map(({ code }, index) => ({ index, code }));
 
-/** Those blocks that are a server, those that are a test, and those for a page. */
+/** The blocks that are a server, a test, or a script for a page. */
 const RUNNING = NUMBERED.filter(({ code }) => code.includes('listen('));
 const TESTING = NUMBERED.filter(({ code }) => code.includes("'node:test'"));
 const PAGES = NUMBERED.filter(({ code }) => code.includes("'express-yield/client'"));
@@ -92,15 +92,15 @@ async function runAndStream(
   await once(program, 'exit');
 }
 
-/** @returns the name of a module with this code, which imports the package as built */
+/** @returns the path of a module with this code, which imports the built package */
 function writeBuilt(index: number, code: string): string {
   const name = join(folder, `run-${index}.mts`);
   writeFileSync(name, importingBuilt(code));
   return name;
 }
 
-/** The first table behind these words. */
-function rowsBehind(words: string): Array<Array<string | undefined>> {
+/** The rows of the first table after this text. */
+function rowsAfter(words: string): Array<Array<string | undefined>> {
   const lines = README.slice(README.indexOf(words)).split('\n');
   const begin = lines.findIndex((line) => line.startsWith('|'));
   const length = lines.slice(begin).findIndex((line) => !line.startsWith('|'));
@@ -130,7 +130,7 @@ describe('the README', () => {
     expect(compile(FILES)).toEqual([]);
   }, 60_000);
 
-  it('has code that would not compile with a misspelt option', () => {
+  it('has code in which a misspelt option does not compile', () => {
     const code = "import { sse } from 'express-yield';\nsse({ keepAlive: 5 });\n";
 
     expect(compile([{ name: 'wrong.mts', code }])).toEqual([
@@ -153,30 +153,33 @@ describe('the README', () => {
     expect(output).toMatch(/(# |ℹ )pass 1\n/);
   });
 
-  it.each(PAGES)('block $index becomes a script that opens its stream in a page', async ({ index, code }) => {
-    const { outputFiles } = await build({
-      entryPoints: [writeBuilt(index, code)],
-      bundle: true,
-      write: false,
-    });
-    const opened: string[] = [];
-    class EventSource {
-      constructor(url: string) {
-        opened.push(url);
+  it.each(PAGES)(
+    'block $index builds into a script that opens its stream in a page',
+    async ({ index, code }) => {
+      const { outputFiles } = await build({
+        entryPoints: [writeBuilt(index, code)],
+        bundle: true,
+        write: false,
+      });
+      const opened: string[] = [];
+      class EventSource {
+        constructor(url: string) {
+          opened.push(url);
+        }
+        addEventListener(): void {}
       }
-      addEventListener(): void {}
-    }
 
-    runInNewContext(outputFiles[0]?.text ?? '', { EventSource });
+      runInNewContext(outputFiles[0]?.text ?? '', { EventSource });
 
-    expect(opened).toEqual(['/market']);
-  });
+      expect(opened).toEqual(['/market']);
+    },
+  );
 
-  it('has no block that nothing runs', () => {
+  it('has no block without a test', () => {
     expect(RUNNING.length + TESTING.length + PAGES.length).toBe(BLOCKS.length);
   });
 
-  it('links to nothing that is not there', () => {
+  it('has no broken link', () => {
     const anchors = [...README.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
     const broken = [...README.matchAll(/\]\((?!https:)([^)]+)\)/g)]
       .map(([, target = '']) => target)
@@ -187,19 +190,19 @@ describe('the README', () => {
     expect(broken).toEqual([]);
   });
 
-  it('gives the defaults of options.ts, all of them', () => {
-    expect(rowsBehind('\n## Options')).toEqual(defaultsOf(resolveSseOptions()));
-    expect(rowsBehind('\n| option of `new Channel()`')).toEqual([
+  it('lists all defaults of options.ts', () => {
+    expect(rowsAfter('\n## Options')).toEqual(defaultsOf(resolveSseOptions()));
+    expect(rowsAfter('\n| option of `new Channel()`')).toEqual([
       ['log', 'memoryLog()'],
       ...defaultsOf(resolveChannelOptions(undefined)),
     ]);
-    expect(rowsBehind('\n| option of `memoryLog()`')).toEqual(defaultsOf(resolveMemoryLogOptions(undefined)));
+    expect(rowsAfter('\n| option of `memoryLog()`')).toEqual(defaultsOf(resolveMemoryLogOptions(undefined)));
     const { ttlMs, replay } = resolveRunOptions(undefined);
     expect(README).toContain(`\`ttlMs\` (\`${shown('ttlMs', ttlMs)}\``);
     expect(README).toContain(`(\`replay\` is \`${replay}\`)`);
   });
 
-  it('gives the defaults of the logs on Redis', () => {
+  it('lists the defaults of the logs on Redis', () => {
     const rows = [...README.matchAll(/^\| `(?:redisLogs|logs)\(\w+, \{ (\w+) \}\)` \| `([^`]+)` \|/gm)];
 
     expect(rows.map(([, name, value]) => [name, value])).toEqual([
@@ -208,7 +211,7 @@ describe('the README', () => {
     ]);
   });
 
-  it('names the two commands that package.json has', () => {
+  it('names the commands of package.json', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
 
     expect(README).toContain('npm ci && npm run demo\nnpm ci && npm test\n');
@@ -216,7 +219,7 @@ describe('the README', () => {
   });
 });
 
-/** As the hosts of repositories make it. */
+/** The anchor that repository hosts generate for a heading. */
 function anchorOf(heading: string): string {
   return `#${heading
     .toLowerCase()

@@ -12,10 +12,10 @@ const FILES = readdirSync(DOCS, { withFileTypes: true }).flatMap((entry) =>
 const INDEX = read('README.md');
 const PAGES = FILES.filter((file) => file.endsWith('.md') && file !== 'README.md');
 
-/** What a page shows in any other language is a file's, or a part of it. */
+/** Blocks in these languages are not from a file. Every other block is a file or a part of it. */
 const NO_FILE = ['sh', 'text', 'sql'];
 
-/** With a page of their own, so that they say at once whether they run. */
+/** The recipes with their own page, which respond as soon as they run. */
 const WITH_FRONT_END = FILES.filter(
   (file) => file.endsWith('.html') && FILES.includes(file.replace('.html', '.ts')),
 );
@@ -24,20 +24,20 @@ function read(file: string): string {
   return readFileSync(join(DOCS, file), 'utf8');
 }
 
-/** The blocks of a page that are code, each with its language. */
+/** The code blocks of a page, each with its language. */
 function blocksOf(page: string): Array<{ language: string; code: string }> {
   return [...read(page).matchAll(/^```(\w+)\n(.*?)^```$/gms)]
     .map(([, language = '', code = '']) => ({ language, code }))
     .filter(({ language }) => !NO_FILE.includes(language));
 }
 
-/** The files that a page names, itself aside. */
+/** The files that a page links to. */
 function linksOf(page: string): string[] {
   return [...read(page).matchAll(/\]\((?!https:)([^)#]+)/g)].map(([, file = '']) => file);
 }
 
-/** Whether it is the whole or a part of a file that the page names, such as what is indented in a `<script>`. */
-function isShownAsItIs(page: string, code: string): boolean {
+/** Whether the code is a linked file or a part of it, such as indented code within a `<script>`. */
+function isFromFile(page: string, code: string): boolean {
   const files = linksOf(page).filter((file) => !file.endsWith('.md'));
   return files.map(read).some((text) => text.includes(code) || text.replace(/^ {2}/gm, '').includes(code));
 }
@@ -45,7 +45,7 @@ function isShownAsItIs(page: string, code: string): boolean {
 afterEach(() => endDemos('SIGKILL'));
 
 describe('the recipes', () => {
-  it('are all in the index, which names no others', () => {
+  it('are exactly those of the index', () => {
     const named = [...INDEX.matchAll(/^\| \[[^\]]+\]\(([^)]+)\)/gm)].map(([, file]) => file);
 
     expect(named).toEqual(expect.arrayContaining(PAGES));
@@ -53,22 +53,22 @@ describe('the recipes', () => {
     expect(named).toHaveLength(new Set(named).size);
   });
 
-  it.each(PAGES)('%s shows its file as it is', (page) => {
+  it.each(PAGES)('%s shows its file unchanged', (page) => {
     const blocks = blocksOf(page);
 
     expect(blocks.length).toBeGreaterThan(0);
-    expect(blocks.filter(({ code }) => !isShownAsItIs(page, code))).toEqual([]);
+    expect(blocks.filter(({ code }) => !isFromFile(page, code))).toEqual([]);
   });
 
-  it.each(PAGES)('%s names no file that is not there', (page) => {
+  it.each(PAGES)('%s links only to existing files', (page) => {
     expect(linksOf(page).filter((file) => !existsSync(join(DOCS, file)))).toEqual([]);
   });
 
-  it.each(PAGES)('%s has a test of what it says', (page) => {
+  it.each(PAGES)('%s has a test', (page) => {
     expect(existsSync(join(__dirname, 'recipes', page.replace('.md', '.test.ts')))).toBe(true);
   });
 
-  it.each(WITH_FRONT_END)('%s is served by its recipe as a program of its own', async (file) => {
+  it.each(WITH_FRONT_END)('%s is served by its recipe in a separate process', async (file) => {
     const port = await freePort();
     const recipe = runDemo(`docs/${file.replace('.html', '.ts')}`, { PORT: `${port}` });
 
@@ -79,7 +79,7 @@ describe('the recipes', () => {
   });
 });
 
-/** What the program answers, once it does. */
+/** The first response of the program. */
 async function fetched(port: number, program: ChildProcess): Promise<Response> {
   for (;;) {
     const response = await fetch(`http://127.0.0.1:${port}`).catch(() => undefined);

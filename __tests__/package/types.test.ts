@@ -39,15 +39,15 @@ const GOOD = {
       same<typeof req.params, { id: string }>();
       yield 1;
     });`,
-  'sse() goes before the routes of an app or router': `${EXPRESS}
+  'sse() is middleware of an app or a router': `${EXPRESS}
     app.use(sse());
     app.use('/api', sse({ keepAliveMs: false }));
     express.Router().use(sse());`,
-  'sse(handler) goes on a route, with and without options': `${EXPRESS}
+  'sse(handler) is the handler of a route, with and without options': `${EXPRESS}
     app.get('/x', sse(async function* () { yield 1; }));
     app.get('/x', sse(async () => [1], { retryMs: 5 }));
     express.Router().post('/x', sse(() => undefined));`,
-  'sse(handler) takes a handler that names its types': `${EXPRESS}${SAME}
+  'sse(handler) accepts a handler with explicit types': `${EXPRESS}${SAME}
     app.get('/users/:id', sse(async function* (req: Request<{ id: string }>, res: Response) {
       same<typeof res.sse.signal, AbortSignal>();
       yield req.params.id;
@@ -67,14 +67,14 @@ const GOOD = {
       same<typeof res.sse.signal, AbortSignal>();
       return [req.stream.id, res.stream.id];
     }));`,
-  'sse(handler) works in http2.createSecureServer, with types named': `${OTHERS}
+  'sse(handler) works in http2.createSecureServer, with explicit types': `${OTHERS}
     http2.createSecureServer({}, sse(async function* (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse) {
       yield [req.stream.id, res.stream.id];
     }));`,
   'sse(handler) works in connect': `${OTHERS}
     connect().use(sse(async function* (req, res) { yield [req.url, res.sse.lastEventId]; }));
     connect().use('/x', sse(() => [1]));`,
-  'an event knows its data': `${EXPRESS}${SAME}
+  'an event has the type of its data': `${EXPRESS}${SAME}
     same<ReturnType<typeof event<'tick', { n: number }>>['data'], { n: number }>();
     const bytes: string = encode(event('tick', 1, { id: 1n, retry: 5, comment: 'c' }));
     app.set('x', bytes);`,
@@ -83,22 +83,22 @@ const GOOD = {
     same<typeof feeds.size, number>();
     same<ReturnType<typeof feeds.close>, Promise<void>>();
     void sse.close({ spreadMs: 0, graceMs: 0 });`,
-  'sse(handler) finds the params of its route': `${EXPRESS}${SAME}
+  'sse(handler) infers the params of its route': `${EXPRESS}${SAME}
     app.get('/users/:id', sse(async function* (req) {
       same<typeof req.params, { id: string }>();
       yield 1;
     }));`,
-  "sse(handler) finds Express's own Request and Response": `${EXPRESS}
+  "sse(handler) infers Express's Request and Response": `${EXPRESS}
     app.post('/x', sse((req, res, next) => {
       if (!req.body) return next();
       res.status(201).locals.user = req.get('x-user');
       return [req.query, res.sse.lastEventId];
     }));`,
-  'sse(handler) finds them in a router': `${EXPRESS}
+  'sse(handler) infers them in a router': `${EXPRESS}
     express.Router().get('/users/:id', sse(async function* (req, res) {
       yield req.params.id + res.sse.lastEventId;
     }, { keepAliveMs: false }));`,
-  'a channel goes on a route, behind either door, whole or in part': `${CHANNELS}
+  'a route may return a channel or a filtered channel, with the middleware and with sse(handler)': `${CHANNELS}
     app.get('/x', () => prices);
     app.get('/x/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
     app.get('/y', sse(() => prices));
@@ -112,7 +112,7 @@ const GOOD = {
       return yield* live;
     });
     app.get('/all', async function* () { yield* prices; });`,
-  'a filter knows its data and the event': `${CHANNELS}${SAME}
+  'a filter has the types of its data and its event': `${CHANNELS}${SAME}
     const part = prices.filter((data, event) => {
       same<typeof data, Price>();
       same<typeof event, ServerSentEvent<string | undefined, Price>>();
@@ -121,7 +121,7 @@ const GOOD = {
     });
     same<typeof part, Subscribable<Price>>();
     part.filter(({ cents }) => cents < 9).subscribe();`,
-  'a subscription yields events, and gaps, which are known by having no id': `${CHANNELS}${SAME}
+  'a subscription yields events with an id and gaps without one': `${CHANNELS}${SAME}
     async function read() {
       for await (const each of prices) {
         same<typeof each, ChannelEvent<Price>>();
@@ -135,7 +135,7 @@ const GOOD = {
       if (!done) same<typeof value, ChannelEvent<Price>>();
       same<typeof prices.size, number>();
     }`,
-  'publish() takes the data, or an event with it': `${CHANNELS}${SAME}
+  'publish() accepts data, or an event with such data': `${CHANNELS}${SAME}
     same<ReturnType<typeof prices.publish>, Promise<string>>();
     void prices.publish({ symbol: 'A', cents: 1 });
     void prices.publish(event('tick', { symbol: 'A', cents: 1 }));
@@ -143,7 +143,7 @@ const GOOD = {
     void prices.end({ any: 'thing' });
     same<ReturnType<typeof prices.close>, Promise<void>>();
     void new Channel().publish(5);`,
-  'Channel.from() knows what its source yields': `${CHANNELS}${SAME}
+  'Channel.from() infers the values of its source': `${CHANNELS}${SAME}
     same<ReturnType<typeof a>, Channel<number>>();
     const a = () => Channel.from(async function* ({ signal }) {
       same<typeof signal, AbortSignal>();
@@ -157,27 +157,27 @@ const GOOD = {
       yield { symbol: 'A', cents: 1 };
       yield event('tick', { symbol: 'A', cents: 1 });
     });`,
-  'an event knows its type, and passes for one of a wider type': `${CHANNELS}${SAME}
+  'an event has a literal type and is assignable to a wider type': `${CHANNELS}${SAME}
     const tick = event('tick', { n: 1 });
     same<typeof tick, ServerSentEvent<'tick', { n: number }>>();
     const wide: [ServerSentEvent, ServerSentEvent<'tick' | 'tock', unknown>] = [tick, tick];`,
-  'a channel of data takes an event of any type with it, also if the data looks like events': `${CHANNELS}
+  'a channel of data accepts an event of any type with such data, even if the data resembles events': `${CHANNELS}
     declare const type: string;
     void prices.publish(event('trade', { symbol: 'A', cents: 1 }));
     void prices.publish(event(type, { symbol: 'A', cents: 1 }));
     const orders = new Channel<{ price: Price; halt: Price }>();
     void orders.publish({ price: { symbol: 'A', cents: 1 }, halt: { symbol: 'A', cents: 1 } });
     orders.filter(({ price }) => price.cents > 1);`,
-  'a channel of events takes each with its own data, literals included': `${MARKET}
+  'a channel of events accepts each event with its own data, including literals': `${MARKET}
     void market.publish(event('price', { symbol: 'A', cents: 1 }));
     void market.publish(event('halt', { reason: 'news' }, { retry: 5 }));`,
-  'a filter tells the events of a channel apart by their types': `${MARKET}${SAME}
+  'a filter narrows the events of a channel by their types': `${MARKET}${SAME}
     market.filter((data, event) => {
       same<typeof data, Price | Halt>();
       if (event.type === 'price') same<typeof event.data, Price>();
       return event.type === 'halt' && event.data.reason === 'news';
     });`,
-  'a subscription tells them apart, and gaps too': `${MARKET}${SAME}
+  'a subscription narrows events and gaps': `${MARKET}${SAME}
     async function read() {
       for await (const each of market.subscribe()) {
         if (each.type === 'gap') same<[typeof each.data, typeof each.id], [Gap, undefined]>();
@@ -185,7 +185,7 @@ const GOOD = {
         else same<typeof each.data, Halt>();
       }
     }`,
-  'Channel.from() tells apart what its source yields': `${CHANNELS}${SAME}
+  'Channel.from() narrows the events of its source': `${CHANNELS}${SAME}
     async function read() {
       const job = Channel.from(async function* () {
         yield event('progress', { percent: 1 });
@@ -197,22 +197,22 @@ const GOOD = {
         if (each.type === 'log') same<typeof each.data, string>();
       }
     }`,
-  'data and events share a channel': `${CHANNELS}
+  'a channel may contain both data and events': `${CHANNELS}
     const mixed = new Channel<Price | ServerSentEvent<'halt', string>>();
     void mixed.publish({ symbol: 'A', cents: 1 });
     void mixed.publish(event('message', { symbol: 'A', cents: 1 }));
     void mixed.publish(event('halt', 'news'));`,
-  'every channel passes for one of anything': `${MARKET}
+  'every channel is assignable to a channel of unknown': `${MARKET}
     const all: Array<Subscribable<unknown>> = [prices, market, market.filter(() => true)];
     const byName = new Map<string, Channel>([['prices', prices], ['market', market]]);
     function feed<Value>(channel: Channel<Value>, value: Value) { void channel.publish(value); }
     feed(prices, { symbol: 'A', cents: 1 });`,
-  'a log of one’s own goes into a channel': `${CHANNELS}
+  'a channel accepts a custom log': `${CHANNELS}
     declare const log: EventLog;
     new Channel<Price>({ log, overflow: 'skip', replay: true, serialize: String, parse: JSON.parse });`,
 };
 
-/** Code that does not compile, and a part of what the compiler says. */
+/** Code that does not compile, and a part of the error message. */
 const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = {
   'a wrong option of sse()': [
     `${EXPRESS} sse({ keepAliveMs: '5' });`,
@@ -242,30 +242,30 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
     `${EXPRESS} sse.close({ spread: 5 });`,
     "Did you mean to write 'spreadMs'?",
   ],
-  'a generator in the place of its function': [
+  'a generator instead of its function': [
     `${EXPRESS} sse((async function* () { yield 1; })());`,
     'No overload matches this call',
   ],
   'an event without data': [`${EXPRESS} event('tick');`, 'Expected 2-3 arguments, but got 1'],
-  'a type that is no string': [
+  'a type that is not a string': [
     `${EXPRESS} event(5, 1);`,
     "'number' is not assignable to parameter of type 'string'",
   ],
   'a field that does not exist': [`${EXPRESS} event('tick', 1, { ID: 1 });`, "Did you mean to write 'id'?"],
-  'a change of an event': [
+  'an assignment to a field of an event': [
     `${EXPRESS} event('tick', 1).id = '2';`,
     "Cannot assign to 'id' because it is a read-only",
   ],
-  'a change of size': [`${EXPRESS} sse.size = 0;`, "Cannot assign to 'size' because it is a read-only"],
+  'an assignment to size': [`${EXPRESS} sse.size = 0;`, "Cannot assign to 'size' because it is a read-only"],
   'a param that the route does not have': [
     `${EXPRESS} app.get('/users/:id', async function* (req) { yield req.params.name; });`,
     "Property 'name' does not exist on type '{ id: string; }'",
   ],
-  'other data for publish()': [
+  'wrong data for publish()': [
     `${CHANNELS} void prices.publish({ symbol: 'A' });`,
     "Property 'cents' is missing",
   ],
-  'an event with other data for publish()': [
+  'an event with wrong data for publish()': [
     `${CHANNELS} void prices.publish(event('tick', 5));`,
     "'ServerSentEvent<\"tick\", number>' is not assignable to parameter of type 'Publishable<Price>'",
   ],
@@ -277,11 +277,11 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
     `${MARKET} void market.publish(event('price', { reason: 'news' }));`,
     "Type '{ reason: \"news\"; }' is missing the following properties from type 'Price': symbol, cents",
   ],
-  'an event of the channel with a word that its data does not have': [
+  'an event of the channel with a wrong literal in its data': [
     `${MARKET} void market.publish(event('halt', { reason: 'rumour' }));`,
     'Type \'"rumour"\' is not assignable to type \'"news" | "limits"\'',
   ],
-  'bare data for a channel of events': [
+  'plain data for a channel of events': [
     `${MARKET} void market.publish({ symbol: 'A', cents: 1 });`,
     "'symbol' does not exist in type 'Publishable<Events<{ price: Price; halt: Halt; }>>'",
   ],
@@ -297,23 +297,23 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
     `${MARKET} market.filter((_data, { type }) => type === 'prise');`,
     '\'"price" | "halt"\' and \'"prise"\' have no overlap',
   ],
-  'another type beside data than message': [
+  'plain data with an event type other than message': [
     `${CHANNELS} void new Channel<number | ServerSentEvent<'halt', string>>().publish(event('tick', 5));`,
     'Argument of type \'ServerSentEvent<"tick", number>\' is not assignable',
   ],
-  'a number in the place of a handler': [
+  'a number instead of a handler': [
     `${EXPRESS} sse(5);`,
     "Argument of type 'number' is not assignable to parameter of type '(req: IncomingMessage",
   ],
-  'a channel in the place of a handler': [
+  'a channel instead of a handler': [
     `${CHANNELS} sse(prices);`,
     "Type 'Channel<Price>' provides no match for the signature '(req: IncomingMessage",
   ],
-  'a filter that decides nothing': [
+  'an async filter': [
     `${CHANNELS} prices.filter(async () => true);`,
     "'Promise<boolean>' is not assignable to type 'boolean'",
   ],
-  'a filter of other data': [
+  'a filter of wrong data': [
     `${CHANNELS} prices.filter(({ name }) => name === 'x');`,
     "Property 'name' does not exist on type 'Price'",
   ],
@@ -330,7 +330,7 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
     `${CHANNELS} prices.subscribe({ lastEventId: 5 });`,
     "'number' is not assignable to type 'string'",
   ],
-  'a change of a channel’s size': [
+  'an assignment to the size of a channel': [
     `${CHANNELS} prices.size = 0;`,
     "Cannot assign to 'size' because it is a read-only",
   ],
@@ -351,7 +351,7 @@ describe('the types', () => {
     expect(errors.get(name)).toBe('');
   });
 
-  it.each(Object.keys(BAD))('refuse %s', (name) => {
+  it.each(Object.keys(BAD))('reject: %s', (name) => {
     expect(errors.get(name)).toContain(BAD[name]?.[1]);
   });
 });

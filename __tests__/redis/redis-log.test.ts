@@ -6,7 +6,7 @@ import type { EventRecord } from '../../lib/format/record';
 import type { EventLog } from '../../lib/log/event-log';
 import { type RedisLogOptions, type RedisLogs, redisLogs } from '../../lib/redis';
 import { eventLogContract } from '../../lib/testing/event-log-contract';
-import { Ear } from '../support/ear';
+import { LogRecorder } from '../support/log-recorder';
 import { LossyProxy } from '../support/lossy-proxy';
 import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
 
@@ -176,7 +176,7 @@ for (const [name, connect] of CLIENTS) {
         const [log, other] = logs();
         expect(await log.hasSubscribers?.()).toBe(false);
 
-        const following = other.subscribe(new Ear());
+        const following = other.subscribe(new LogRecorder());
         await following.from;
 
         expect(await log.hasSubscribers?.()).toBe(true);
@@ -188,14 +188,16 @@ for (const [name, connect] of CLIENTS) {
     describe('followers', () => {
       it('hear what any process appends, in order, each entry once', async () => {
         const [log, other] = logs();
-        const ears = [new Ear(), new Ear(), new Ear()];
-        const followings = ears.map((ear, index) => (index === 2 ? other : log).subscribe(ear));
+        const recorders = [new LogRecorder(), new LogRecorder(), new LogRecorder()];
+        const followings = recorders.map((recorder, index) =>
+          (index === 2 ? other : log).subscribe(recorder),
+        );
         await Promise.all(followings.map(({ from }) => from));
 
         await Promise.all([appendAll(log, numbers(1, 500)), appendAll(other, numbers(501, 1_000))]);
         await log.append(record('last'));
 
-        const heard = await Promise.all(ears.map((ear) => ear.until('last')));
+        const heard = await Promise.all(recorders.map((recorder) => recorder.until('last')));
         const inRedis = await dataAfter(log, '');
         expect(inRedis).toHaveLength(1_001);
         for (const each of heard) expect(each).toEqual(inRedis);
@@ -207,28 +209,28 @@ for (const [name, connect] of CLIENTS) {
         const [log, other] = logs({ maxEvents: 10_000 });
         const appending = appendAll(other, numbers(1, 2_000));
 
-        const ears = await Promise.all(
+        const recorders = await Promise.all(
           numbers(1, 10).map(async (_, index) => {
             await sleep(index);
-            const ear = new Ear();
-            const from = await log.subscribe(ear).from;
-            return { ear, from };
+            const recorder = new LogRecorder();
+            const from = await log.subscribe(recorder).from;
+            return { recorder, from };
           }),
         );
         await appending;
         await other.append(record('last'));
 
-        for (const { ear, from } of ears) {
-          await ear.until('last');
-          expect(ear.heard).toEqual(await dataAfter(log, from));
-          expect(ear.gaps).toEqual([]);
+        for (const { recorder, from } of recorders) {
+          await recorder.until('last');
+          expect(recorder.received).toEqual(await dataAfter(log, from));
+          expect(recorder.gaps).toEqual([]);
         }
       });
 
       it('hear nothing once they have stopped, and others go on', async () => {
         const [log, other] = logs();
-        const [ear, stays] = [new Ear(), new Ear()];
-        const following = log.subscribe(ear);
+        const [recorder, stays] = [new LogRecorder(), new LogRecorder()];
+        const following = log.subscribe(recorder);
         await Promise.all([following.from, log.subscribe(stays).from]);
 
         following.close();
@@ -236,55 +238,55 @@ for (const [name, connect] of CLIENTS) {
         await other.append(record(1));
 
         expect(await stays.until('1')).toEqual(['1']);
-        expect(ear.heard).toEqual([]);
+        expect(recorder.received).toEqual([]);
       });
 
       it('can come and go at once', async () => {
         const [log, other] = logs();
-        for (let i = 0; i < 20; i++) log.subscribe(new Ear()).close();
-        const ear = new Ear();
-        const stopped = log.subscribe(new Ear());
+        for (let i = 0; i < 20; i++) log.subscribe(new LogRecorder()).close();
+        const recorder = new LogRecorder();
+        const stopped = log.subscribe(new LogRecorder());
         stopped.close();
 
-        await log.subscribe(ear).from;
+        await log.subscribe(recorder).from;
         await other.append(record(1));
 
         expect(await stopped.from).toBe('0-0');
-        expect(await ear.until('1')).toEqual(['1']);
+        expect(await recorder.until('1')).toEqual(['1']);
       });
 
       it('read from the stream what no message has told them', async () => {
         const [log, other] = logs();
-        const ear = new Ear();
-        await log.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await log.subscribe(recorder).from;
         const id = await other.append(record(1));
-        await ear.until('1');
+        await recorder.until('1');
 
         await server.call('XADD', redisKey(), '*', 'before', id, 'event', JSON.stringify(record(2)));
         await other.append(record(3));
 
-        expect(await ear.until('3')).toEqual(['1', '2', '3']);
-        expect(ear.gaps).toEqual([]);
+        expect(await recorder.until('3')).toEqual(['1', '2', '3']);
+        expect(recorder.gaps).toEqual([]);
       });
 
       it('read on, page after page, when they have missed much', async () => {
         const [log, other] = logs({ maxEvents: 10_000 });
-        const ear = new Ear();
-        await log.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await log.subscribe(recorder).from;
 
         await keepAway();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
         await appendAll(other, numbers(1, 1_700));
         await back();
 
-        expect(await ear.until('1700')).toEqual(numbers(1, 1_700));
-        expect(ear.gaps).toEqual([]);
+        expect(await recorder.until('1700')).toEqual(numbers(1, 1_700));
+        expect(recorder.gaps).toEqual([]);
       });
 
       it('pass over what others have put into the stream', async () => {
         const [log, other] = logs();
-        const ear = new Ear();
-        await log.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await log.subscribe(recorder).from;
 
         await other.append(record(1));
         await server.call('XADD', redisKey(), '*', 'foreign', 'entry');
@@ -292,24 +294,24 @@ for (const [name, connect] of CLIENTS) {
         await server.call('PUBLISH', `${redisKey()}@0`, 'foreign message');
         await other.append(record(2));
 
-        expect(await ear.until('2')).toEqual(['1', '2']);
-        expect(ear.gaps).toEqual([]);
+        expect(await recorder.until('2')).toEqual(['1', '2']);
+        expect(recorder.gaps).toEqual([]);
         const [first] = (await log.read('', 1)).entries;
         expect(await log.read(first?.id ?? '', 1)).toMatchObject({ entries: [{ record: record(2) }], gap: false }); // biome-ignore format: one line
       });
 
       it('see no gap in a log that has expired and begins anew', async () => {
         const [log, other] = logs();
-        const ear = new Ear();
-        await log.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await log.subscribe(recorder).from;
         await other.append(record(1));
-        await ear.until('1');
+        await recorder.until('1');
 
         await expire();
         await other.append(record(2));
 
-        expect(await ear.until('2')).toEqual(['1', '2']);
-        expect(ear.gaps).toEqual([]);
+        expect(await recorder.until('2')).toEqual(['1', '2']);
+        expect(recorder.gaps).toEqual([]);
       });
     });
 
@@ -333,10 +335,10 @@ for (const [name, connect] of CLIENTS) {
         const id = await log.append(record(1));
         expect((await log.head()).id).toBe(id);
 
-        const ear = new Ear();
-        await other.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await other.subscribe(recorder).from;
         const next = await log.append(record(2));
-        await ear.until('2');
+        await recorder.until('2');
 
         expect((await other.head()).id).toBe(next);
       });
@@ -388,10 +390,10 @@ for (const [name, connect] of CLIENTS) {
 
       it('while a follower was away is told to it', async () => {
         const [log, other] = logs();
-        const ear = new Ear();
-        await log.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await log.subscribe(recorder).from;
         await other.append(record(1));
-        await ear.until('1');
+        await recorder.until('1');
 
         await keepAway();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -399,16 +401,16 @@ for (const [name, connect] of CLIENTS) {
         await server.call('XTRIM', redisKey(), 'MAXLEN', '1');
         await back();
 
-        expect(await ear.until('3')).toEqual(['1', '3']);
-        expect(ear.gaps).toEqual([1]);
+        expect(await recorder.until('3')).toEqual(['1', '3']);
+        expect(recorder.gaps).toEqual([1]);
       });
 
       it('and data that Redis has lost are a gap, too', async () => {
         const [log, other] = logs();
-        const ear = new Ear();
-        await log.subscribe(ear).from;
+        const recorder = new LogRecorder();
+        await log.subscribe(recorder).from;
         const id = await other.append(record(1));
-        await ear.until('1');
+        await recorder.until('1');
 
         await keepAway();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -417,8 +419,8 @@ for (const [name, connect] of CLIENTS) {
         await other.append(record(3));
         await back();
 
-        expect(await ear.until('3')).toEqual(['1', '3']);
-        expect(ear.gaps).toEqual([1]);
+        expect(await recorder.until('3')).toEqual(['1', '3']);
+        expect(recorder.gaps).toEqual([1]);
         expect(await log.read(id, 10)).toMatchObject({ entries: [{ record: record(3) }], gap: true });
       });
     });
@@ -478,10 +480,13 @@ for (const [name, connect] of CLIENTS) {
     describe('while Redis is away', () => {
       it('appending rejects at once, and followers catch up when it is back', async () => {
         const [log, other] = logs();
-        const ears = [new Ear(), new Ear()];
-        await Promise.all([log.subscribe(ears[0] as Ear).from, other.subscribe(ears[1] as Ear).from]);
+        const recorders = [new LogRecorder(), new LogRecorder()];
+        await Promise.all([
+          log.subscribe(recorders[0] as LogRecorder).from,
+          other.subscribe(recorders[1] as LogRecorder).from,
+        ]);
         await appendAll(log, numbers(1, 100));
-        await ears[1]?.until('100');
+        await recorders[1]?.until('100');
         emitWarning.mockClear();
 
         await server.kill();
@@ -491,20 +496,20 @@ for (const [name, connect] of CLIENTS) {
           message: 'Cannot publish: Redis is away. Nothing was appended; publish again when it is back.',
           cause: expect.any(Error),
         });
-        const [tip, from] = [log.head(), log.subscribe(new Ear()).from];
+        const [tip, from] = [log.head(), log.subscribe(new LogRecorder()).from];
         const read = log.read('', 1_000);
         await server.start();
 
         expect((await read).entries).toHaveLength(100);
         expect(await from).toBe((await tip).id);
         await appendAll(log, numbers(101, 200));
-        for (const ear of ears) expect(await ear.until('200')).toEqual(numbers(1, 200));
-        expect(ears.map(({ gaps }) => gaps)).toEqual([[], []]);
+        for (const recorder of recorders) expect(await recorder.until('200')).toEqual(numbers(1, 200));
+        expect(recorders.map(({ gaps }) => gaps)).toEqual([[], []]);
       });
 
       it('there is one warning for each outage and process', async () => {
         const [log, other] = logs();
-        await Promise.all([log.subscribe(new Ear()).from, other.head()]);
+        await Promise.all([log.subscribe(new LogRecorder()).from, other.head()]);
         emitWarning.mockClear();
 
         await server.kill();
@@ -514,8 +519,8 @@ for (const [name, connect] of CLIENTS) {
         await Promise.all([
           log.head(),
           other.head(),
-          log.subscribe(new Ear()).from,
-          other.subscribe(new Ear()).from,
+          log.subscribe(new LogRecorder()).from,
+          other.subscribe(new LogRecorder()).from,
         ]);
 
         expect(emitWarning.mock.calls.map(([, options]) => options)).toEqual([
@@ -540,11 +545,11 @@ for (const [name, connect] of CLIENTS) {
         const behind = await connect(await proxy.listen());
         const lossy = redisLogs(behind.client);
         const log = lossy(`key-${key}`);
-        const ear = new Ear();
-        await Promise.all([log.append(record(1)), log.subscribe(ear).from]);
+        const recorder = new LogRecorder();
+        await Promise.all([log.append(record(1)), log.subscribe(recorder).from]);
 
         // Nobody else is asked, so the next answer is that to the append; or the message of it, and then its answer.
-        proxy.loseNextAnswer();
+        proxy.dropNextResponse();
         const doubtful = await Promise.resolve(log.append(record(2))).catch((error: unknown) => error);
         await log.head();
         await log.append(record(3));
@@ -556,8 +561,8 @@ for (const [name, connect] of CLIENTS) {
           });
         }
         expect(await dataAfter(log, '')).toEqual(['1', '2', '3']);
-        await ear.until('3');
-        expect(ear.heard.filter((data) => data !== '1')).toEqual(['2', '3']);
+        await recorder.until('3');
+        expect(recorder.received.filter((data) => data !== '1')).toEqual(['2', '3']);
         await lossy.close();
         await behind.end();
         await proxy.close();
@@ -565,8 +570,8 @@ for (const [name, connect] of CLIENTS) {
 
       it.each(['pubsub', 'normal'])('for a moment, for a %s connection was killed, nothing is lost or doubled', async (type) => {
         const [log, other] = logs({ maxEvents: 100_000 });
-        const ears = [new Ear(), new Ear()];
-        await Promise.all([log.subscribe(ears[0] as Ear).from, other.subscribe(ears[1] as Ear).from]);
+        const recorders = [new LogRecorder(), new LogRecorder()];
+        await Promise.all([log.subscribe(recorders[0] as LogRecorder).from, other.subscribe(recorders[1] as LogRecorder).from]);
         const acknowledged: string[] = [];
         const publish = async (to: EventLog, name: string) => {
           for (let i = 0; i < 300; i++) {
@@ -587,10 +592,10 @@ for (const [name, connect] of CLIENTS) {
         while ((await Promise.resolve(log.append(record('last'))).catch(() => 'away')) === 'away') await sleep(5);
 
         const inRedis = await dataAfter(log, '');
-        for (const ear of ears) expect(await ear.until('last')).toEqual(inRedis);
+        for (const recorder of recorders) expect(await recorder.until('last')).toEqual(inRedis);
         expect(new Set(inRedis).size).toBe(inRedis.length);
         expect(acknowledged.filter((data) => !inRedis.includes(data))).toEqual([]);
-        expect(ears.map(({ gaps }) => gaps)).toEqual([[], []]);
+        expect(recorders.map(({ gaps }) => gaps)).toEqual([[], []]);
       }); // biome-ignore format: one line
     });
 
@@ -632,7 +637,7 @@ for (const [name, connect] of CLIENTS) {
         const fresh = redisLogs(user.client);
         const log = fresh('close');
         await log.append(record(1));
-        await log.subscribe(new Ear()).from;
+        await log.subscribe(new LogRecorder()).from;
         expect(await connections()).toBe(before + 2);
 
         const closing = fresh.close();
@@ -648,7 +653,7 @@ for (const [name, connect] of CLIENTS) {
         await server.kill();
         const fresh = redisLogs(user.client);
         const log = fresh('close');
-        const waiting = [log.head(), log.read('', 1), log.subscribe(new Ear()).from];
+        const waiting = [log.head(), log.read('', 1), log.subscribe(new LogRecorder()).from];
 
         await fresh.close();
 
@@ -657,7 +662,7 @@ for (const [name, connect] of CLIENTS) {
           message: expect.stringContaining('CLOSED'),
         });
         await expect(log.head()).rejects.toMatchObject(UNAVAILABLE);
-        await expect(log.subscribe(new Ear()).from).rejects.toMatchObject(UNAVAILABLE);
+        await expect(log.subscribe(new LogRecorder()).from).rejects.toMatchObject(UNAVAILABLE);
         await server.start();
       });
     });
@@ -685,13 +690,13 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
   it('honours the prefix and the database of ioredis', async () => {
     const client = new IoRedis(server.port, '127.0.0.1', { keyPrefix: 'mine:', db: 3 });
     const logs = redisLogs(client);
-    const ear = new Ear();
+    const recorder = new LogRecorder();
     const log = logs('x');
-    await log.subscribe(ear).from;
+    await log.subscribe(recorder).from;
 
     await log.append(record(1));
 
-    expect(await ear.until('1')).toEqual(['1']);
+    expect(await recorder.until('1')).toEqual(['1']);
     expect(await client.exists('sse:x')).toBe(1);
     expect(await log.hasSubscribers?.()).toBe(true);
     await logs.close();
@@ -701,13 +706,13 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
   it('does not hear what is told in another database', async () => {
     const clients = [0, 1].map((db) => new IoRedis(server.port, '127.0.0.1', { db }));
     const [zero, one] = clients.map((client) => redisLogs(client)) as [RedisLogs, RedisLogs];
-    const ear = new Ear();
-    await zero('y').subscribe(ear).from;
+    const recorder = new LogRecorder();
+    await zero('y').subscribe(recorder).from;
 
     await one('y').append(record('other'));
     await zero('y').append(record('own'));
 
-    expect(await ear.until('own')).toEqual(['own']);
+    expect(await recorder.until('own')).toEqual(['own']);
     await Promise.all([zero.close(), one.close()]);
     for (const client of clients) client.disconnect();
   });
@@ -721,16 +726,16 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     client.on('error', () => undefined);
     await client.connect();
     const logs = redisLogs(client);
-    const ear = new Ear();
+    const recorder = new LogRecorder();
     const log = logs(_name);
-    await log.subscribe(ear).from;
+    await log.subscribe(recorder).from;
 
     await log.append(record(1));
-    await ear.until('1');
+    await recorder.until('1');
     await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     await log.append(record(2));
 
-    expect(await ear.until('2')).toEqual(['1', '2']);
+    expect(await recorder.until('2')).toEqual(['1', '2']);
     expect(await log.hasSubscribers?.()).toBe(true);
     await logs.close();
     client.destroy();
@@ -739,13 +744,13 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
   it('works with ioredis and RESP 2', async () => {
     const client = new IoRedis(server.port, '127.0.0.1', { protocol: 2 });
     const logs = redisLogs(client);
-    const ear = new Ear();
+    const recorder = new LogRecorder();
     const log = logs('resp2');
-    await log.subscribe(ear).from;
+    await log.subscribe(recorder).from;
 
     await log.append(record(1));
 
-    expect(await ear.until('1')).toEqual(['1']);
+    expect(await recorder.until('1')).toEqual(['1']);
     expect(await log.hasSubscribers?.()).toBe(true);
     await logs.close();
     client.disconnect();
@@ -785,16 +790,16 @@ describeWithRedis(
       const user = await connect();
       const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
       const [log, other] = [here(name), there(name)];
-      const ear = new Ear();
-      await log.subscribe(ear).from;
+      const recorder = new LogRecorder();
+      await log.subscribe(recorder).from;
 
       const ids = await appendAll(other, numbers(1, 50));
-      await ear.until('50');
+      await recorder.until('50');
       await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
       await appendAll(other, numbers(51, 100));
 
-      expect(await ear.until('100')).toEqual(numbers(1, 100));
-      expect(ear.gaps).toEqual([]);
+      expect(await recorder.until('100')).toEqual(numbers(1, 100));
+      expect(recorder.gaps).toEqual([]);
       expect(await dataAfter(log, ids[48] ?? '')).toEqual(numbers(50, 100));
       expect(await other.hasSubscribers?.()).toBe(true);
       expect((await other.head()).ended).toBe(false);

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { Registry, type Closable } from '../../lib/stream/registry';
+import { type Closable, Registry } from '../../lib/stream/registry';
 
 const SPREAD_MS = 1_000;
 const GRACE_MS = 5_000;

@@ -216,7 +216,7 @@ describe('before the head', () => {
 
     expect(client.status).toBe(200);
     expect(await client.ended()).toBe(': \n\n');
-    await server.heard(1);
+    await server.errorsHandled(1);
   });
 
   it('waits for the first value for ever with commitAfterMs: false', async () => {
@@ -383,7 +383,7 @@ describe('the client leaves', () => {
     const client = await server.openStream('/');
     client.drop();
 
-    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
   });
 
   it('runs the rest of a finally that yields, and discards what it yields', async () => {
@@ -529,7 +529,7 @@ describe('the generator returns', () => {
       const client = await server.openStream('/');
 
       expect(await client.ended()).toBe('data: 1\n\n');
-      expect(await server.heard(1)).toEqual([expect.any(TypeError)]);
+      expect(await server.errorsHandled(1)).toEqual([expect.any(TypeError)]);
     },
   );
 });
@@ -564,7 +564,7 @@ describe('the generator throws', () => {
     const client = await server.openStream('/');
 
     expect(await client.ended()).toBe('data: 1\n\ndata: 2\n\n');
-    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'secret' })]);
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ message: 'secret' })]);
     expect(server.closedBefore).toEqual([true]);
   });
 
@@ -583,7 +583,7 @@ describe('the generator throws', () => {
     const client = await server.openStream('/');
 
     expect(await client.ended()).toBe('data: 1\n\nevent: failed\ndata: {"message":"known"}\n\n');
-    await server.heard(1);
+    await server.errorsHandled(1);
     expect(onError).toHaveBeenCalledTimes(1);
     expect(onError).toHaveBeenCalledWith(expect.any(Error), expect.objectContaining({ url: '/' }));
   });
@@ -607,7 +607,7 @@ describe('the generator throws', () => {
     const client = await server.openStream('/');
 
     expect(await client.ended()).toBe('data: 1\n\n');
-    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'first' })]);
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ message: 'first' })]);
     expect(emitWarning).toHaveBeenCalledTimes(1);
     emitWarning.mockRestore();
   });
@@ -671,7 +671,7 @@ describe('a value cannot be encoded', () => {
     await done.promise;
 
     expect(await client.ended()).toBe('data: kept\n\n');
-    expect(await server.heard(1)).toEqual([expect.any(TypeError)]);
+    expect(await server.errorsHandled(1)).toEqual([expect.any(TypeError)]);
   });
 });
 
@@ -791,7 +791,7 @@ describe('next', () => {
 
     client.drop();
 
-    expect(await server.heard(1)).toEqual([exotic]);
+    expect(await server.errorsHandled(1)).toEqual([exotic]);
   });
 });
 

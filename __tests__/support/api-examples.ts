@@ -11,9 +11,9 @@ export interface Exported {
   readonly entry: Entry;
   readonly name: string;
   readonly isType: boolean;
-  /** Of the export itself. */
+  /** Whether the export itself has an example. */
   readonly hasExample: boolean;
-  /** Of the export and of its members. */
+  /** The examples of the export and of its members. */
   readonly examples: readonly string[];
 }
 
@@ -23,11 +23,11 @@ const program = ts.createProgram(
 );
 const checker = program.getTypeChecker();
 
-/** What an entry point exports, with the examples of its docstrings. */
+/** The exports of an entry point, with the examples of their docstrings. */
 export function exportsOf(entry: Entry): Exported[] {
   const source = program.getSourceFile(join(ROOT, `lib/${entry}.ts`));
   const module = source && checker.getSymbolAtLocation(source);
-  if (module === undefined) throw new Error(`lib/${entry}.ts is no module.`);
+  if (module === undefined) throw new Error(`lib/${entry}.ts is not a module.`);
   return checker.getExportsOfModule(module).map((symbol) => exported(entry, symbol));
 }
 
@@ -52,7 +52,7 @@ function examplesIn(node: ts.Node): string[] {
   return examples;
 }
 
-/** What examples are written with, besides the package itself and what they import. */
+/** The imports that examples may use, besides the package and their own imports. */
 const HEADER = `
 import http, { type RequestListener } from 'node:http';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
@@ -62,10 +62,10 @@ import request from 'supertest';
 `;
 
 /**
- * An example as a module: a generator, as it may yield, of all that it takes for granted.
+ * An example as a module: a generator function (an example may yield) whose parameter has the variables of the example.
  *
- * @param all what the package exports
- * @param world the module of `World`
+ * @param all the exports of the package
+ * @param world the path of the module that exports `World`
  */
 export function moduleOf(example: string, all: readonly Exported[], world: string): string {
   const lines = example.split('\n');

@@ -14,29 +14,29 @@ export interface Halt {
   readonly reason: string;
 }
 
-/** What the examples of a page listen to, and import the type of. */
+/** The channel that browser examples subscribe to and import the type of. */
 export const market = new Channel<Events<{ price: Price; halt: Halt }>>({ replay: true });
 
-/** So long a page may wait for what was sent before it came. */
-const PATIENCE_MS = 5_000;
+/** The maximum time until a page has received an event published before it connected. */
+const MAX_WAIT_MS = 5_000;
 
 /**
- * Gives the examples of a page npm's `EventSource` for a browser's. Whichever URL they name, `market` answers.
+ * Replaces the browser's `EventSource` by the one of npm for browser examples. Every URL leads to `market`.
  *
- * @returns what resolves once each that they have made has heard a price
+ * @returns a function whose promise resolves when each `EventSource` of the examples has received a price
  */
 export async function openPage(): Promise<() => Promise<unknown>> {
   await market.publish(event('price', { symbol: 'ACME', price: 101 }));
   const server = createServer(sse(() => market)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const heard: Promise<unknown>[] = [];
+  const received: Promise<unknown>[] = [];
   const PageEventSource = class extends EventSource {
     constructor() {
       super(url);
-      heard.push(once(this, 'price', { signal: AbortSignal.timeout(PATIENCE_MS) }));
+      received.push(once(this, 'price', { signal: AbortSignal.timeout(MAX_WAIT_MS) }));
     }
   };
   Object.assign(globalThis, { EventSource: PageEventSource });
-  return () => Promise.all(heard);
+  return () => Promise.all(received);
 }

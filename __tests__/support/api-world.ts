@@ -10,14 +10,14 @@ import { market, openPage, type Price } from './api-page';
 
 export type { Halt, Price } from './api-page';
 
-/** What the examples of docstrings may take for granted; each gets its own. */
+/** The variables that the examples of docstrings may use. Each example gets its own. */
 export interface World {
   readonly app: Express;
   readonly server: Server;
   readonly log: EventLog;
   readonly prices: Channel<Price>;
   readonly market: typeof market;
-  /** Of the first of the five events that `prices` has. */
+  /** The id of the first of the five events in `prices`. */
   readonly lastEventId: string;
   readonly client: RedisClient;
   readonly logs: RedisLogs;
@@ -27,7 +27,7 @@ export interface World {
   report(): AsyncGenerator<string>;
 }
 
-/** @param routes whether the app has some already; those of an example come first */
+/** @param routes whether the app already has routes; an example that adds routes needs an app without any */
 async function openWorld(routes: 'with routes' | 'without'): Promise<World> {
   const app = express();
   app.use(sse());
@@ -70,7 +70,7 @@ export interface Example {
   run(world: World): AsyncGenerator<unknown, unknown>;
 }
 
-/** What a test's runner would have of an example that is a test. */
+/** The promises that a test runner would await, for examples that are tests. */
 const tests: Promise<unknown>[] = [];
 Object.assign(globalThis, {
   expect,
@@ -78,16 +78,16 @@ Object.assign(globalThis, {
   it: (_name: string, run: () => Promise<void>) => tests.push(run()),
 });
 
-/** So long an example may wait for more than its world has to offer. */
-const PATIENCE_MS = 1_000;
+/** The time after which an example that still waits for events counts as finished. */
+const MAX_WAIT_MS = 1_000;
 
-/** Runs them, then asks the routes that they have made; says which failed, and ends the process. */
+/** Runs the examples, then requests the routes that they added. Reports the failures and exits. */
 export async function runAll(examples: readonly Example[]): Promise<never> {
-  // The `sse` of the package is closed for good, and for all.
-  const hasHeard = await openPage();
+  // Closing the `sse` of the package is permanent and affects all examples, so those run last.
+  const received = await openPage();
   const closing = examples.filter(({ code }) => code.includes('sse.close('));
   const failures = await runSideBySide(examples.filter((example) => !closing.includes(example)));
-  await hasHeard();
+  await received();
   failures.push(...(await runSideBySide(closing)));
   for (const failure of failures) console.error(failure);
   console.log(`${examples.length - failures.length} run`);
@@ -95,17 +95,17 @@ export async function runAll(examples: readonly Example[]): Promise<never> {
 }
 
 async function runSideBySide(examples: readonly Example[]): Promise<string[]> {
-  const patience = setTimeout(PATIENCE_MS);
-  const outcomes = await Promise.allSettled(examples.map((example) => runOne(example, patience)));
+  const timeout = setTimeout(MAX_WAIT_MS);
+  const outcomes = await Promise.allSettled(examples.map((example) => runOne(example, timeout)));
   return outcomes.flatMap((outcome, index) =>
     outcome.status === 'rejected' ? [`${examples[index]?.name}: ${outcome.reason?.message}`] : [],
   );
 }
 
-async function runOne({ code, run }: Example, patience: Promise<unknown>): Promise<void> {
+async function runOne({ code, run }: Example, timeout: Promise<unknown>): Promise<void> {
   const paths = [...code.matchAll(/app\.get\('([^']+)'/g)].map(([, path = '']) => path);
   const world = await openWorld(paths.length === 0 ? 'with routes' : 'without');
-  await Promise.race([exhaust(run(world)), patience]);
+  await Promise.race([exhaust(run(world)), timeout]);
   await Promise.all(tests);
   for (const path of paths) await visit(world.app, path.replaceAll(/:\w+/g, 'ACME'));
 }
@@ -116,6 +116,6 @@ async function exhaust(values: AsyncGenerator<unknown, unknown>): Promise<void> 
 
 async function visit(app: Express, path: string): Promise<void> {
   const stream = await openStream(app, path);
-  if (stream.status !== 200) throw new Error(`GET ${path} answers ${stream.status}: ${stream.text}`);
+  if (stream.status !== 200) throw new Error(`GET ${path} responded with ${stream.status}: ${stream.text}`);
   await stream.close();
 }

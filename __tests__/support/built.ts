@@ -3,7 +3,7 @@ import ts from 'typescript';
 
 const ROOT = resolve(__dirname, '../..');
 
-/** What the compiler says of files that import the package: of its types, as they are built. */
+/** Compiles files against the built types of the package. @returns the diagnostics */
 export function compileWithBuilt(files: readonly string[], options: ts.CompilerOptions): string[] {
   const program = ts.createProgram(files, {
     strict: true,
@@ -24,7 +24,7 @@ export function compileWithBuilt(files: readonly string[], options: ts.CompilerO
     );
 }
 
-/** The code of a module, which imports the package as it is built. */
+/** The code of a module, with imports of the package replaced by those of the build. */
 export function importingBuilt(code: string): string {
   return code.replaceAll(
     /'express-yield(?:\/(\w+))?'/g,

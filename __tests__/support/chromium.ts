@@ -4,10 +4,10 @@ import { describeWithProgram, findProgram } from './program';
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
 
 const MISSING =
-  `These tests need a real Chromium, and there is neither ${COMMANDS.join(', ')} on PATH nor CHROMIUM_PATH. ` +
-  'Install one (apt install chromium, brew install --cask chromium), or set CHROMIUM_PATH to one.';
+  `These tests need a real Chromium, but there is neither ${COMMANDS.join(', ')} on PATH nor CHROMIUM_PATH. ` +
+  'Install one (apt install chromium, brew install --cask chromium), or set CHROMIUM_PATH.';
 
-/** Quiet, so that the requests a server sees are the page's own. */
+/** No background traffic, so that a server receives only the requests of the page. */
 const ARGS = [
   '--disable-gpu',
   '--disable-quic',
@@ -18,22 +18,22 @@ const ARGS = [
 ];
 
 export interface OpenOptions {
-  /** Of the window, in CSS pixels. */
+  /** The width of the window, in CSS pixels. */
   readonly width?: number;
-  /** Runs in the page before its own scripts. */
+  /** A script that runs in the page before its own scripts. */
   readonly script?: string;
 }
 
-/** Opens tabs; each is a browser profile of its own. */
+/** Opens tabs, each with its own browser profile. */
 export class Tabs {
-  /** What the tabs' consoles had to complain about. */
+  /** The errors in the consoles of the tabs. */
   readonly errors: string[] = [];
   #browser: Browser | undefined;
 
   async launch(executablePath: string): Promise<void> {
     this.#browser = await chromium.launch({
       executablePath,
-      // Chromium refuses to be root in its sandbox.
+      // The sandbox of Chromium does not work as root.
       chromiumSandbox: process.getuid?.() !== 0,
       args: ARGS,
     });
@@ -63,8 +63,8 @@ export class Tabs {
 }
 
 /**
- * A `describe` whose tests run in a real Chromium. Without one they are skipped, loudly; under `CI` they fail.
- * The tabs are closed before any `afterEach` of the tests, so that a server can show that nobody is left.
+ * A `describe` with a real Chromium. Without one, the tests are skipped with a warning; under `CI` they fail.
+ * The tabs close before any `afterEach` of the tests, so that a server can assert that no client is connected.
  */
 export function describeInChromium(name: string, tests: (tabs: Tabs) => void): void {
   const executablePath = findChromium();

@@ -4,15 +4,16 @@ import ts from 'typescript';
 const ROOT = resolve(__dirname, '../..');
 const FOLDER = join(ROOT, '__tests__');
 
-/** Whether two types are the same, asked of the compiler: `same<A, B>()` is an error if they differ. */
+/** Checks at compile time that two types are the same: `same<A, B>()` is an error if they differ. */
 export const SAME = `
   declare function same<A, B>(...differ: [A, B] extends [B, A] ? [] : ['they differ']): void;
 `;
 
 /**
- * What the compiler has to say about each text, as if all were files of `__tests__`; `''` is nothing.
+ * Compiles each text as a file of `__tests__`.
  *
- * @param lib names of declarations beside those of this project, such as `lib.dom.d.ts`
+ * @param lib names of declarations to add to those of this project, such as `lib.dom.d.ts`
+ * @returns the errors of each text; `''` if there are none
  */
 export function compile(
   texts: Readonly<Record<string, string>>,
@@ -37,13 +38,13 @@ export function compile(
 
 function errorsIn(program: ts.Program, path: string): string {
   const file = program.getSourceFile(path);
-  if (file === undefined) throw new Error(`Expected ${path} to be compiled.`);
+  if (file === undefined) throw new Error(`Expected ${path} to be part of the program.`);
   return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
     .join('\n');
 }
 
-/** The strict ones of this project, but that a test need not use all that it declares. */
+/** The strict options of this project, except that unused declarations are allowed. */
 function compilerOptions(lib: readonly string[]): ts.CompilerOptions {
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);

@@ -5,10 +5,10 @@ import type { Page } from 'playwright-core';
 
 export const ROOT = join(__dirname, '../..');
 
-/** A script of the demo as its own process. */
+/** A script that runs in its own process, such as the demo. */
 export class DemoProcess {
   readonly child: ChildProcess;
-  /** Resolves with its code and its signal. */
+  /** Resolves with the exit code and the signal. */
   readonly exited: Promise<unknown[]>;
   stdout = '';
   stderr = '';
@@ -25,13 +25,13 @@ export class DemoProcess {
     });
   }
 
-  /** Resolves once it has printed something like this so many times, with what it has printed of it last. */
+  /** Resolves with the latest match (or its first group) when stdout has matched `pattern` this many times. */
   async printed(pattern: RegExp, times = 1): Promise<string> {
     for (;;) {
       const matches = [...this.stdout.matchAll(pattern)];
       const last = matches.at(-1);
       if (last !== undefined && matches.length >= times) return last[1] ?? last[0];
-      if (this.child.exitCode !== null) throw new Error(`The demo has exited: ${this.stderr}`);
+      if (this.child.exitCode !== null) throw new Error(`The demo exited: ${this.stderr}`);
       await Promise.race([
         once(this.child.stdout as NonNullable<ChildProcess['stdout']>, 'data'),
         this.exited,
@@ -42,7 +42,7 @@ export class DemoProcess {
 
 const running: DemoProcess[] = [];
 
-/** Runs a script of the demo; {@link endDemos} ends it. */
+/** Runs a script; {@link endDemos} ends it. */
 export function runDemo(script: string, env: NodeJS.ProcessEnv): DemoProcess {
   const demo = new DemoProcess(script, env);
   running.push(demo);
@@ -57,14 +57,14 @@ export async function endDemos(signal: NodeJS.Signals): Promise<void> {
   }
 }
 
-/** An event of the prices or of the job, as the page got it. */
+/** An event of the prices or of the job, as the page received it. */
 interface Recorded {
   readonly id: string;
   readonly n?: number;
   readonly step?: number;
 }
 
-/** For a page that is opened: it keeps what its EventSources get. */
+/** A script for a page: records the events that its EventSources receive. */
 export const RECORD = `
   globalThis.events = [];
   globalThis.EventSource = class extends EventSource {
@@ -87,7 +87,7 @@ export async function stepsOf(page: Page) {
   return events.flatMap(({ id, step }) => (step === undefined ? [] : { id, step }));
 }
 
-/** What the page says that it has counted. */
+/** The counters that the page shows. */
 export async function tallyOf(page: Page): Promise<Record<string, number>> {
   const counts = await page
     .locator('[data-count]')

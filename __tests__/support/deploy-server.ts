@@ -1,6 +1,6 @@
 /**
- * One of two servers of a deploy: `deploy-server.ts <name> <port of redis> <spreadMs>`. Its channel is on Redis, or in
- * memory if the port is 0. It publishes until it is told to stop, and on SIGTERM it does as the README says.
+ * One of the two servers of a deploy: `deploy-server.ts <name> <redis port> <spreadMs>`. Its channel is on Redis, or in
+ * memory if the port is 0. It publishes until the `end` command, and handles SIGTERM as the README describes.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -12,42 +12,42 @@ import { redisLogs } from '../../lib/redis';
 import type { Counted, Counts } from '../../soak/crowd';
 import { CLIENTS } from './redis';
 
-/** What its parent wants. */
-export type DeployWish =
+/** The commands of the parent process. */
+export type DeployCommand =
   | { readonly kind: 'listen'; readonly port: number }
   | { readonly kind: 'publish' }
-  /** Has the channel's closing event tell how many events others have published. */
+  /** Ends the channel; the closing event contains the number of events that each server has published. */
   | { readonly kind: 'end'; readonly others: Counts };
 
-/** What it tells. */
-export type DeployWord =
+/** The messages to the parent process. */
+export type DeployMessage =
   | { readonly kind: 'ready' | 'released' }
   | { readonly kind: 'listening'; readonly port: number }
-  /** So many events are acknowledged by the log. */
+  /** The log has acknowledged this number of events. */
   | { readonly kind: 'published'; readonly count: number }
   | { readonly kind: 'incident'; readonly text: string };
 
-/** Each event is 5,000 deliveries, which take a part of a second of a core in each process. */
-const PUBLISH_EACH_MS = 700;
+/** Each event is delivered 5,000 times, which takes a fraction of a second of CPU time in each process. */
+const PUBLISH_EVERY_MS = 700;
 
-/** The clients of a whole process come at once after a deploy without a spread; nobody should be turned away for that. */
+/** Without a spread, all clients of a process reconnect at the same time. The backlog must hold them all. */
 const BACKLOG = 4_096;
 
 const [, , name = '', redisPort = '0', spreadMs = '0'] = process.argv;
 
-function tell(word: DeployWord): void {
-  process.send?.(word);
+function report(message: DeployMessage): void {
+  process.send?.(message);
 }
 
 process.on('unhandledRejection', (error) =>
-  tell({ kind: 'incident', text: `unhandledRejection ${String(error)}` }),
+  report({ kind: 'incident', text: `unhandledRejection ${String(error)}` }),
 );
 process.on('uncaughtException', (error) =>
-  tell({ kind: 'incident', text: `uncaughtException ${error.stack}` }),
+  report({ kind: 'incident', text: `uncaughtException ${error.stack}` }),
 );
-process.on('warning', (warning) => tell({ kind: 'incident', text: `warning ${warning.stack}` }));
+process.on('warning', (warning) => report({ kind: 'incident', text: `warning ${warning.stack}` }));
 
-/** The channel's log, and how what is behind it ends. */
+/** The log of the channel, and a function that closes its connections. */
 async function openLog() {
   const bounds = { maxEvents: 10_000 };
   if (redisPort === '0') return { log: memoryLog(bounds), end: () => undefined };
@@ -57,7 +57,7 @@ async function openLog() {
   return { log: logs('deploy', bounds), end: () => logs.close().then(end) };
 }
 
-/** Publishes until it is stopped. */
+/** Publishes until `stop()`. */
 class Publisher {
   readonly #channel: Channel<Counted>;
   readonly #stopping = new AbortController();
@@ -69,7 +69,7 @@ class Publisher {
     this.#publishing = this.#publish();
   }
 
-  /** @returns how many events it has published */
+  /** @returns the number of published events */
   async stop(): Promise<number> {
     this.#stopping.abort();
     await this.#publishing;
@@ -80,8 +80,8 @@ class Publisher {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       await this.#channel.publish({ from: name, n: this.#count + 1 });
-      tell({ kind: 'published', count: ++this.#count });
-      await sleep(PUBLISH_EACH_MS, undefined, { signal }).catch(() => undefined);
+      report({ kind: 'published', count: ++this.#count });
+      await sleep(PUBLISH_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
 }
@@ -99,7 +99,7 @@ async function main(): Promise<void> {
   async function listen(port: number): Promise<void> {
     server.listen(port, '127.0.0.1', BACKLOG);
     await once(server, 'listening');
-    tell({ kind: 'listening', port: (server.address() as AddressInfo).port });
+    report({ kind: 'listening', port: (server.address() as AddressInfo).port });
   }
 
   async function finish(others: Counts): Promise<void> {
@@ -107,15 +107,15 @@ async function main(): Promise<void> {
     await channel.end({ ...others, [name]: count });
   }
 
-  process.on('message', (wish: DeployWish) => {
-    if (wish.kind === 'listen') void listen(wish.port);
-    else if (wish.kind === 'end') void finish(wish.others);
+  process.on('message', (command: DeployCommand) => {
+    if (command.kind === 'listen') void listen(command.port);
+    else if (command.kind === 'end') void finish(command.others);
     else publisher = new Publisher(channel);
   });
 
   process.once('SIGTERM', async () => {
     server.close();
-    tell({ kind: 'released' });
+    report({ kind: 'released' });
     await sse.close({ spreadMs: Number(spreadMs) });
     server.closeAllConnections();
     await publisher?.stop();
@@ -123,7 +123,7 @@ async function main(): Promise<void> {
     await end();
     process.disconnect?.();
   });
-  tell({ kind: 'ready' });
+  report({ kind: 'ready' });
 }
 
 void main();

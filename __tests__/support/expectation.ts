@@ -1,6 +1,6 @@
 import type { Gap } from '../../lib';
 
-/** What a client gets, as far as it matters for what must come next. */
+/** An event that a client received. */
 export interface Received {
   readonly type: string | undefined;
   readonly id: string | undefined;
@@ -8,35 +8,35 @@ export interface Received {
 }
 
 /**
- * What one browser must get of a channel of the numbers 0, 1, 2 …, over all of its connections: each once and in order,
- * or a `gap` first. Keeps its last event ID, as a browser does.
+ * Checks what one browser receives from a channel of the numbers 0, 1, 2 …, across all of its connections: each number
+ * once and in order, or a `gap` before a jump. Keeps the last event ID, as a browser does.
  */
 export class Expectation {
   lastEventId = '';
   /** The number that must come next. */
   next = 0;
-  readonly #isWanted: (number: number) => boolean;
-  /** What was said to be missing in front of it. */
+  readonly #accepts: (number: number) => boolean;
+  /** The gap received directly before `next`. */
   #gap: Gap | undefined;
 
-  /** @param isWanted the filter of the client's route */
-  constructor(isWanted: (number: number) => boolean = () => true) {
-    this.#isWanted = isWanted;
+  /** @param accepts the filter of the client's route */
+  constructor(accepts: (number: number) => boolean = () => true) {
+    this.#accepts = accepts;
     this.startAt(0);
   }
 
-  /** A newcomer's place: nothing before this number is owed to it. */
+  /** The position of a new subscriber: it must not receive an earlier number. */
   startAt(number: number): void {
     this.next = number;
-    while (!this.#isWanted(this.next)) this.next++;
+    while (!this.#accepts(this.next)) this.next++;
   }
 
-  /** A connection ends; a gap of which nothing came belongs to it. */
+  /** Call when a connection ends. Discards a gap that no event has followed. */
   onDisconnect(): void {
     this.#gap = undefined;
   }
 
-  /** @throws if that was not what must come */
+  /** @throws if the event is not the expected one */
   take({ type, id, data }: Received): void {
     if (type === 'gap') return this.#onGap(data as Gap);
     const number = data as number;
@@ -55,11 +55,11 @@ export class Expectation {
     this.#gap = gap;
   }
 
-  /** It names what comes next; a filter may keep that away. */
+  /** The gap names the next event, unless the filter rejects that event. */
   #checkGap({ oldest }: Gap, number: number, id: string | undefined): void {
     if (number < this.next) throw new Error(`Expected ${this.next} or later, got ${number} again.`);
-    if (this.#isWanted(number - 1) && oldest !== null && oldest !== id) {
-      throw new Error(`Expected '${oldest}' behind the gap, got '${id}'.`);
+    if (this.#accepts(number - 1) && oldest !== null && oldest !== id) {
+      throw new Error(`Expected '${oldest}' after the gap, got '${id}'.`);
     }
   }
 }

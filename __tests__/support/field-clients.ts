@@ -8,73 +8,73 @@ import type { Page } from 'playwright-core';
 import type { Tabs } from './chromium';
 import { Gate } from './gate';
 
-/** An event as the client has given it to its user. */
-export interface Heard {
+/** An event as the client has dispatched it. */
+export interface ClientEvent {
   readonly type: string;
   readonly data: string;
   readonly id: string;
 }
 
-/** What a client tells its user, and when it gives up. */
-export class Listener {
-  readonly heard: Heard[] = [];
-  /** Resolves when the client has stopped by itself, for good. */
+/** Records the events that a client dispatches, and when it stops for good. */
+export class ClientRecorder {
+  readonly events: ClientEvent[] = [];
+  /** Resolves when the client has stopped reconnecting. */
   readonly stopped = new Gate();
-  readonly #news = new EventEmitter();
+  readonly #changes = new EventEmitter();
 
-  hear(type: string, data: string, id = ''): void {
-    this.heard.push({ type, data, id });
-    this.#news.emit('heard');
+  record(type: string, data: string, id = ''): void {
+    this.events.push({ type, data, id });
+    this.#changes.emit('event');
   }
 
-  /** Resolves once it has heard such data. */
+  /** Resolves when the client has dispatched an event with this data. */
   async until(data: string): Promise<void> {
-    while (!this.heard.some((heard) => heard.data === data)) await once(this.#news, 'heard');
+    while (!this.events.some((event) => event.data === data)) await once(this.#changes, 'event');
   }
 }
 
-/** Stands for the data that an event of the client's own has not got. */
-export const ITS_OWN = '(its own)';
+/** Placeholder data for events that the client itself creates, which have no data. */
+export const CLIENT_MADE = '(client-made)';
 
-/** The event types of the tests; an EventSource must be told each of them. */
+/** The event types of the tests; an EventSource needs a listener for each. */
 const TYPES = ['message', 'price', 'end', 'gap'];
 
-/** A request other than a GET, for clients that can. */
+/** A POST request, for clients that support it. */
 export interface Post {
   readonly method: 'POST';
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** A client that people use, as they use it, and where it differs from the specification. */
+/** A common client with typical options, and its differences from the specification. */
 export interface ClientKind {
   readonly name: string;
-  /** @returns how its user closes it */
-  open(base: string, path: string, listener: Listener, post?: Post): Promise<() => void>;
-  /** Its own reconnection time, in milliseconds, as long as the server sets none. */
-  readonly ownRetryMs: number;
+  /** @returns a function that closes the client */
+  open(base: string, path: string, recorder: ClientRecorder, post?: Post): Promise<() => void>;
+  /** The default reconnection time, in milliseconds. */
+  readonly defaultRetryMs: number;
   readonly canPost?: boolean;
-  /** Gives comments and frames without data to its user, as empty messages. */
-  readonly hearsFramesWithoutData?: boolean;
-  /** Does not remember the id of a frame without data. */
-  readonly forgetsIdsWithoutData?: boolean;
-  /** Does not come again after an end. */
+  /** Dispatches comments and frames without data as empty messages. */
+  readonly dispatchesFramesWithoutData?: boolean;
+  /** Ignores the id of a frame without data. */
+  readonly ignoresIdsWithoutData?: boolean;
+  /** Does not reconnect after an end. */
   readonly stopsAtAnyEnd?: boolean;
-  /** Tells of a connection that has ended by an event `end` of its own, without data. */
-  readonly saysEndItself?: boolean;
+  /** Dispatches its own event `end`, without data, when a connection ends. */
+  readonly dispatchesOwnEnd?: boolean;
 }
 
 export const eventsource: ClientKind = {
   name: 'npm eventsource',
-  ownRetryMs: 3_000,
-  forgetsIdsWithoutData: true,
-  async open(base, path, listener) {
+  defaultRetryMs: 3_000,
+  ignoresIdsWithoutData: true,
+  async open(base, path, recorder) {
     const source = new NpmEventSource(base + path);
     for (const type of TYPES) {
-      source.addEventListener(type, ({ data, lastEventId }) => listener.hear(type, data, lastEventId));
+      source.addEventListener(type, ({ data, lastEventId }) => recorder.record(type, data, lastEventId));
     }
     source.onerror = () => {
-      if (source.readyState === source.CLOSED) listener.stopped.open();
+      if (source.readyState === source.CLOSED) recorder.stopped.open();
     };
     return () => source.close();
   },
@@ -82,15 +82,15 @@ export const eventsource: ClientKind = {
 
 export const eventsourceClient: ClientKind = {
   name: 'eventsource-client',
-  ownRetryMs: 2_000,
+  defaultRetryMs: 2_000,
   canPost: true,
-  forgetsIdsWithoutData: true,
-  async open(base, path, listener, post) {
+  ignoresIdsWithoutData: true,
+  async open(base, path, recorder, post) {
     const source = createEventSource({
       ...post,
       url: base + path,
-      onMessage: ({ event = 'message', data, id }) => listener.hear(event, data, id),
-      onDisconnect: () => setImmediate(() => source.readyState === 'closed' && listener.stopped.open()),
+      onMessage: ({ event = 'message', data, id }) => recorder.record(event, data, id),
+      onDisconnect: () => setImmediate(() => source.readyState === 'closed' && recorder.stopped.open()),
     });
     return () => source.close();
   },
@@ -98,36 +98,36 @@ export const eventsourceClient: ClientKind = {
 
 export const launchDarkly: ClientKind = {
   name: 'launchdarkly-eventsource',
-  ownRetryMs: 1_000,
+  defaultRetryMs: 1_000,
   canPost: true,
-  forgetsIdsWithoutData: true,
-  saysEndItself: true,
-  async open(base, path, listener, post) {
+  ignoresIdsWithoutData: true,
+  dispatchesOwnEnd: true,
+  async open(base, path, recorder, post) {
     const source = new LaunchDarkly(base + path, { ...post });
     for (const type of TYPES) {
-      source.addEventListener(type, ({ data = ITS_OWN, lastEventId }) =>
-        listener.hear(type, data, lastEventId),
+      source.addEventListener(type, ({ data = CLIENT_MADE, lastEventId }) =>
+        recorder.record(type, data, lastEventId),
       );
     }
-    // It says why in an `error`, which would be thrown if nobody listened.
+    // It emits an 'error' with the cause, which would be thrown without a listener.
     source.on('error', () => undefined);
-    source.on('closed', () => listener.stopped.open());
+    source.on('closed', () => recorder.stopped.open());
     return () => source.close();
   },
 };
 
-/** Chromium's own. */
+/** The `EventSource` of Chromium. */
 export function chromiumEventSource(tabs: Tabs): ClientKind {
   return {
     name: 'EventSource',
-    ownRetryMs: 3_000,
-    async open(base, path, listener) {
-      const page = await openPage(tabs, base, listener);
+    defaultRetryMs: 3_000,
+    async open(base, path, recorder) {
+      const page = await openPage(tabs, base, recorder);
       await page.evaluate(
         ([url, types]) => {
           const source = new EventSource(url);
           for (const type of types) {
-            source.addEventListener(type, ({ data, lastEventId }) => hear(type, data, lastEventId));
+            source.addEventListener(type, ({ data, lastEventId }) => record(type, data, lastEventId));
           }
           source.onerror = () => source.readyState === source.CLOSED && stopped();
         },
@@ -138,18 +138,18 @@ export function chromiumEventSource(tabs: Tabs): ClientKind {
   };
 }
 
-/** What a user of fetch-event-source may do when a stream has ended. */
-export type AfterEnd = 'stay' | 'come again' | 'come again, unless 204';
+/** How an app that uses fetch-event-source handles the end of a stream. */
+export type AfterEnd = 'stop' | 'reconnect' | 'reconnect, unless 204';
 
-export function fetchEventSource(tabs: Tabs, afterEnd: AfterEnd = 'stay'): ClientKind {
+export function fetchEventSource(tabs: Tabs, afterEnd: AfterEnd = 'stop'): ClientKind {
   return {
     name: '@microsoft/fetch-event-source',
-    ownRetryMs: 1_000,
+    defaultRetryMs: 1_000,
     canPost: true,
-    hearsFramesWithoutData: true,
+    dispatchesFramesWithoutData: true,
     stopsAtAnyEnd: true,
-    async open(base, path, listener, post) {
-      const page = await openPage(tabs, base, listener);
+    async open(base, path, recorder, post) {
+      const page = await openPage(tabs, base, recorder);
       await page.evaluate(
         async ([url, after, init]) => {
           const { fetchEventSource } = await import(`${location.origin}/fetch-event-source/index.js`);
@@ -161,11 +161,11 @@ export function fetchEventSource(tabs: Tabs, afterEnd: AfterEnd = 'stay'): Clien
             ...init,
             signal: controller.signal,
             onmessage: ({ event, data, id }: Record<'event' | 'data' | 'id', string>) =>
-              hear(event || 'message', data, id),
+              record(event || 'message', data, id),
             onclose() {
-              if (after !== 'stay') throw new Error('again');
+              if (after !== 'stop') throw new Error('reconnect');
             },
-            ...(after === 'come again, unless 204' && { onopen: stopOn204 }),
+            ...(after === 'reconnect, unless 204' && { onopen: stopOn204 }),
           });
           running.then(stopped, stopped);
         },
@@ -176,20 +176,20 @@ export function fetchEventSource(tabs: Tabs, afterEnd: AfterEnd = 'stay'): Clien
   };
 }
 
-/** Chromium's fetch with the parser that most use with it. It never comes again by itself. */
+/** Chromium's fetch with the most common parser. It does not reconnect. */
 export function chromiumFetch(tabs: Tabs): ClientKind {
   return {
     name: 'fetch with eventsource-parser',
-    ownRetryMs: Number.POSITIVE_INFINITY,
+    defaultRetryMs: Number.POSITIVE_INFINITY,
     canPost: true,
     stopsAtAnyEnd: true,
-    async open(base, path, listener, post) {
-      const page = await openPage(tabs, base, listener);
+    async open(base, path, recorder, post) {
+      const page = await openPage(tabs, base, recorder);
       await page.evaluate(
         async ([url, init]) => {
           const { createParser } = await import(`${location.origin}/eventsource-parser/index.js`);
           const parser = createParser({
-            onEvent: ({ event = 'message', data = '', id = '' }) => hear(event, data, id),
+            onEvent: ({ event = 'message', data = '', id = '' }) => record(event, data, id),
           });
           const read = async () => {
             const { body } = await fetch(url, init);
@@ -207,7 +207,7 @@ export function chromiumFetch(tabs: Tabs): ClientKind {
   };
 }
 
-/** What the pages need of their server. */
+/** Adds the routes that the pages load from their server. */
 export function servePages(app: Express): void {
   app.get(
     '/page',
@@ -222,18 +222,18 @@ export function servePages(app: Express): void {
   }
 }
 
-async function openPage(tabs: Tabs, base: string, listener: Listener): Promise<Page> {
+async function openPage(tabs: Tabs, base: string, recorder: ClientRecorder): Promise<Page> {
   const page = await tabs.open(`${base}/page`);
-  await page.exposeFunction('hear', (type: string, data: string, id: string) =>
-    listener.hear(type, data, id),
+  await page.exposeFunction('record', (type: string, data: string, id: string) =>
+    recorder.record(type, data, id),
   );
-  await page.exposeFunction('stopped', () => listener.stopped.open());
+  await page.exposeFunction('stopped', () => recorder.stopped.open());
   return page;
 }
 
-// What runs in a page.
+// Declarations of the functions and classes that exist in a page.
 declare const location: { readonly origin: string };
-declare function hear(type: string, data: string, id: string): void;
+declare function record(type: string, data: string, id: string): void;
 declare function stopped(): void;
 declare class EventSource {
   constructor(url: string);

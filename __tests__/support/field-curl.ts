@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** A real `curl -N`, and what it has printed. */
+/** A real `curl -N` and its output. */
 export class Curl {
   static async open(...args: string[]): Promise<Curl> {
     const curl = spawn('curl', ['--no-buffer', '--silent', '--show-error', '--max-time', '10', ...args]);
@@ -11,33 +11,33 @@ export class Curl {
 
   readonly #process: ChildProcessWithoutNullStreams;
   readonly #closed: Promise<unknown>;
-  #said = '';
-  #complained = '';
+  #stdout = '';
+  #stderr = '';
 
   private constructor(curl: ChildProcessWithoutNullStreams) {
     this.#process = curl;
     this.#closed = once(curl, 'close');
     curl.stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.#said += text;
+      this.#stdout += text;
     });
     curl.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#complained += text;
+      this.#stderr += text;
     });
   }
 
   async until(text: string): Promise<string> {
-    while (!this.#said.includes(text)) await once(this.#process.stdout, 'data');
-    return this.#said;
+    while (!this.#stdout.includes(text)) await once(this.#process.stdout, 'data');
+    return this.#stdout;
   }
 
-  /** Resolves with what it has printed once it has ended by itself; rejects if it has failed. */
+  /** Resolves with the output when curl exits; rejects if it fails. */
   async ended(): Promise<string> {
     await this.#closed;
-    if (this.#process.exitCode !== 0) throw new Error(`curl has failed: ${this.#complained}`);
-    return this.#said;
+    if (this.#process.exitCode !== 0) throw new Error(`curl failed: ${this.#stderr}`);
+    return this.#stdout;
   }
 
-  async leave(): Promise<void> {
+  async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#closed;
   }

@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { type DispatchedEvent, EventStreamParser } from '../../lib/format/parse';
 import type { OpenedStream, StreamInit } from '../../lib/testing';
 
-/** What the field tests need of a client. */
+/** The methods of a client that the field tests use. */
 export type FieldStream = Pick<
   OpenedStream,
   'next' | 'take' | 'untilText' | 'ended' | 'drop' | 'close' | 'status' | 'text' | 'lastEventId'
@@ -15,14 +15,14 @@ export type FieldStream = Pick<
   reconnect(): Promise<FieldStream>;
 };
 
-/** An event stream over HTTP/2, with a session of its own for each connection. */
+/** An event stream over HTTP/2, with a new session for each connection. */
 export class Http2Stream implements FieldStream {
   headers: IncomingHttpHeaders = {};
   text = '';
   readonly #url: string;
   readonly #path: string;
   readonly #init: StreamInit;
-  readonly #news = new EventEmitter().setMaxListeners(0);
+  readonly #changes = new EventEmitter().setMaxListeners(0);
   readonly #events: DispatchedEvent[] = [];
   readonly #parser: EventStreamParser;
   #session: ClientHttp2Session | undefined;
@@ -88,10 +88,10 @@ export class Http2Stream implements FieldStream {
     const own = this.lastEventId === '' ? {} : { 'last-event-id': this.lastEventId };
     this.#session = http2
       .connect(this.#url, { rejectUnauthorized: false })
-      .on('error', () => this.#news.emit('news'));
+      .on('error', () => this.#changes.emit('change'));
     const head = { ':method': method, ':path': this.#path, accept: 'text/event-stream', ...headers, ...own };
     const stream = this.#session.request(head, { endStream: body === undefined });
-    stream.on('response', (got) => this.#open(stream, got)).on('error', () => this.#news.emit('news'));
+    stream.on('response', (got) => this.#open(stream, got)).on('error', () => this.#changes.emit('change'));
     if (body !== undefined) stream.end(body);
     this.#stream = stream;
   }
@@ -102,30 +102,30 @@ export class Http2Stream implements FieldStream {
     const body: Readable = headers['content-encoding'] === 'gzip' ? stream.pipe(createGunzip()) : stream;
     body
       .on('data', (bytes: Buffer) => this.#onText(stream, decoder.write(bytes)))
-      .on('error', () => this.#news.emit('news'))
+      .on('error', () => this.#changes.emit('change'))
       .on('end', () => this.#onEnd(stream));
-    this.#news.emit('news');
+    this.#changes.emit('change');
   }
 
   #onText(stream: ClientHttp2Stream, text: string): void {
     if (stream !== this.#stream) return;
     this.text += text;
     this.#parser.push(text);
-    this.#news.emit('news');
+    this.#changes.emit('change');
   }
 
   #onEnd(stream: ClientHttp2Stream): void {
     if (stream !== this.#stream) return;
     this.#isEnded = stream.rstCode === http2.constants.NGHTTP2_NO_ERROR && !stream.aborted;
-    this.#news.emit('news');
+    this.#changes.emit('change');
   }
 
   async #until(what: string, holds: () => boolean): Promise<void> {
     const signal = AbortSignal.timeout(this.#init.timeoutMs ?? 3_000);
     try {
-      while (!holds()) await once(this.#news, 'news', { signal });
+      while (!holds()) await once(this.#changes, 'change', { signal });
     } catch (cause) {
-      throw new Error(`Expected ${what} over HTTP/2. Arrived: ${this.status}\n${this.text}`, { cause });
+      throw new Error(`Expected ${what} over HTTP/2. Received: ${this.status}\n${this.text}`, { cause });
     }
   }
 }

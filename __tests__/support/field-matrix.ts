@@ -1,4 +1,4 @@
-/** What was seen, by who stood between and what was looked at; printed as Markdown when a file's tests are through. */
+/** A table of observations, with a row for each setup. Printed as Markdown after the tests of a file. */
 export class Matrix {
   readonly #title: string;
   readonly #columns: string[] = [];
@@ -8,10 +8,10 @@ export class Matrix {
     this.#title = title;
   }
 
-  note(row: string, column: string, seen: string): void {
+  note(row: string, column: string, observed: string): void {
     if (!this.#columns.includes(column)) this.#columns.push(column);
     const cells = this.#rows.get(row) ?? new Map<string, string>();
-    this.#rows.set(row, cells.set(column, seen));
+    this.#rows.set(row, cells.set(column, observed));
   }
 
   print(): void {
@@ -26,7 +26,7 @@ export class Matrix {
   }
 }
 
-/** In milliseconds, as far as a test can tell. */
+/** A duration for the table, to a tenth of a millisecond. */
 export function ms(duration: number): string {
   return `${duration.toFixed(1)} ms`;
 }

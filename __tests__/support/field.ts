@@ -10,70 +10,70 @@ import { aborted, Gate } from './gate';
 import { type ProxyKind, ProxyProcess } from './proxy';
 import { releaseAll, type ServeOptions, serve, type TestServer } from './serve';
 
-/** A client's way to an app: what stands between, and what the client says of itself. */
-export interface Way {
+/** A setup under test: the client's protocol and headers, the proxy, and the middleware of the app. */
+export interface Setup {
   readonly name: string;
   readonly proxy?: ProxyKind;
   readonly http2?: boolean;
-  /** Of each request. */
+  /** The headers of each request. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly options?: Omit<ServeOptions, 'outermost'>;
-  /** In front of `app.use(sse())`; one of its own for each app. */
+  /** Creates the middleware that runs before `app.use(sse())`; called once for each app. */
   readonly middleware?: () => RequestHandler[];
-  /** Whether the proxy tells the server of a client that has left only when it next writes to it. */
-  readonly isDeaf?: boolean;
-  /** What the client finds in the head, besides what is in every one. */
+  /** Whether the proxy reports a disconnected client to the server only at the next write. */
+  readonly reportsLate?: boolean;
+  /** The response headers that this setup adds to the usual ones. */
   readonly head?: Readonly<Record<string, unknown>>;
 }
 
-/** A proxy of a test, with the app behind it and the clients in front. */
+/** A running setup: an app, its proxy and its clients. */
 export class Field {
   static async start(
-    way: Way,
+    setup: Setup,
     build: (app: Express, sse: Sse) => void,
     options?: ServeOptions,
   ): Promise<Field> {
-    // Without writes, nothing would ever end behind a deaf proxy.
-    const deaf = way.isDeaf ? { keepAliveMs: 64 } : {};
+    // Such a proxy reports a disconnected client only if the server writes.
+    const writes = setup.reportsLate ? { keepAliveMs: 64 } : {};
     const server = await serve(build, {
-      ...deaf,
-      ...way.options,
+      ...writes,
+      ...setup.options,
       ...options,
-      outermost: way.middleware?.(),
+      outermost: setup.middleware?.(),
     });
-    const proxy = way.proxy && (await ProxyProcess.start(way.proxy, server.port));
-    const field = new Field(way, server, proxy);
+    const proxy = setup.proxy && (await ProxyProcess.start(setup.proxy, server.port));
+    const field = new Field(setup, server, proxy);
     running.push(field);
     return field;
   }
 
   readonly server: TestServer;
   readonly url: string;
-  readonly #way: Way;
+  readonly #setup: Setup;
   readonly #proxy: ProxyProcess | undefined;
   readonly #streams: FieldStream[] = [];
 
-  private constructor(way: Way, server: TestServer, proxy: ProxyProcess | undefined) {
-    this.#way = way;
+  private constructor(setup: Setup, server: TestServer, proxy: ProxyProcess | undefined) {
+    this.#setup = setup;
     this.server = server;
     this.#proxy = proxy;
     this.url = proxy?.url ?? server.url('');
   }
 
-  /** Opens a stream as the way's client does. */
+  /** Opens a stream with the protocol and headers of the setup. */
   async open(path: string, init: StreamInit = {}): Promise<FieldStream> {
-    const whole = { ...init, headers: { ...this.#way.headers, ...init.headers } };
-    const stream = this.#way.http2
+    const whole = { ...init, headers: { ...this.#setup.headers, ...init.headers } };
+    const stream = this.#setup.http2
       ? await new Http2Stream(this.url, path, whole).reconnect()
       : await openStream(this.url, path, whole);
     this.#streams.push(stream);
     return stream;
   }
 
-  /** Sends a request whose response may never begin. @returns how its client leaves */
-  knock(path: string): () => void {
-    const { headers } = this.#way;
-    if (this.#way.http2) {
+  /** Sends a request whose response may never start. @returns a function that disconnects the client */
+  send(path: string): () => void {
+    const { headers } = this.#setup;
+    if (this.#setup.http2) {
       const session = http2.connect(this.url, { rejectUnauthorized: false }).on('error', () => undefined);
       session.request({ ...headers, ':path': path }).on('error', () => undefined);
       return () => session.destroy();
@@ -82,7 +82,7 @@ export class Field {
     return () => request.destroy();
   }
 
-  /** The clients leave; that the server hears of it through the proxy is part of every test. */
+  /** Disconnects the clients. Every test includes that the server detects this through the proxy. */
   async release(): Promise<void> {
     await Promise.all(this.#streams.map((stream) => stream.close()));
     const late = AbortSignal.timeout(3_000);
@@ -91,14 +91,14 @@ export class Field {
     await this.#proxy?.stop();
     if (size > 0)
       throw new Error(
-        `Expected the server to hear that its clients have left, but ${size} streams are open.`,
+        `Expected the server to detect that all clients have disconnected, but ${size} streams are open.`,
       );
   }
 }
 
 const running: Field[] = [];
 
-/** For `afterEach`: what {@link Field.start} has started ends, and each server shows that nothing of it is left. */
+/** For `afterEach`: ends everything that {@link Field.start} has started and asserts that nothing remains. */
 export async function releaseFields(): Promise<void> {
   try {
     await Promise.all(running.splice(0).map((field) => field.release()));
@@ -107,13 +107,13 @@ export async function releaseFields(): Promise<void> {
   }
 }
 
-/** What a user has of the package, whatever stands between. */
-export function describeWay(way: Way, matrix: Matrix): void {
+/** The behaviour that every setup must have. */
+export function describeSetup(setup: Setup, matrix: Matrix): void {
   const start = (build: (app: Express, sse: Sse) => void, options?: ServeOptions) =>
-    Field.start(way, build, options);
-  const note = (column: string, seen: string) => matrix.note(way.name, column, seen);
+    Field.start(setup, build, options);
+  const note = (column: string, seen: string) => matrix.note(setup.name, column, seen);
 
-  describe(way.name, () => {
+  describe(setup.name, () => {
     it('delivers each event before the next one is yielded', async () => {
       const gates = Array.from({ length: 10 }, () => new Gate());
       const field = await start((app) => {
@@ -138,7 +138,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       const [first = 0, ...later] = latencies;
       note('first event', ms(first));
       note('later ones', ms(median(later)));
-      note('each at once', `${latencies.length} of ${gates.length}`);
+      note('each immediately', `${latencies.length} of ${gates.length}`);
       expect(await stream.ended()).toContain('id: ~end');
     });
 
@@ -159,7 +159,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       expect(await stream.next()).toMatchObject({ data: 'first' });
     });
 
-    it('leaves the head as it was', async () => {
+    it('leaves the response head unchanged', async () => {
       const field = await start((app) => {
         app.get('/', async function* (_req, res) {
           res.cookie('theme', 'dark').cookie('size', 'big');
@@ -173,14 +173,14 @@ export function describeWay(way: Way, matrix: Matrix): void {
       expect(status).toBe(200);
       expect(headers).toMatchObject({
         'content-type': 'text/event-stream',
-        'cache-control': way.options?.compress ? 'no-cache' : 'no-cache, no-transform',
+        'cache-control': setup.options?.compress ? 'no-cache' : 'no-cache, no-transform',
         'set-cookie': expect.arrayContaining(['theme=dark; Path=/', 'size=big; Path=/']),
         'access-control-expose-headers': expect.stringContaining('X-Run'),
         'x-run': '7',
-        ...way.head,
+        ...setup.head,
       });
       expect(headers).not.toHaveProperty('content-length');
-      if (way.http2) expect(headers).not.toHaveProperty('connection');
+      if (setup.http2) expect(headers).not.toHaveProperty('connection');
       note('head', 'intact');
       note('encoding', String(headers['content-encoding'] ?? 'none'));
     });
@@ -201,7 +201,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('burst', `${sizes.length} of ${sizes.length}`);
     });
 
-    it('tells the generator that its client has left', async () => {
+    it('aborts the signal of the generator when the client disconnects', async () => {
       const left = new Gate<number>();
       const field = await start((app) => {
         app.get('/', async function* (_req, res) {
@@ -219,35 +219,35 @@ export function describeWay(way: Way, matrix: Matrix): void {
       const from = performance.now();
       stream.drop();
 
-      const noticed = (await left.promise) - from;
-      note('leaving noticed', way.isDeaf ? 'by keep-alives alone' : ms(noticed));
+      const delayMs = (await left.promise) - from;
+      note('disconnect detected', setup.reportsLate ? 'only by keep-alives' : ms(delayMs));
     });
 
-    it('tells a generator without a first value that its client has left', async () => {
-      const [asked, left] = [new Gate(), new Gate()];
+    it('aborts the signal when the client disconnects before the first value', async () => {
+      const [started, left] = [new Gate(), new Gate()];
       const field = await start(
         (app) => {
-          // biome-ignore lint/correctness/useYield: its client leaves before.
+          // biome-ignore lint/correctness/useYield: its client disconnects before the first value.
           app.get('/', async function* (_req, res) {
-            asked.open();
+            started.open();
             await aborted(res.sse.signal);
             left.open();
           });
         },
-        // Nothing would be written, so nobody would hear.
-        { commitAfterMs: way.isDeaf ? 0 : false },
+        // With a late report, only a write detects the disconnect, so the head must be sent first.
+        { commitAfterMs: setup.reportsLate ? 0 : false },
       );
-      const leave = field.knock('/');
-      await asked.promise;
+      const disconnect = field.send('/');
+      await started.promise;
 
-      leave();
+      disconnect();
 
       await left.promise;
-      note('before the head, too', way.isDeaf ? 'no' : 'yes');
+      note('also before the head', setup.reportsLate ? 'no' : 'yes');
     });
 
-    if (way.isDeaf) {
-      it('does not tell the server that its client has left until it writes to it', async () => {
+    if (setup.reportsLate) {
+      it('reports a disconnected client to the server only at the next write', async () => {
         let hasLeft = false;
         const write = new Gate();
         const field = await start(
@@ -295,7 +295,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('keep-alives', 'delivered');
     });
 
-    it('brings Last-Event-ID as it was sent', async () => {
+    it('forwards Last-Event-ID unchanged', async () => {
       const field = await start((app) => {
         app.get('/', async function* (_req, res) {
           yield res.sse.lastEventId;
@@ -308,7 +308,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('Last-Event-ID', 'exact');
     });
 
-    it('ends a finished stream, and answers who comes again with 204', async () => {
+    it('ends a finished stream and responds to a reconnection with 204', async () => {
       const field = await start((app) => {
         app.get('/', async function* () {
           yield 'first';
@@ -325,9 +325,9 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('`end`, 204', 'yes');
     });
 
-    it('delivers a throw before the first value with its status', async () => {
+    it('delivers the status of an error thrown before the first value', async () => {
       const field = await start((app) => {
-        // biome-ignore lint/correctness/useYield: it fails before.
+        // biome-ignore lint/correctness/useYield: it throws before the first value.
         app.get('/', async function* () {
           throw Object.assign(new Error('Unauthorized'), { status: 401 });
         });
@@ -340,7 +340,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('a real 401', 'yes');
     });
 
-    it('streams the answer to a POST with a JSON body', async () => {
+    it('streams the response to a POST with a JSON body', async () => {
       const gate = new Gate();
       const field = await start((app) => {
         app.post('/', express.json(), async function* (req) {
@@ -359,7 +359,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('POST', 'streamed');
     });
 
-    it("resumes a channel's stream with nothing lost and nothing doubled", async () => {
+    it("resumes a channel's stream without loss or duplicates", async () => {
       const channel = new Channel<number>();
       const field = await start((app) => {
         app.get('/', () => channel);
@@ -381,7 +381,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
       note('channel, resumed', 'exact');
     });
 
-    it('ends cleanly when the server closes, and again for who comes meanwhile', async () => {
+    it('ends cleanly when the server closes, also for a client that reconnects meanwhile', async () => {
       const field = await start((app) => {
         app.get('/', async function* (_req, res) {
           yield 'first';
@@ -401,7 +401,7 @@ export function describeWay(way: Way, matrix: Matrix): void {
   });
 }
 
-/** A keep-alive may come between at any time. */
+/** Removes keep-alives, which may arrive at any time. */
 function withoutComments(text: string): string {
   return text.replace(/^:.*\n\n/gm, '');
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 
-/** A promise that the test settles, and asks about. */
+/** A promise that the test settles. */
 export class Gate<Value = void> {
   readonly promise: Promise<Value>;
   open!: (value: Value) => void;
@@ -15,7 +15,7 @@ export class Gate<Value = void> {
   }
 }
 
-/** Resolves when the signal has aborted, also if it has already. */
+/** Resolves when the signal aborts, or immediately if it already has. */
 export async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
 }

@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type OpenedStream, openStream, type StreamInit } from '../../lib/testing';
 
-/** A real server around any request listener, for what is not Express 5. */
+/** A real server for any request listener, for tests without Express 5. */
 export class HandlerServer {
   static async start(listener: RequestListener): Promise<HandlerServer> {
     const server = createServer(listener).listen(0, '127.0.0.1');
@@ -25,7 +25,7 @@ export class HandlerServer {
     return openStream(this.server, path, init);
   }
 
-  /** Resolves when the last connection is gone by itself. */
+  /** Resolves when the last connection has closed. Closes only idle connections. */
   async close(): Promise<void> {
     this.server.close();
     this.server.closeIdleConnections();

@@ -1,29 +1,29 @@
-import { CERTIFICATE, type Place, type ProxyKind } from './proxy';
+import { type Binding, CERTIFICATE, type ProxyKind } from './proxy';
 
 export interface HaproxyOptions {
-  /** To the client, over TLS; HTTP/1.1 otherwise. */
+  /** HTTP/2 over TLS to the client; otherwise HTTP/1.1. */
   readonly http2?: boolean;
   /**
-   * With the two options that event streams want. Without `abortonclose` HAProxy takes a client that leaves for one that
-   * only has no more to say, until it writes to it. Without `http-no-delay` it lets the kernel wait 200 ms for more
-   * whenever it writes a piece of an HTTP/1.1 response, so each event that comes alone is late.
+   * Sets the two options that event streams need. Without `abortonclose`, HAProxy treats a disconnected client as one
+   * that has only finished sending, until it writes to it. Without `http-no-delay`, the kernel waits 200 ms for more
+   * data after each write of an HTTP/1.1 response, which delays every single event.
    */
   readonly isAdvised?: boolean;
-  /** Compress event streams that permit it. */
+  /** Compresses event streams that permit it. */
   readonly compression?: boolean;
 }
 
-/** HAProxy with its defaults, and the timeouts that it wants to be told. */
+/** HAProxy with its defaults and the timeouts that it requires. */
 export function haproxy(options: HaproxyOptions = {}): ProxyKind {
   return {
     command: 'haproxy',
     isSecure: options.http2 ?? false,
     args: (configFile) => ['-db', '-f', configFile],
-    config: (place) => configOf(place, options),
+    config: (binding) => configOf(binding, options),
   };
 }
 
-function configOf({ port, appPort }: Place, { http2, isAdvised, compression }: HaproxyOptions): string {
+function configOf({ port, appPort }: Binding, { http2, isAdvised, compression }: HaproxyOptions): string {
   return `
 defaults
   mode http

@@ -1,5 +1,5 @@
 /**
- * A server in a process of its own, so that its heap, timers and warnings are nobody else's. It listens on a Unix
+ * A server in its own process, so that heap, timers and warnings are those of the server only. It listens on a Unix
  * socket, whose small buffers make backpressure cheap.
  */
 import { once } from 'node:events';
@@ -9,9 +9,9 @@ import express, { type Response } from 'express';
 import { createSse, type Sse } from '../../lib';
 import { LibTimers } from './timers';
 
-/** What is left after all clients have gone. */
-export interface Remains {
-  /** How many generators have started so far. */
+/** The resources that remain after all clients have disconnected. */
+export interface Remaining {
+  /** The number of generators started so far. */
   readonly started: number;
   readonly generators: number;
   readonly streams: number;
@@ -22,7 +22,7 @@ export interface Remains {
   readonly incidents: readonly string[];
 }
 
-export type Order = 'measure' | 'close';
+export type Command = 'measure' | 'close';
 
 const timers = new LibTimers();
 const incidents: string[] = [];
@@ -34,7 +34,7 @@ process.on('unhandledRejection', (error) => incidents.push(`unhandledRejection $
 process.on('uncaughtException', (error) => incidents.push(`uncaughtException ${error.stack}`));
 process.on('warning', (warning) => incidents.push(`warning ${warning.stack}`));
 
-/** Counts a generator while it is alive. */
+/** Counts a generator while it runs. */
 async function* counted(values: AsyncIterable<unknown>) {
   generators++;
   started++;
@@ -55,7 +55,7 @@ async function* onceThenNever(res: Response) {
   yield* never(res);
 }
 
-/** Knows nothing of the signal: only `return()` ends it. */
+/** Ignores the signal: only `return()` ends it. */
 async function* flood() {
   for (;;) yield 'x'.repeat(50_000);
 }
@@ -83,10 +83,10 @@ const routes: Readonly<Record<string, (res: Response) => AsyncIterable<unknown>>
 
 const server = createServer(app).listen(process.argv[2]);
 
-async function measure(): Promise<Remains> {
+async function measure(): Promise<Remaining> {
   const sockets = () =>
     new Promise<number>((resolve) => server.getConnections((_error, count) => resolve(count)));
-  // What is not gone after two seconds is left; the requests of those who left early may be still to come.
+  // Requests of clients that disconnected early may still arrive. Anything that exists after two seconds has leaked.
   for (let i = 0; i < 200 && (generators > 0 || (await sockets()) > 0); i++) await sleep(10);
   for (let i = 0; i < 3; i++) {
     await setImmediate();
@@ -98,16 +98,16 @@ async function measure(): Promise<Remains> {
     generators,
     streams: sse.size,
     sockets: await sockets(),
-    timers: timers.alive(),
+    timers: timers.active(),
     heapBytes,
     incidents,
   };
 }
 
-process.on('message', async (order: Order) => {
-  if (order === 'measure') return process.send?.(await measure());
+process.on('message', async (command: Command) => {
+  if (command === 'measure') return process.send?.(await measure());
   const closing = sse;
-  // Streams that come from now on are of the next instance.
+  // New streams belong to the next instance.
   sse = createSse();
   await closing.close({ spreadMs: 5, graceMs: 5 });
   process.send?.('closed');

@@ -1,25 +1,25 @@
-import { CERTIFICATE, type Place, type ProxyKind } from './proxy';
+import { type Binding, CERTIFICATE, type ProxyKind } from './proxy';
 
 export interface NginxOptions {
-  /** To the client, over TLS; HTTP/1.1 otherwise. */
+  /** HTTP/2 over TLS to the client; otherwise HTTP/1.1. */
   readonly http2?: boolean;
-  /** A `proxy_pass` and nothing else: HTTP/1.0 to the app, and a connection for each request. */
+  /** A `proxy_pass` and nothing else: HTTP/1.0 to the app, with a new connection for each request. */
   readonly isBare?: boolean;
-  /** Compress event streams, whatever they say of it. */
+  /** Compresses event streams, even with `no-transform`. */
   readonly gzip?: boolean;
 }
 
-/** nginx with its defaults, so with `proxy_buffering on`, and HTTP/1.1 with kept connections to the app. */
+/** nginx with its defaults (`proxy_buffering on`), and HTTP/1.1 with persistent connections to the app. */
 export function nginx(options: NginxOptions = {}): ProxyKind {
   return {
     command: 'nginx',
     isSecure: options.http2 ?? false,
     args: (configFile, folder) => ['-p', folder, '-c', configFile, '-e', 'stderr'],
-    config: (place) => configOf(place, options),
+    config: (binding) => configOf(binding, options),
   };
 }
 
-function configOf({ port, appPort, folder }: Place, { http2, isBare, gzip }: NginxOptions): string {
+function configOf({ port, appPort, folder }: Binding, { http2, isBare, gzip }: NginxOptions): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return `
 daemon off;

@@ -8,18 +8,18 @@ import pg from 'pg';
 import { describeWithProgram, findProgram, freePort } from './program';
 
 const MISSING =
-  'These tests need a real PostgreSQL, and there is no postgres, neither on PATH nor in /usr/lib/postgresql. ' +
+  'These tests need a real PostgreSQL, but there is no postgres on PATH or in /usr/lib/postgresql. ' +
   'Install it (apt install postgresql, brew install postgresql).';
 
-/** Where Debian keeps its versions. */
+/** The folder in which Debian installs the versions of PostgreSQL. */
 const VERSIONS = '/usr/lib/postgresql';
 
 const READY = 'database system is ready to accept connections';
 
-/** PostgreSQL refuses to be root; `nobody` is somebody else everywhere. */
-const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+/** PostgreSQL does not run as root, so use the user and group `nobody`. */
+const UNPRIVILEGED = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 
-/** A PostgreSQL with a cluster in a folder of its own; it can be killed and comes back with what it had. */
+/** A PostgreSQL server with its own data folder. It can be killed and restarted with the same data. */
 export class PostgresServer {
   readonly #command: string;
   readonly #folder: string;
@@ -29,7 +29,7 @@ export class PostgresServer {
   constructor(command: string) {
     this.#command = command;
     this.#folder = mkdtempSync(join(tmpdir(), 'express-yield-postgres-'));
-    if (NOBODY.uid !== undefined) chownSync(this.#folder, NOBODY.uid, NOBODY.gid);
+    if (UNPRIVILEGED.uid !== undefined) chownSync(this.#folder, UNPRIVILEGED.uid, UNPRIVILEGED.gid);
   }
 
   get url(): string {
@@ -39,32 +39,32 @@ export class PostgresServer {
   async create(): Promise<void> {
     const initdb = join(this.#command, '../initdb');
     const args = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync'];
-    execFileSync(initdb, [...args, this.#folder], { ...NOBODY, cwd: this.#folder, stdio: 'pipe' });
+    execFileSync(initdb, [...args, this.#folder], { ...UNPRIVILEGED, cwd: this.#folder, stdio: 'pipe' });
     this.port = await freePort();
     await this.start();
   }
 
-  /** On the port that it had. */
+  /** Starts it on the same port as before. */
   async start(): Promise<void> {
     const args = ['-D', this.#folder, '-p', `${this.port}`, '-h', '127.0.0.1', '-k', this.#folder];
     const server = spawn(this.#command, args, {
-      ...NOBODY,
+      ...UNPRIVILEGED,
       cwd: this.#folder,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process = server;
     const lines = createInterface({ input: server.stderr });
     await new Promise<void>((resolve, reject) => {
-      const said: string[] = [];
+      const output: string[] = [];
       lines.on('line', (line) => {
-        said.push(line);
+        output.push(line);
         if (line.includes(READY)) resolve();
       });
-      lines.on('close', () => reject(new Error(`PostgreSQL has not started:\n${said.join('\n')}`)));
+      lines.on('close', () => reject(new Error(`PostgreSQL did not start:\n${output.join('\n')}`)));
     });
   }
 
-  /** As an administrator would type it. */
+  /** Runs a query on its own connection. */
   async query(text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
     const client = new pg.Client({ connectionString: this.url });
     await client.connect();
@@ -75,7 +75,7 @@ export class PostgresServer {
     }
   }
 
-  /** Without waiting for anybody, and without writing anything more. */
+  /** Stops immediately, without waiting for clients and without writing data. */
   async crash(): Promise<void> {
     const server = this.#process;
     this.#process = undefined;
@@ -90,7 +90,7 @@ export class PostgresServer {
   }
 }
 
-/** A `describe` whose tests have a real PostgreSQL. Without one they are skipped, loudly; under `CI` they fail. */
+/** A `describe` with a real PostgreSQL. Without one, the tests are skipped with a warning; under `CI` they fail. */
 export function describeWithPostgres(name: string, tests: (server: PostgresServer) => void): void {
   const command = findPostgres();
   describeWithProgram(command, MISSING, name, () => {

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeWithProgram, findProgram, freePort } from './program';
 
-/** Key and certificate of a server that nobody trusts. */
+/** A self-signed key and certificate. */
 export const CERTIFICATE = join(__dirname, 'localhost.pem');
 
-/** Where a proxy listens and what it stands in front of. */
-export interface Place {
+/** The port of a proxy, the port of its app, and the folder of its files. */
+export interface Binding {
   readonly port: number;
   readonly appPort: number;
   readonly folder: string;
@@ -21,19 +21,19 @@ export interface ProxyKind {
   readonly command: string;
   readonly isSecure: boolean;
   /** The program's configuration file. */
-  config(place: Place): string;
-  /** The program's arguments; in the foreground. */
+  config(binding: Binding): string;
+  /** The arguments with which the program runs in the foreground. */
   args(configFile: string, folder: string): string[];
 }
 
-/** A real proxy in front of an app, with its configuration in a folder of its own. */
+/** A real proxy for an app, with its configuration in its own folder. */
 export class ProxyProcess {
   static async start(kind: ProxyKind, appPort: number): Promise<ProxyProcess> {
     const folder = mkdtempSync(join(tmpdir(), `express-yield-${kind.command}-`));
-    const place = { port: await freePort(), appPort, folder };
+    const binding = { port: await freePort(), appPort, folder };
     const configFile = join(folder, `${kind.command}.conf`);
-    writeFileSync(configFile, kind.config(place));
-    const proxy = new ProxyProcess(kind, configFile, place);
+    writeFileSync(configFile, kind.config(binding));
+    const proxy = new ProxyProcess(kind, configFile, binding);
     try {
       await proxy.#listening();
     } catch (error) {
@@ -44,42 +44,42 @@ export class ProxyProcess {
   }
 
   readonly url: string;
-  readonly #place: Place;
+  readonly #binding: Binding;
   readonly #process: ChildProcess;
-  #said = '';
+  #stderr = '';
 
-  private constructor({ command, isSecure, args }: ProxyKind, configFile: string, place: Place) {
-    this.url = `${isSecure ? 'https' : 'http'}://127.0.0.1:${place.port}`;
-    this.#place = place;
-    this.#process = spawn(findProgram(command) ?? command, args(configFile, place.folder), {
+  private constructor({ command, isSecure, args }: ProxyKind, configFile: string, binding: Binding) {
+    this.url = `${isSecure ? 'https' : 'http'}://127.0.0.1:${binding.port}`;
+    this.#binding = binding;
+    this.#process = spawn(findProgram(command) ?? command, args(configFile, binding.folder), {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#said += text;
+      this.#stderr += text;
     });
   }
 
   async stop(): Promise<void> {
     this.#process.kill('SIGTERM');
-    if (!this.#isOver) await once(this.#process, 'exit');
-    rmSync(this.#place.folder, { recursive: true });
+    if (!this.#hasExited) await once(this.#process, 'exit');
+    rmSync(this.#binding.folder, { recursive: true });
   }
 
-  get #isOver(): boolean {
+  get #hasExited(): boolean {
     return this.#process.exitCode !== null || this.#process.signalCode !== null;
   }
 
   async #listening(): Promise<void> {
-    while (!(await accepts(this.#place.port))) {
-      if (this.#isOver) throw new Error(`${this.#process.spawnfile} has not started:\n${this.#said}`);
+    while (!(await accepts(this.#binding.port))) {
+      if (this.#hasExited) throw new Error(`${this.#process.spawnfile} did not start:\n${this.#stderr}`);
       await sleep(5);
     }
   }
 }
 
-/** A `describe` whose tests need a program. Without it they are skipped, loudly; under `CI` they fail. */
+/** A `describe` whose tests need a program. Without it, they are skipped with a warning; under `CI` they fail. */
 export function describeWithCommand(command: string, name: string, tests: () => void): void {
-  const missing = `These tests need a real ${command}, and there is none on PATH. Install it (apt install ${command}, brew install ${command}).`;
+  const missing = `These tests need a real ${command}, but there is none on PATH. Install it (apt install ${command}, brew install ${command}).`;
   describeWithProgram(findProgram(command), missing, name, tests);
 }
 
@@ -89,7 +89,7 @@ async function accepts(port: number): Promise<boolean> {
     await once(socket, 'connect');
     return true;
   } catch {
-    // Not yet.
+    // It does not listen yet.
     return false;
   } finally {
     socket.destroy();

@@ -7,15 +7,15 @@ import { sse } from '../../lib';
 
 const DOCS = join(__dirname, '../../docs');
 
-/** What a recipe that is a server exports. */
+/** The exports of a recipe that is a server. */
 export interface Recipe {
   readonly server: Server;
 }
 
-/** A recipe as it runs, on a free port. */
+/** A running recipe, on a free port. */
 export type Started<Module extends Recipe> = Module & { readonly url: string };
 
-/** Runs a recipe in this process, so that a test can also look at what it holds. Once a test file: a module is loaded once. */
+/** Runs a recipe in this process, so that a test can inspect its state. Once per file: a module is loaded once. */
 export async function startRecipe<Module extends Recipe>(
   name: string,
   env: NodeJS.ProcessEnv = {},
@@ -27,7 +27,7 @@ export async function startRecipe<Module extends Recipe>(
   return { ...recipe, url: `http://127.0.0.1:${port}` };
 }
 
-/** Resolves when no stream of the recipe is left. */
+/** Resolves when every stream of the recipe has ended. */
 export async function noStreams(): Promise<void> {
   while (sse.size > 0) await setImmediate();
 }

@@ -7,26 +7,26 @@ import { createSse, type Sse, type SseOptions } from '../../lib';
 import { type OpenedStream, openStream, type StreamInit } from '../../lib/testing';
 import { LibTimers } from './timers';
 
-const LISTENED = ['res close', 'res drain', 'res finish', 'socket drain', 'socket close'];
+const LISTENER_NAMES = ['res close', 'res drain', 'res finish', 'socket drain', 'socket close'];
 
-/** How many listeners one response and its socket have, now and when it began. */
+/** The listener counts of one response and its socket: now and at the start of the request. */
 interface Listeners {
   readonly url: string;
   readonly now: () => number[];
   readonly before: number[];
 }
 
-/** A real Express server on a real socket, with an `sse` of its own. */
+/** A real Express server on a real socket, with its own `sse`. */
 export class TestServer {
   readonly sse: Sse;
   readonly app = express();
-  /** What reached the app's error handler. */
+  /** The errors that the app's error handler received. */
   readonly errors: unknown[] = [];
-  /** Whether the response was over each time. */
+  /** For each of these errors: whether the response had already closed. */
   readonly closedBefore: boolean[] = [];
   /** The responses of all requests so far. */
   readonly responses: Response[] = [];
-  /** Says how many listeners of somebody else's each response and its socket have. */
+  /** The listener counts of each response and its socket. */
   readonly #listeners: Listeners[] = [];
   readonly server: http.Server;
   readonly #streams: OpenedStream[] = [];
@@ -76,7 +76,7 @@ export class TestServer {
     return stream;
   }
 
-  /** Sends a request whose response may never begin. */
+  /** Sends a request whose response may never start. */
   send(path: string): http.ClientRequest {
     return http
       .get(this.url(path), { agent: false })
@@ -84,41 +84,41 @@ export class TestServer {
       .on('response', (response) => response.resume());
   }
 
-  /** Resolves once the error handler has been called so many times. */
-  async heard(count: number): Promise<unknown[]> {
+  /** Resolves with the errors when the error handler has been called this many times. */
+  async errorsHandled(count: number): Promise<unknown[]> {
     while (this.errors.length < count) await once(this.server, 'error-handled');
     return this.errors;
   }
 
-  /** Resolves once the first client's socket holds all that it can. */
+  /** Resolves when the socket of the first client needs a drain. */
   async full(): Promise<void> {
     while (!this.responses[0]?.socket?.writableNeedDrain) await sleep(1);
   }
 
-  /** Ends everything, and shows that no stream, listener, timer or socket is left. */
+  /** Closes everything and asserts that no stream, listener, timer or socket remains. */
   async release(): Promise<void> {
     await Promise.all(this.#streams.map((stream) => stream.close()));
     this.server.close();
     while (this.sse.size > 0) await setImmediate();
     if (this.server.listening) await once(this.server, 'close');
-    await this.#connectionsGone();
-    // A connection no longer counts before its handle is closed; its response hears of that in the loop's closing phase.
+    await this.#connectionsClosed();
+    // A connection is not counted any more before its handle closes. The response emits 'close' in the closing phase.
     await setImmediate();
     await setImmediate();
-    expect(this.#listeners.flatMap((each) => this.#leftOf(each))).toEqual([]);
+    expect(this.#listeners.flatMap((each) => this.#leakedBy(each))).toEqual([]);
     await setImmediate();
     expect(this.#timers.stop()).toEqual([]);
   }
 
-  /** Node takes its own listeners off a socket that has closed. */
-  #leftOf({ url, now, before }: Listeners): string[] {
+  /** Reports only additional listeners, because Node removes its own from a closed socket. */
+  #leakedBy({ url, now, before }: Listeners): string[] {
     return now().flatMap((count, index) => {
-      const most = (before[index] ?? 0) + this.#foreignListeners;
-      return count > most ? [`${url}: ${count} for ${LISTENED[index]}, ${most} at the most`] : [];
+      const max = (before[index] ?? 0) + this.#foreignListeners;
+      return count > max ? [`${url}: ${count} for ${LISTENER_NAMES[index]}, at most ${max} expected`] : [];
     });
   }
 
-  async #connectionsGone(): Promise<void> {
+  async #connectionsClosed(): Promise<void> {
     const count = () =>
       new Promise<number>((resolve, reject) => {
         this.server.getConnections((error, connections) => (error ? reject(error) : resolve(connections)));
@@ -140,17 +140,17 @@ export class TestServer {
 }
 
 export interface ServeOptions extends SseOptions {
-  /** Those of the instance; the other options are those of the middleware. */
+  /** The defaults of the instance; the other options are those of the middleware. */
   readonly defaults?: SseOptions;
-  /** Middleware in front of everything else, whose listeners are its own affair. */
+  /** Middleware that runs first. Its own listeners are not checked. */
   readonly outermost?: RequestHandler[];
-  /** How many listeners that middleware may leave on a response. */
+  /** The number of listeners that this middleware may leave on a response. */
   readonly foreignListeners?: number;
 }
 
 const running: TestServer[] = [];
 
-/** Starts an app with `app.use(sse())` in front of what `build` adds; {@link releaseAll} ends it. */
+/** Starts an app with `app.use(sse())` before the routes of `build`; {@link releaseAll} ends it. */
 export async function serve(
   build: (app: Express, sse: Sse) => void,
   { defaults, outermost, foreignListeners, ...options }: ServeOptions = {},
@@ -164,7 +164,7 @@ export async function serve(
   return server;
 }
 
-/** For `afterEach`: each server shows that nothing of it is left. */
+/** For `afterEach`: ends every server and asserts that nothing of it remains. */
 export async function releaseAll(): Promise<void> {
   for (const server of running.splice(0)) await server.release();
 }

@@ -10,9 +10,9 @@ import type {
 } from '../../lib';
 import { SseError } from '../../lib/errors';
 
-/** What all processes have in common: a table of entries, as a database would keep it. */
+/** The state that all processes share: a table of entries, as in a database. */
 export class Store {
-  readonly followers = new Set<(entries: LogEntry[]) => void>();
+  readonly subscribers = new Set<(entries: LogEntry[]) => void>();
   readonly maxEvents: number;
   #entries: LogEntry[] = [];
   #count = 0;
@@ -30,22 +30,22 @@ export class Store {
   }
 
   insert(record: EventRecord): string {
-    if (this.over) throw new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the log has ENDED.');
+    if (this.ended) throw new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the log has ENDED.');
     const entry = { id: `n${++this.#count}`, record };
     this.#entries = [...this.#entries, entry].slice(-this.maxEvents);
-    for (const hear of this.followers) hear([entry]);
+    for (const deliver of this.subscribers) deliver([entry]);
     return entry.id;
   }
 
-  get over(): boolean {
+  get ended(): boolean {
     const last = this.#entries.at(-1);
     return last !== undefined && last.record.kind !== 'event';
   }
 }
 
 /**
- * A log as a user would write one for a database: everything takes a while, and each process holds less in memory than
- * the store retains. `pause` says how long things take.
+ * A log as a user would write one for a database: every operation takes time, and each process holds fewer entries in
+ * memory than the store retains. `pause` sets the duration of each step.
  */
 export class StoredLog implements EventLog {
   readonly cacheSize: number;
@@ -59,7 +59,7 @@ export class StoredLog implements EventLog {
   }
 
   async append(record: EventRecord): Promise<string> {
-    // Kept in the order of the calls, so the pause comes afterwards.
+    // The order of entries is the order of calls, so pause afterwards.
     const id = this.#store.insert(record);
     await this.#pause();
     return id;
@@ -77,29 +77,29 @@ export class StoredLog implements EventLog {
   }
 
   async head(): Promise<LogHead> {
-    const head = { id: `n${this.#store.count}`, ended: this.#store.over };
+    const head = { id: `n${this.#store.count}`, ended: this.#store.ended };
     await this.#pause();
     return head;
   }
 
   subscribe(subscriber: LogSubscriber): LogSubscription {
-    const { followers } = this.#store;
+    const { subscribers } = this.#store;
     let closed = false;
     let last = Promise.resolve();
-    const hear = (entries: LogEntry[]) => {
-      // In order, whatever the pauses.
+    const deliver = (entries: LogEntry[]) => {
+      // Chained, so that the order does not depend on the pauses.
       last = last.then(async () => {
         await this.#pause();
         if (!closed) void subscriber.onEntries(entries, false);
       });
     };
     const from = this.#pause().then(() => {
-      if (!closed) followers.add(hear);
+      if (!closed) subscribers.add(deliver);
       return `n${this.#store.count}`;
     });
     const close = () => {
       closed = true;
-      followers.delete(hear);
+      subscribers.delete(deliver);
     };
     return { from, close };
   }
@@ -113,7 +113,7 @@ function numberOf(id: string): number {
   return /^n\d{1,15}$/.test(id) ? Number(id.slice(1)) : Number.NaN;
 }
 
-/** Pauses that are sometimes no time at all, sometimes a turn, seldom a timer; by a seed, so that a run can be repeated. */
+/** Random pauses: often none or one turn of the event loop, rarely a timer. The seed makes a run repeatable. */
 export function pauses(seed: number): () => Promise<unknown> {
   let state = seed;
   return () => {

@@ -1,29 +1,29 @@
 import { createHook } from 'node:async_hooks';
 
-/** A timer that `lib` itself asked for; Node makes some of its own on the way, such as that of the `Date` header. */
-const ASKED_BY_LIB = /at set(?:Timeout|Interval) \(node:timers.*\n.*[\\/]lib[\\/](?!_)/;
+/** The stack of a timer that `lib` creates. Node creates others below it, such as the one for the `Date` header. */
+const CREATED_BY_LIB = /at set(?:Timeout|Interval) \(node:timers.*\n.*[\\/]lib[\\/](?!_)/;
 
-/** The timers that `lib` has made and that neither fired for the last time nor were cleared, by the stack that made them. */
+/** The active timers of `lib` (not yet fired for the last time and not cleared), with the stack of their creation. */
 export class LibTimers {
-  readonly #alive = new Map<number, string>();
+  readonly #active = new Map<number, string>();
   readonly #hook = createHook({
     init: (id, type) => {
       const stack = type === 'Timeout' ? new Error().stack : undefined;
-      if (stack !== undefined && ASKED_BY_LIB.test(stack)) this.#alive.set(id, stack);
+      if (stack !== undefined && CREATED_BY_LIB.test(stack)) this.#active.set(id, stack);
     },
     destroy: (id) => {
-      this.#alive.delete(id);
+      this.#active.delete(id);
     },
   }).enable();
 
-  /** Where each of those that are left was made. */
-  alive(): string[] {
-    return [...this.#alive.values()];
+  /** The creation stack of each active timer. */
+  active(): string[] {
+    return [...this.#active.values()];
   }
 
-  /** Stops watching, and returns what is left. */
+  /** Stops tracking. @returns the creation stack of each active timer */
   stop(): string[] {
     this.#hook.disable();
-    return this.alive();
+    return this.active();
   }
 }

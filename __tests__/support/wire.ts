@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
-/** A bare socket that sends a request as text and keeps every byte of the answer. */
+/** A plain socket that sends a request as text and keeps every byte of the response. */
 export class Wire {
   static async open(port: number, request: string): Promise<Wire> {
     const socket = connect(port, '127.0.0.1');
@@ -11,7 +11,7 @@ export class Wire {
   }
 
   readonly socket: Socket;
-  /** Everything so far, each chunk as it arrived. */
+  /** The chunks received so far. */
   readonly chunks: string[] = [];
 
   private constructor(socket: Socket) {
@@ -39,7 +39,7 @@ export class Wire {
   }
 }
 
-/** A GET as text; ends the connection after the answer unless told otherwise. */
+/** A GET as text. By default, the connection closes after the response. */
 export function get(path = '/', headers = 'Connection: close\r\n', version = '1.1'): string {
   return `GET ${path} HTTP/${version}\r\nHost: test\r\n${headers}\r\n`;
 }

@@ -23,8 +23,8 @@ jest.setTimeout(60_000);
 afterEach(() => endDemos('SIGTERM'));
 
 describeWithRedis('npm run demo:cluster', (redis) => {
-  describeInChromium('its pages', (tabs) => {
-    it('show the same events, which process serves them, and the way to the other', async () => {
+  describeInChromium('the pages of the cluster', (tabs) => {
+    it('show the same events, their process, and a link to the other process', async () => {
       const cluster = await runCluster();
       const [one, two] = cluster.workers();
       const pages = await openBoth(cluster);
@@ -40,7 +40,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
       expect(link).toBe(two.url);
     });
 
-    it('miss nothing when a connection is dropped and each process is killed in turn', async () => {
+    it('miss no event when a connection is dropped and both processes are killed, one after the other', async () => {
       const cluster = await runCluster();
       const pages = await openBoth(cluster);
       for (const page of pages) await page.locator('#chart .line').waitFor();
@@ -63,7 +63,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
       expect(cluster.workers().map(({ url }) => url)).toEqual(pages.map((page) => page.url()));
     });
 
-    it('go on with a job that the one process began and the other finishes', async () => {
+    it('continue a job that one process starts and the other finishes', async () => {
       const cluster = await runCluster();
       const [one] = cluster.workers();
       const page = await tabs.open(one.url, { script: RECORD });
@@ -92,7 +92,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
     }
   });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('ends all that it has started on %s', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends everything that it started on %s', async (signal) => {
     const folder = mkdtempSync(join(tmpdir(), 'demo-cluster-test-'));
     const cluster = await runCluster({ TMPDIR: folder });
     const clients = await Promise.all(
@@ -116,7 +116,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
     rmSync(folder, { recursive: true });
   });
 
-  it('uses the Redis of REDIS_URL, and leaves it running', async () => {
+  it('uses the Redis of REDIS_URL and does not stop it', async () => {
     const cluster = await runCluster({ REDIS_URL: `redis://127.0.0.1:${redis.port}` });
     const [one, two] = cluster.workers();
     const clients = await Promise.all([one, two].map(({ url }) => openStream(`${url}prices`)));
@@ -128,7 +128,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
     expect(await redis.call('PING')).toBe('PONG');
   });
 
-  it('names a busy port and the remedy, and exits with 1', async () => {
+  it('reports a busy port with a remedy and exits with 1', async () => {
     const other = await busyPort();
     const { port } = other.address() as AddressInfo;
 
@@ -141,7 +141,7 @@ describeWithRedis('npm run demo:cluster', (redis) => {
   });
 });
 
-/** Listens on a port behind which the next one is free, as the second process is to have it. */
+/** Listens on a port whose successor is free, because the second process uses the next port. */
 async function busyPort(): Promise<Server> {
   for (;;) {
     const server = createServer().listen(0).unref();
@@ -158,7 +158,7 @@ async function busyPort(): Promise<Server> {
 }
 
 describe('npm run demo:cluster without a Redis', () => {
-  it('says that redis-server is missing, and the remedy, and exits with 1', async () => {
+  it('reports a missing redis-server with a remedy and exits with 1', async () => {
     const demo = runDemo('demo/cluster.ts', { PORT: '0', PATH: '', REDIS_URL: '' });
 
     expect(await demo.exited).toEqual([1, null]);
@@ -168,7 +168,7 @@ describe('npm run demo:cluster without a Redis', () => {
     );
   });
 
-  it('says that nobody answers at REDIS_URL, and exits with 1', async () => {
+  it('reports an unreachable REDIS_URL and exits with 1', async () => {
     const demo = runDemo('demo/cluster.ts', { PORT: '0', REDIS_URL: 'redis://127.0.0.1:1' });
 
     expect(await demo.exited).toEqual([1, null]);
@@ -185,7 +185,7 @@ interface Worker {
   readonly url: string;
 }
 
-/** Two processes and what is between them. */
+/** The two processes of `npm run demo:cluster`. */
 class Cluster {
   readonly demo: DemoProcess;
 
@@ -193,7 +193,7 @@ class Cluster {
     this.demo = demo;
   }
 
-  /** Those that run, or ran last, by their ports. */
+  /** The latest process of each port, sorted by port. */
   workers(): [Worker, Worker] {
     const printed = [...this.demo.stdout.matchAll(SERVES)].map(({ groups }) => groups as unknown as Worker);
     const last = new Map(printed.map((worker) => [worker.url, worker]));
@@ -216,19 +216,19 @@ function portOf({ url }: Worker): number {
   return Number(new URL(url).port);
 }
 
-/** Resolves once the page has so many more prices. */
+/** Resolves when the page has received this many more prices. */
 async function morePrices(page: Page, count: number): Promise<void> {
   const goal = (await pricesOf(page)).length + count;
   await page.waitForFunction(`events.filter(({ n }) => n !== undefined).length >= ${goal}`);
 }
 
-/** Resolves once the chart has this connection and the prices go on. */
+/** Resolves when the chart shows this connection and more prices have arrived on it. */
 async function reconnected(page: Page, connection: number): Promise<void> {
   await page.locator('#chart .told', { hasText: `Connection ${connection}` }).waitFor();
   await morePrices(page, 5);
 }
 
-/** Both have the same events, as far as both have any. */
+/** Asserts that both pages have the same events, up to the length of the shorter list. */
 function expectSame(mine: Event[] = [], theirs: Event[] = []): void {
   const both = Math.min(mine.length, theirs.length);
   expect(both).toBeGreaterThan(10);

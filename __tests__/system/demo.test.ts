@@ -17,19 +17,19 @@ import { releaseAll, serve, type TestServer } from '../support/serve';
 
 jest.setTimeout(30_000);
 
-/** What the demos of a test have running, without anybody who watches. */
-const ends: Array<() => void> = [];
+/** Functions that stop the background work of the demos of a test. */
+const cleanups: Array<() => void> = [];
 
 afterEach(async () => {
   await endDemos('SIGKILL');
-  for (const end of ends.splice(0)) end();
-  // The demo's streams are those of the one `sse` that everybody shares.
+  for (const cleanUp of cleanups.splice(0)) cleanUp();
+  // The demo uses the shared `sse` of the package.
   while (sse.size > 0) await setImmediate();
   await releaseAll();
 });
 
 describeInChromium('the page of the demo', (tabs) => {
-  it('shows the clock ticking', async () => {
+  it('shows the ticking clock', async () => {
     const server = await serveDemo();
 
     const page = await tabs.open(server.url('/'));
@@ -41,11 +41,11 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(await page.locator('#clock .state').textContent()).toBe('OPEN');
   });
 
-  it('shows the routes as they are written in the demo', async () => {
+  it('shows the routes exactly as in the source of the demo', async () => {
     const server = await serveDemo();
     const files = ['app', 'job', 'prices', 'server'];
     const source = files.map((file) => readFileSync(join(ROOT, `demo/${file}.ts`), 'utf8')).join('\n');
-    // What stands in a function there begins at the margin here.
+    // The page removes the indentation of code from within a function.
     const sources = [0, 2, 4].map((indent) => source.replace(new RegExp(`^ {${indent}}`, 'gm'), ''));
 
     const page = await tabs.open(server.url('/'));
@@ -92,7 +92,7 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(await page.getByRole('progressbar').getAttribute('aria-valuenow')).toBe('40');
   });
 
-  it('goes on with the job after a reload where it is by then', async () => {
+  it('continues the job after a reload at its current step', async () => {
     const server = await serveDemo();
     const page = await tabs.open(server.url('/'), { script: RECORD });
     await page.locator('#start').click();
@@ -125,7 +125,7 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(other.url()).toBe(server.url('/'));
   });
 
-  it('draws the prices, and goes on after a dropped connection with none missed or repeated', async () => {
+  it('draws the prices, and resumes after a dropped connection with none missed or repeated', async () => {
     const server = await serveDemo();
     const page = await tabs.open(server.url('/'), { script: RECORD });
     await page.locator('#chart .line[data-connection=odd]').waitFor();
@@ -143,7 +143,7 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(ids).toEqual([undefined, expect.stringMatching(/^\w+-\d+$/)]);
   });
 
-  it('shows a gap when a server that had everything in memory was killed and started again', async () => {
+  it('shows a gap when a server with its log in memory is killed and restarted', async () => {
     const killed = runDemo('demo/server.ts', { PORT: '0' });
     const address = await killed.printed(ADDRESS);
     const page = await tabs.open(address, { script: RECORD });
@@ -163,7 +163,7 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(steps.slice(steps.lastIndexOf(1)).slice(0, 3)).toEqual([1, 2, 3]);
   });
 
-  it('holds no connection while it cannot be seen, and has everything when it can again', async () => {
+  it('closes its connections while it is hidden, and has missed nothing when it is visible again', async () => {
     const server = await serveDemo();
     const page = await tabs.open(server.url('/'), { script: RECORD });
     await page.locator('#start').click();
@@ -184,7 +184,7 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(await tallyOf(page)).toMatchObject({ missed: 0, repeated: 0, gaps: 0 });
   });
 
-  it('shares the six connections of a browser with a second tab', async () => {
+  it('shares the six connections of the browser with a second tab', async () => {
     const server = await serveDemo();
     const first = await tabs.open(server.url('/'));
     await first.locator('#start').click();
@@ -199,14 +199,14 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(sse.size).toBe(6);
     expect(await first.locator('#clock .state').textContent()).toBe('CLOSED');
 
-    // None is left to ask for this.
+    // This request needs a connection, and all six are in use.
     await second.locator('#drop').click();
     await second.locator('.story', { hasText: 'Connection 2' }).waitFor();
 
     expect(await second.locator('#wire .state').textContent()).toBe('CLOSED');
   });
 
-  it('shows the bytes on the wire, comments too', async () => {
+  it('shows the bytes on the wire, including comments', async () => {
     const server = await serveDemo();
     const page = await tabs.open(server.url('/'));
 
@@ -217,7 +217,7 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(chunks).toEqual([': nothing to say, but still here\n\n', ': keep-alive\n\n']);
   });
 
-  it('fits a phone, loads nothing from elsewhere, and its console has nothing to complain about', async () => {
+  it('fits a phone, loads nothing from other origins, and logs no error', async () => {
     const server = await serveDemo();
     const page = await tabs.open(server.url('/'), { width: 360 });
 
@@ -228,12 +228,12 @@ describeInChromium('the page of the demo', (tabs) => {
 
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
     const loaded = await page.evaluate<string[]>('performance.getEntries().map(({ name }) => name)');
-    const elsewhere = loaded.filter((name) => name.includes('//') && !name.startsWith(server.url('/')));
-    expect(elsewhere).toEqual([]);
+    const foreign = loaded.filter((name) => name.includes('//') && !name.startsWith(server.url('/')));
+    expect(foreign).toEqual([]);
     expect(tabs.errors).toEqual([]);
   });
 
-  it('lets the demo end although its streams are open', async () => {
+  it('does not prevent the demo from exiting while streams are open', async () => {
     const demo = runDemo('demo/server.ts', { PORT: '0' });
     const page = await tabs.open(await demo.printed(ADDRESS));
     await page.locator('#clock time', { hasText: /^\d\d/ }).waitFor();
@@ -250,7 +250,7 @@ describeInChromium('an EventSource in Chromium', (tabs) => {
   it.each([
     { waits: 'for its signal', next: (signal: AbortSignal) => setTimeout(60_000, null, { signal }) },
     { waits: 'for something else', next: () => setTimeout(10) },
-  ])('runs the finally of a generator that waits $waits when its tab is closed', async ({ next }) => {
+  ])('runs the finally of a generator that waits $waits when the tab closes', async ({ next }) => {
     const cleaned = new Gate();
     const server = await serve((app) => {
       app.get('/', pageWith('source.onmessage = ({ data }) => log(data);'));
@@ -275,7 +275,7 @@ describeInChromium('an EventSource in Chromium', (tabs) => {
     expect(server.sse.size).toBe(0);
   });
 
-  it('asks exactly twice for a stream that finishes, and is CLOSED then', async () => {
+  it('makes exactly two requests for a finished stream and is then CLOSED', async () => {
     const server = await serve(
       (app) => {
         app.get(
@@ -303,7 +303,7 @@ describeInChromium('an EventSource in Chromium', (tabs) => {
     ]);
   });
 
-  it('sees the type, every line and every character, and comes back with the id', async () => {
+  it('receives the type, every line and every character, and reconnects with the id', async () => {
     const ids: string[] = [];
     const server = await serve(
       (app) => {
@@ -328,8 +328,8 @@ describeInChromium('an EventSource in Chromium', (tabs) => {
     const page = await tabs.open(server.url('/'));
     await page.locator('li', { hasText: 'error 2' }).waitFor();
 
-    const [greeted] = await page.locator('li').allTextContents();
-    expect(JSON.parse(greeted ?? '')).toEqual(['one\ntwo\nthree\n\nfive ✓ 🎉', 'é✓']);
+    const [greetingText] = await page.locator('li').allTextContents();
+    expect(JSON.parse(greetingText ?? '')).toEqual(['one\ntwo\nthree\n\nfive ✓ 🎉', 'é✓']);
     expect(ids).toEqual(['', 'é✓']);
   });
 });
@@ -341,7 +341,7 @@ describe('npm run demo', () => {
     const paths = ['clock', 'quiet', 'prices', 'job/a'];
     const clients = await Promise.all(paths.map((path) => openStream(address + path)));
     await clients[0]?.untilText('data:');
-    // As a browser does ahead of need: Node would wait a minute for a request on it.
+    // Browsers also open a connection in advance. Node would wait a minute for a request on it.
     const unused = connect(Number(new URL(address).port), 'localhost');
     await once(unused, 'connect');
 
@@ -354,7 +354,7 @@ describe('npm run demo', () => {
     unused.destroy();
   });
 
-  it('names a busy port and the remedy, and exits with 1', async () => {
+  it('reports a busy port with a remedy and exits with 1', async () => {
     const other = createServer().listen(0);
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
@@ -368,7 +368,7 @@ describe('npm run demo', () => {
     await once(other, 'close');
   });
 
-  it.each(['http', '-1', '65536', '3e3'])('refuses PORT=%s and exits with 1', async (port) => {
+  it.each(['http', '-1', '65536', '3e3'])('rejects PORT=%s and exits with 1', async (port) => {
     const demo = runDemo('demo/server.ts', { PORT: port });
 
     expect(await demo.exited).toEqual([1, null]);
@@ -380,15 +380,15 @@ describe('npm run demo', () => {
 
 const ADDRESS = /http:\S+/g;
 
-/** A demo whose page the test may watch, with prices and jobs of its own. */
+/** Serves the demo in this process, with its own prices and jobs. */
 function serveDemo(): Promise<TestServer> {
   const log = memoryLog({ maxEvents: 300 });
   const prices = new Channel<Price>({ log, replay: true });
   const market = new AbortController();
   publishPrices(prices, log, market.signal).catch(() => undefined);
-  ends.push(() => market.abort());
+  cleanups.push(() => market.abort());
   const jobs = jobsInMemory();
-  ends.push(() => jobs.close());
+  cleanups.push(() => jobs.close());
   return serve((app) => app.use(createApp({ prices, jobs })));
 }
 
@@ -399,7 +399,7 @@ function setHidden(hidden: boolean): string {
   `;
 }
 
-/** A page with an EventSource and a list of what happened to it. */
+/** A page with an EventSource and a list of its events. */
 function pageWith(script: string): RequestHandler {
   const html = `<!doctype html><link rel="icon" href="data:,"><ul></ul><script>
     const log = (text) => document.querySelector('ul').append(
@@ -413,7 +413,7 @@ function pageWith(script: string): RequestHandler {
   };
 }
 
-/** What was asked for and answered, in order. */
+/** The requests and their responses, in order. */
 function requestsFor({ responses }: TestServer, path: RegExp) {
   return responses.filter(({ req }) => path.test(req.originalUrl)).map(described);
 }

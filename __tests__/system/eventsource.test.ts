@@ -17,14 +17,14 @@ function open(server: TestServer, path: string): EventSource {
   return source;
 }
 
-/** Resolves when the client has given up for good. */
+/** Resolves when the client has stopped reconnecting. */
 async function closed(source: EventSource): Promise<void> {
   while (source.readyState !== source.CLOSED) {
     await new Promise((resolve) => source.addEventListener('error', resolve, { once: true }));
   }
 }
 
-/** The `Last-Event-ID` of each request that `server` has had. */
+/** The `Last-Event-ID` of each request to `server`. */
 function idsOf(server: TestServer): Array<string | string[] | undefined> {
   return server.responses.map(({ req }) => req.headers['last-event-id']);
 }
@@ -40,19 +40,19 @@ describe('npm eventsource', () => {
       },
       { retryMs: 1 },
     );
-    const heard: string[] = [];
+    const received: string[] = [];
     const source = open(server, '/');
     for (const type of ['row', 'end'])
-      source.addEventListener(type, ({ data }) => heard.push(`${type} ${data}`));
+      source.addEventListener(type, ({ data }) => received.push(`${type} ${data}`));
 
     await closed(source);
 
-    expect(heard).toEqual(['row {"n":1}', 'end {"rows":1}']);
+    expect(received).toEqual(['row {"n":1}', 'end {"rows":1}']);
     expect(idsOf(server)).toEqual([undefined, '~end']);
     expect(server.responses.map(({ statusCode }) => statusCode)).toEqual([200, 204]);
   });
 
-  it('comes back with the id of the last event it saw after an error', async () => {
+  it('reconnects after an error with the id of the last event received', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* (_req, res) {
@@ -64,17 +64,17 @@ describe('npm eventsource', () => {
       },
       { retryMs: 1 },
     );
-    const heard: string[] = [];
+    const received: string[] = [];
     const source = open(server, '/');
-    source.onmessage = ({ data }) => heard.push(data);
+    source.onmessage = ({ data }) => received.push(data);
 
     await closed(source);
 
-    expect(heard).toEqual(['1', '2', '3']);
+    expect(received).toEqual(['1', '2', '3']);
     expect(idsOf(server)).toEqual([undefined, '1', '2', '3', '~end']);
   });
 
-  it('comes back after sse.close(), and again while the server is closing', async () => {
+  it('reconnects after sse.close(), and repeatedly while the server is closing', async () => {
     const server = await serve(
       (app, sse) => {
         app.get('/', async function* (_req, res) {
@@ -99,29 +99,29 @@ describe('npm eventsource', () => {
     expect(source.readyState).not.toBe(source.CLOSED);
   });
 
-  // Of ids beyond latin1, which Node's fetch refuses to send, a browser's test knows.
-  it('reads lines, unicode and a latin1 id as they were meant', async () => {
+  // Node's fetch cannot send ids beyond latin1; the tests in a browser cover those.
+  it('receives lines, unicode and a latin1 id exactly', async () => {
     const data = 'one\ntwo\n\nünï ✓ 🚀\u2028\u0085 \ufeff:x';
     const server = await serve(
       (app) => {
         app.get('/', async function* (_req, res) {
           if (res.sse.lastEventId === 'é') return;
           yield event('message', data, { id: 'é' });
-          throw new Error('once more');
+          throw new Error('expected error');
         });
       },
       { retryMs: 1 },
     );
-    const heard: Array<[string, string]> = [];
+    const received: Array<[string, string]> = [];
     const source = open(server, '/');
-    source.onmessage = (message) => heard.push([message.data, message.lastEventId]);
+    source.onmessage = (message) => received.push([message.data, message.lastEventId]);
 
     await closed(source);
 
-    expect(heard).toEqual([[data, 'é']]);
+    expect(received).toEqual([[data, 'é']]);
   });
 
-  it('dispatches a named event of hostile data once, under its own name', async () => {
+  it('dispatches a named event with hostile data once, under its own name', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* () {
@@ -131,12 +131,12 @@ describe('npm eventsource', () => {
       },
       { retryMs: 1 },
     );
-    const heard: string[] = [];
+    const received: string[] = [];
     const source = open(server, '/');
-    for (const type of ['chat', 'admin', 'message']) source.addEventListener(type, () => heard.push(type));
+    for (const type of ['chat', 'admin', 'message']) source.addEventListener(type, () => received.push(type));
 
     await closed(source);
 
-    expect(heard).toEqual(['chat', 'message']);
+    expect(received).toEqual(['chat', 'message']);
   });
 });

@@ -5,12 +5,12 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Order, Remains } from '../support/leak-server';
+import type { Command, Remaining } from '../support/leak-server';
 
 const CYCLES = 10_000;
-const AT_ONCE = 50;
+const CONCURRENCY = 50;
 
-/** A cycle may leave nothing, so growth is what the collector and the code's own warming up leave. */
+/** A cycle must leave nothing. This tolerance covers the garbage collector and the warm-up of the code. */
 const MAX_GROWTH_BYTES = 1_000_000;
 
 jest.setTimeout(120_000);
@@ -34,16 +34,16 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-async function ask(order: Order): Promise<unknown> {
-  server.send(order);
-  const [answer] = await once(server, 'message');
-  return answer;
+async function request(command: Command): Promise<unknown> {
+  server.send(command);
+  const [response] = await once(server, 'message');
+  return response;
 }
 
-const measure = async () => (await ask('measure')) as Remains;
+const measure = async () => (await request('measure')) as Remaining;
 
-/** Connects, and asks for `url`. */
-async function request(url: string): Promise<Socket> {
+/** Connects and sends a GET request for `url`. */
+async function get(url: string): Promise<Socket> {
   for (;;) {
     const socket = connect(path);
     const connected = await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(
@@ -54,64 +54,64 @@ async function request(url: string): Promise<Socket> {
       socket.write(`GET ${url} HTTP/1.1\r\nHost: test\r\n\r\n`);
       return socket;
     }
-    // EAGAIN: the server's queue is full of those who have left already.
+    // EAGAIN: the accept queue of the server is full of closed connections.
     await sleep(1);
   }
 }
 
-async function leave(socket: Socket): Promise<void> {
+async function disconnect(socket: Socket): Promise<void> {
   socket.destroy();
   if (!socket.closed) await once(socket, 'close');
 }
 
-/** Runs `cycle` so many times, some of them at once. */
+/** Runs `cycle` this many times, some of them concurrently. */
 async function repeat(times: number, cycle: () => Promise<void>): Promise<void> {
   let left = times;
   const worker = async () => {
     while (left-- > 0) await cycle();
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
 }
 
 const PHASES: Array<[string, () => Promise<void>]> = [
   [
     'before the first value',
     async () => {
-      const socket = await request('/before');
+      const socket = await get('/before');
       await sleep(Math.random() * 3);
-      await leave(socket);
+      await disconnect(socket);
     },
   ],
   [
     'while the generator is blocked',
     async () => {
-      const socket = await request('/blocked');
+      const socket = await get('/blocked');
       await once(socket, 'data');
-      await leave(socket);
+      await disconnect(socket);
     },
   ],
   [
-    'while it is back-pressured',
+    'while the stream is under backpressure',
     async () => {
-      const socket = await request('/flood');
+      const socket = await get('/flood');
       await once(socket, 'readable');
       await sleep(Math.random() * 3);
-      await leave(socket);
+      await disconnect(socket);
     },
   ],
   [
-    'in the middle of writes',
+    'between writes',
     async () => {
-      const socket = await request('/ticks');
+      const socket = await get('/ticks');
       await once(socket, 'data');
       for (let i = Math.random() * 5; i > 0; i--) await once(socket, 'data');
-      await leave(socket);
+      await disconnect(socket);
     },
   ],
 ];
 
-describe(`${CYCLES} clients that leave`, () => {
-  it.each(PHASES)('%s leave nothing behind', async (phase, cycle) => {
+describe(`${CYCLES} clients that disconnect`, () => {
+  it.each(PHASES)('%s leave no resource in use', async (phase, cycle) => {
     await repeat(CYCLES / 4, cycle);
     const before = await measure();
 
@@ -119,20 +119,20 @@ describe(`${CYCLES} clients that leave`, () => {
     const after = await measure();
 
     report(phase, before, after);
-    // Of those who left before the first value some had left before their request arrived.
+    // Some clients disconnect before their request arrives.
     expect(after.started - before.started).toBeGreaterThan(CYCLES * 0.9);
-    expectNothing(before, after);
+    expectNoLeak(before, after);
   });
 
-  it('during sse.close() leave nothing behind', async () => {
+  it('during sse.close() leave no resource in use', async () => {
     const round = async () => {
-      const sockets = await Promise.all(['/blocked', '/flood', '/ticks', '/before'].flatMap((url) => Array.from({ length: 25 }, () => request(url)))); // biome-ignore format: one line
-      const closed = ask('close');
+      const sockets = await Promise.all(['/blocked', '/flood', '/ticks', '/before'].flatMap((url) => Array.from({ length: 25 }, () => get(url)))); // biome-ignore format: one line
+      const closed = request('close');
       await Promise.all(
         sockets.map(async (socket, index) => {
           if (index % 3 === 0) socket.resume();
           await sleep(Math.random() * 15);
-          await leave(socket);
+          await disconnect(socket);
         }),
       );
       await closed;
@@ -145,20 +145,20 @@ describe(`${CYCLES} clients that leave`, () => {
 
     report('during sse.close()', before, after);
     expect(after.started - before.started).toBeGreaterThan(CYCLES * 0.9);
-    expectNothing(before, after);
+    expectNoLeak(before, after);
   });
 });
 
-function expectNothing(before: Remains, after: Remains): void {
+function expectNoLeak(before: Remaining, after: Remaining): void {
   const { started: _, heapBytes, ...rest } = after;
   expect(rest).toEqual({ generators: 0, streams: 0, sockets: 0, timers: [], incidents: [] });
   expect(heapBytes - before.heapBytes).toBeLessThan(MAX_GROWTH_BYTES);
 }
 
-function report(phase: string, before: Remains, after: Remains): void {
+function report(phase: string, before: Remaining, after: Remaining): void {
   if (process.env.LEAK_FIGURES === undefined) return;
   const grown = ((after.heapBytes - before.heapBytes) / CYCLES).toFixed(1);
   const { generators, streams, sockets, timers, incidents } = after;
   const left = `${generators} generators, ${streams} streams, ${sockets} sockets, ${timers.length} timers`;
-  process.stdout.write(`${phase}: ${after.started - before.started} generators ran; left: ${left}, ${incidents.length} incidents, ${grown} bytes of heap a cycle\n`); // biome-ignore format: one line
+  process.stdout.write(`${phase}: ${after.started - before.started} generators ran; remaining: ${left}, ${incidents.length} incidents, ${grown} bytes of heap per cycle\n`); // biome-ignore format: one line
 }

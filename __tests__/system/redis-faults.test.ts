@@ -5,18 +5,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventLog } from '../../lib/log/event-log';
 import { redisLogs } from '../../lib/redis';
 import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
-import type { Wish, Word } from '../support/redis-process';
+import type { Wish as Command, Word as Message } from '../support/redis-process';
 
 const PROCESSES = 3;
 
-/** Of undisturbed traffic, before the first fault and after each. */
+/** The time of undisturbed traffic before the first fault and after each fault. */
 const QUIET_MS = 150;
 
 jest.setTimeout(60_000);
 
-/** A process that can be killed, and that is then started again. What it has told is kept. */
-class Member {
-  readonly heard: Array<{ readonly id: string; readonly data: string }> = [];
+/** A child process that can be killed and restarted. Keeps the events that it has reported. */
+class Worker {
+  readonly received: Array<{ readonly id: string; readonly data: string }> = [];
   readonly acknowledged: string[] = [];
   readonly rejected: string[] = [];
   readonly incidents: string[] = [];
@@ -25,7 +25,7 @@ class Member {
   #process!: ChildProcess;
   #life = 0;
   #key = '';
-  #onWord: (word: Word) => void = () => undefined;
+  #onMessage: (message: Message) => void = () => undefined;
 
   constructor(name: string, args: readonly string[]) {
     this.#name = name;
@@ -35,73 +35,73 @@ class Member {
   async start(): Promise<void> {
     const file = join(__dirname, '../support', 'redis-process.ts');
     this.#process = fork(file, this.#args, { execArgv: ['--no-warnings', '--import', 'tsx'] });
-    this.#process.on('message', (word: Word) => this.#hear(word));
-    await this.#told('ready');
+    this.#process.on('message', (message: Message) => this.#handle(message));
+    await this.#message('ready');
     this.#life++;
   }
 
-  /** Takes part in a channel; behind the last event that was heard, if any was. */
-  async join(key: string): Promise<void> {
+  /** Subscribes to a channel, after the last event received from it, if any. */
+  async subscribe(key: string): Promise<void> {
     if (key !== this.#key) {
-      for (const list of [this.heard, this.acknowledged, this.rejected]) list.length = 0;
+      for (const list of [this.received, this.acknowledged, this.rejected]) list.length = 0;
     }
     this.#key = key;
-    this.#wish({ kind: 'subscribe', key, lastEventId: this.heard.at(-1)?.id });
-    await this.#told('subscribed');
+    this.#send({ kind: 'subscribe', key, lastEventId: this.received.at(-1)?.id });
+    await this.#message('subscribed');
   }
 
   publish(): void {
-    this.#wish({ kind: 'publish', key: this.#key, name: `${this.#name}.${this.#life}` });
+    this.#send({ kind: 'publish', key: this.#key, name: `${this.#name}.${this.#life}` });
   }
 
   async stop(): Promise<void> {
-    this.#wish({ kind: 'stop', key: this.#key });
-    await this.#told('stopped');
+    this.#send({ kind: 'stop', key: this.#key });
+    await this.#message('stopped');
   }
 
-  /** `kill -9`; the next life resumes where this one ended. */
+  /** Kills the process with `kill -9`. The next one resumes where this one stopped. */
   async crash(): Promise<void> {
     await this.end();
     await this.start();
-    await this.join(this.#key);
+    await this.subscribe(this.#key);
     this.publish();
   }
 
   async end(): Promise<void> {
     this.#process.kill('SIGKILL');
-    // Not `exit`: what it has said last may still be on its way.
+    // Not 'exit': its last messages may not have arrived yet.
     await once(this.#process, 'close');
   }
 
-  async hears(data: string): Promise<void> {
-    while (this.heard.at(-1)?.data !== data) await this.#told('heard');
+  async receives(data: string): Promise<void> {
+    while (this.received.at(-1)?.data !== data) await this.#message('heard');
   }
 
-  #wish(wish: Wish): void {
-    this.#process.send(wish);
+  #send(command: Command): void {
+    this.#process.send(command);
   }
 
-  #told(kind: Word['kind']): Promise<void> {
+  #message(kind: Message['kind']): Promise<void> {
     return new Promise((resolve) => {
-      this.#onWord = (word) => {
-        if (word.kind === kind) resolve();
+      this.#onMessage = (message) => {
+        if (message.kind === kind) resolve();
       };
     });
   }
 
-  #hear(word: Word): void {
-    if (word.kind === 'incident') this.incidents.push(word.text);
-    else if (!('key' in word) || word.key === this.#key) this.#keep(word);
-    this.#onWord(word);
+  #handle(message: Message): void {
+    if (message.kind === 'incident') this.incidents.push(message.text);
+    else if (!('key' in message) || message.key === this.#key) this.#keep(message);
+    this.#onMessage(message);
   }
 
-  #keep(word: Word): void {
-    if (word.kind === 'heard') this.heard.push({ id: word.id, data: word.data });
-    if (word.kind === 'acknowledged' || word.kind === 'rejected') this[word.kind].push(word.data);
+  #keep(message: Message): void {
+    if (message.kind === 'heard') this.received.push({ id: message.id, data: message.data });
+    if (message.kind === 'acknowledged' || message.kind === 'rejected') this[message.kind].push(message.data);
   }
 }
 
-async function everything(log: EventLog): Promise<string[]> {
+async function dataOf(log: EventLog): Promise<string[]> {
   const all: string[] = [];
   let after = '';
   for (;;) {
@@ -112,11 +112,11 @@ async function everything(log: EventLog): Promise<string[]> {
   }
 }
 
-function doublesIn(list: readonly string[]): string[] {
+function duplicatesIn(list: readonly string[]): string[] {
   return list.filter((item, index) => index > 0 && list.indexOf(item) !== index);
 }
 
-/** What one publisher has published, in the order of the list. */
+/** The numbers of each publisher, in the order of the list. */
 function numbersOf(list: readonly string[]): Map<string, number[]> {
   const numbers = new Map<string, number[]>();
   for (const item of list) {
@@ -127,7 +127,7 @@ function numbersOf(list: readonly string[]): Map<string, number[]> {
 }
 
 const rows: string[][] = [
-  ['client', 'fault', 'acknowledged', 'rejected', 'of these kept', 'lost', 'doubled'],
+  ['client', 'fault', 'acknowledged', 'rejected', 'rejected but stored', 'lost', 'duplicated'],
 ];
 
 afterAll(() => {
@@ -137,21 +137,21 @@ afterAll(() => {
 });
 
 for (const [name, connect] of CLIENTS) {
-  describeWithRedis(`${PROCESSES} processes with ${name} lose nothing and double nothing`, (server) => {
-    let members: Member[];
+  describeWithRedis(`${PROCESSES} processes with ${name} lose and duplicate no event`, (server) => {
+    let workers: Worker[];
     let user: Connected;
 
     beforeAll(async () => {
-      members = Array.from(
+      workers = Array.from(
         { length: PROCESSES },
-        (_, index) => new Member(`p${index}`, [name, String(server.port)]),
+        (_, index) => new Worker(`p${index}`, [name, String(server.port)]),
       );
-      await Promise.all(members.map((member) => member.start()));
+      await Promise.all(workers.map((worker) => worker.start()));
       user = await connect(server.port);
     });
 
     afterAll(async () => {
-      await Promise.all(members.map((member) => member.end()));
+      await Promise.all(workers.map((worker) => worker.end()));
       await user.end();
     });
 
@@ -166,51 +166,51 @@ for (const [name, connect] of CLIENTS) {
       readonly [fault: string, times: number, inflict: (time: number) => Promise<unknown>]
     > = [
       ['none', 1, async () => undefined],
-      ['kill -9 of a process', 2, (time) => members[time]?.crash() ?? Promise.resolve()],
+      ['kill -9 of a process', 2, (time) => workers[time]?.crash() ?? Promise.resolve()],
       ['kill -9 of Redis', 2, restart],
       ['CLIENT KILL of the subscribed connection', 4, () => kill('pubsub')],
       ['CLIENT KILL of the commanding connection', 4, () => kill('normal')],
       ['CLIENT KILL of both', 4, () => Promise.all([kill('pubsub'), kill('normal')])],
     ];
 
-    it.each(FAULTS)('through: %s', async (fault, times, inflict) => {
-      await Promise.all(members.map((member) => member.join(fault)));
-      for (const member of members) member.publish();
+    it.each(FAULTS)('with fault: %s', async (fault, times, inflict) => {
+      await Promise.all(workers.map((worker) => worker.subscribe(fault)));
+      for (const worker of workers) worker.publish();
       for (let time = 0; time < times; time++) {
         await sleep(QUIET_MS);
         await inflict(time);
       }
       await sleep(QUIET_MS);
-      await Promise.all(members.map((member) => member.stop()));
+      await Promise.all(workers.map((worker) => worker.stop()));
 
       const logs = redisLogs(user.client);
       const log = logs(fault, { maxEvents: 1_000_000 });
-      // It waits until Redis is there.
+      // Waits until Redis is available.
       await log.head();
       await log.append({ kind: 'event', data: 'last', serialized: false });
-      await Promise.all(members.map((member) => member.hears('last')));
-      const inRedis = await everything(log);
+      await Promise.all(workers.map((worker) => worker.receives('last')));
+      const inRedis = await dataOf(log);
       await logs.close();
 
-      const acknowledged = members.flatMap((member) => member.acknowledged);
-      const rejected = members.flatMap((member) => member.rejected);
-      const heard = members.map((member) => member.heard.map(({ data }) => data));
-      const lost = heard.flatMap((list) => {
+      const acknowledged = workers.flatMap((worker) => worker.acknowledged);
+      const rejected = workers.flatMap((worker) => worker.rejected);
+      const received = workers.map((worker) => worker.received.map(({ data }) => data));
+      const lost = received.flatMap((list) => {
         const known = new Set(list);
         return acknowledged.filter((data) => !known.has(data));
       });
-      const doubled = heard.flatMap((list) => doublesIn(list));
-      // Those that were in doubt; each may be there once.
+      const duplicated = received.flatMap((list) => duplicatesIn(list));
+      // Their outcome was unknown to the publisher; each may be stored once.
       const kept = rejected.filter((data) => inRedis.includes(data));
-      const counts = [acknowledged, rejected, kept, lost, doubled].map((list) => String(list.length));
+      const counts = [acknowledged, rejected, kept, lost, duplicated].map((list) => String(list.length));
       rows.push([name, fault, ...counts]);
 
-      expect({ lost, doubled }).toEqual({ lost: [], doubled: [] });
-      for (const list of heard) expect(list).toEqual(inRedis);
+      expect({ lost, duplicated }).toEqual({ lost: [], duplicated: [] });
+      for (const list of received) expect(list).toEqual(inRedis);
       for (const numbers of numbersOf(inRedis).values()) {
         expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
       }
-      expect(members.flatMap(({ incidents }) => incidents)).toEqual([]);
+      expect(workers.flatMap(({ incidents }) => incidents)).toEqual([]);
       expect(acknowledged.length).toBeGreaterThan(100);
     });
   });

@@ -6,17 +6,17 @@ import { describeInChromium } from '../../support/chromium';
 import { noStreams, postJson, type Started, startRecipe, stopRecipe } from '../../support/recipe';
 
 let recipe: Started<typeof import('../../../docs/auth')>;
-/** Where the page is, if not where the API is. */
-let elsewhere: Server;
+/** A server for the page on an origin other than that of the API. */
+let otherOrigin: Server;
 
 beforeAll(async () => {
-  elsewhere = createServer((_req, res) => {
+  otherOrigin = createServer((_req, res) => {
     fetch(recipe.url)
       .then((page) => page.text())
       .then((html) => res.setHeader('Content-Type', 'text/html').end(html), String);
   });
-  await once(elsewhere.listen(0, '127.0.0.1'), 'listening');
-  recipe = await startRecipe('auth', { PAGE_ORIGIN: originOf(elsewhere), MAX_STREAM_MS: '1000' });
+  await once(otherOrigin.listen(0, '127.0.0.1'), 'listening');
+  recipe = await startRecipe('auth', { PAGE_ORIGIN: originOf(otherOrigin), MAX_STREAM_MS: '1000' });
 });
 
 afterEach(async () => {
@@ -26,7 +26,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await stopRecipe(recipe);
-  await stopRecipe({ server: elsewhere });
+  await stopRecipe({ server: otherOrigin });
 });
 
 function originOf(server: Server): string {
@@ -50,14 +50,14 @@ function open(path: string, headers: Record<string, string> = {}): Promise<Opene
   return openStream(recipe.server, path, { headers });
 }
 
-async function greeted(stream: OpenedStream): Promise<unknown> {
+async function receiveHello(stream: OpenedStream): Promise<unknown> {
   await recipe.news.publish('hello');
   return [stream.status, (await stream.next()).data];
 }
 
 describe('docs/auth.ts', () => {
   it.each(['', '?ticket=made-up', '?ticket=a&ticket=b'])(
-    'answers 401 to a stranger: /events%s',
+    'responds with 401 without a valid session: /events%s',
     async (query) => {
       const stream = await open(`/events${query}`, { Cookie: 'session=made-up', Authorization: 'Bearer x' });
 
@@ -66,7 +66,7 @@ describe('docs/auth.ts', () => {
     },
   );
 
-  it('knows who has signed in by the cookie, and by the token', async () => {
+  it('authenticates by cookie and by token', async () => {
     const { cookie, token } = await signIn();
     const streams = [
       await open('/events', { Cookie: cookie }),
@@ -81,11 +81,11 @@ describe('docs/auth.ts', () => {
     }
   });
 
-  it('takes a ticket once', async () => {
+  it('accepts a ticket once', async () => {
     const { token } = await signIn();
     const path = `/events?ticket=${await ticketFor(token)}`;
     const stream = await open(path);
-    expect(await greeted(stream)).toEqual([200, 'hello']);
+    expect(await receiveHello(stream)).toEqual([200, 'hello']);
 
     await stream.reconnect();
 
@@ -93,10 +93,10 @@ describe('docs/auth.ts', () => {
     await stream.close();
   });
 
-  it('goes on with another ticket behind the last event ID in the URL', async () => {
+  it('resumes with a new ticket after the last event ID in the URL', async () => {
     const { token } = await signIn();
     const first = await open(`/events?ticket=${await ticketFor(token)}`);
-    await greeted(first);
+    await receiveHello(first);
     await first.close();
     await recipe.news.publish('missed');
 
@@ -107,7 +107,7 @@ describe('docs/auth.ts', () => {
     await second.close();
   });
 
-  it('ends the streams of a session at once when it is over, however they were opened, and no others', async () => {
+  it('ends all streams of a session immediately when the session ends, and no others', async () => {
     const [ada, bob] = [await signIn(), await signIn()];
     const theirs = [
       await open('/events', { Cookie: ada.cookie }),
@@ -123,11 +123,11 @@ describe('docs/auth.ts', () => {
       expect(stream.status).toBe(401);
       await stream.close();
     }
-    expect(await greeted(other)).toEqual([200, 'hello']);
+    expect(await receiveHello(other)).toEqual([200, 'hello']);
     await other.close();
   });
 
-  it('takes no ticket of a session that is over', async () => {
+  it('rejects a ticket of a session that has ended', async () => {
     const { cookie, token } = await signIn();
     const ticket = await ticketFor(token);
     await fetch(`${recipe.url}/sessions`, { method: 'DELETE', headers: { Cookie: cookie } });
@@ -138,11 +138,11 @@ describe('docs/auth.ts', () => {
     await stream.close();
   });
 
-  it('leaves no listener at the session of a stream that is over', async () => {
+  it('removes its listener from the session when the stream ends', async () => {
     const { cookie, token } = await signIn();
     const signal = recipe.sessions.get(token)?.revoked.signal as AbortSignal;
     const stream = await open('/events', { Cookie: cookie });
-    await greeted(stream);
+    await receiveHello(stream);
     expect(getEventListeners(signal, 'abort')).toHaveLength(1);
 
     await stream.close();
@@ -151,7 +151,7 @@ describe('docs/auth.ts', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  it('ends every stream after a while, so that its client is asked again', async () => {
+  it('ends every stream after MAX_STREAM_MS, so that its client is authenticated again', async () => {
     const { cookie, token } = await signIn();
     const stream = await open('/events', { Cookie: cookie });
     recipe.sessions.delete(token);
@@ -167,8 +167,8 @@ describe('docs/auth.ts', () => {
 describeInChromium('docs/auth.html', (tabs) => {
   it.each([
     { where: 'on the same origin', page: () => recipe.url },
-    { where: 'on another origin', page: () => `${originOf(elsewhere)}/?api=${recipe.url}` },
-  ])('is signed in until it is signed out, $where', async ({ page: address }) => {
+    { where: 'on another origin', page: () => `${originOf(otherOrigin)}/?api=${recipe.url}` },
+  ])('receives events until the user signs out, $where', async ({ page: address }) => {
     const page = await tabs.open(address());
     await page.getByText('Sign in').click();
     for (const id of ['#cookie', '#ticket']) await page.locator(id, { hasText: 'signed in' }).waitFor();

@@ -1,4 +1,4 @@
-import { describeWay, releaseFields } from '../../support/field';
+import { describeSetup, releaseFields } from '../../support/field';
 import { Matrix } from '../../support/field-matrix';
 import { describeWithCommand } from '../../support/proxy';
 import { recipeCaddy } from '../../support/recipe-proxy';
@@ -10,11 +10,11 @@ afterEach(releaseFields);
 describeWithCommand('caddy', 'the recipe for Caddy', () => {
   afterAll(() => matrix.print());
 
-  describeWay({ name: 'HTTP/2', proxy: recipeCaddy, http2: true }, matrix);
+  describeSetup({ name: 'HTTP/2', proxy: recipeCaddy, http2: true }, matrix);
 
-  describeWay(
+  describeSetup(
     {
-      name: 'a client that takes gzip',
+      name: 'a client that accepts gzip',
       proxy: recipeCaddy,
       http2: true,
       headers: { 'Accept-Encoding': 'gzip' },

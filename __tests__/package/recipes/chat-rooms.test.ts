@@ -16,17 +16,17 @@ afterEach(noStreams);
 
 afterAll(() => stopRecipe(recipe));
 
-function enter(name: string, { room = 'lobby', mute = '' } = {}): Promise<OpenedStream> {
+function join(name: string, { room = 'lobby', mute = '' } = {}): Promise<OpenedStream> {
   return openStream(recipe.server, `/rooms/${room}?name=${name}&mute=${mute}`);
 }
 
-async function say(name: string, text: string, room = 'lobby'): Promise<string> {
+async function post(name: string, text: string, room = 'lobby'): Promise<string> {
   const response = await postJson(`${recipe.url}/rooms/${room}`, { name, text });
   expect(response.status).toBe(201);
   return ((await response.json()) as { id: string }).id;
 }
 
-async function heard(stream: OpenedStream, count: number): Promise<string[]> {
+async function received(stream: OpenedStream, count: number): Promise<string[]> {
   const events = await stream.take(count);
   return events.map(({ type, data }) => {
     const { name, text } = JSON.parse(data);
@@ -35,67 +35,67 @@ async function heard(stream: OpenedStream, count: number): Promise<string[]> {
 }
 
 describe('docs/chat-rooms.ts', () => {
-  it('tells a newcomer the history, then what is said, with the id that the sender got', async () => {
-    const ada = await enter('ada');
-    await say('ada', 'hello');
-    const bob = await enter('bob');
-    const id = await say('bob', 'hi');
+  it('sends a new subscriber the history, then new messages, with the id that the sender received', async () => {
+    const ada = await join('ada');
+    await post('ada', 'hello');
+    const bob = await join('bob');
+    const id = await post('bob', 'hi');
 
     const all = ['join ada', 'message ada hello', 'join bob', 'message bob hi'];
-    expect(await heard(ada, 4)).toEqual(all);
-    expect(await heard(bob, 4)).toEqual(all);
+    expect(await received(ada, 4)).toEqual(all);
+    expect(await received(bob, 4)).toEqual(all);
     expect(bob.lastEventId).toBe(id);
     await Promise.all([ada.close(), bob.close()]);
   });
 
-  it('keeps a room to itself', async () => {
-    const ada = await enter('ada');
-    const bob = await enter('bob', { room: 'kitchen' });
+  it('delivers messages only within their chat room', async () => {
+    const ada = await join('ada');
+    const bob = await join('bob', { room: 'kitchen' });
 
-    await say('bob', 'soup', 'kitchen');
-    await say('ada', 'hello');
+    await post('bob', 'soup', 'kitchen');
+    await post('ada', 'hello');
 
-    expect(await heard(ada, 2)).toEqual(['join ada', 'message ada hello']);
-    expect(await heard(bob, 2)).toEqual(['join bob', 'message bob soup']);
+    expect(await received(ada, 2)).toEqual(['join ada', 'message ada hello']);
+    expect(await received(bob, 2)).toEqual(['join bob', 'message bob soup']);
     await Promise.all([ada.close(), bob.close()]);
   });
 
-  it('leaves out whom a guest has muted', async () => {
-    const ada = await enter('ada', { mute: 'troll' });
+  it('omits messages of muted users', async () => {
+    const ada = await join('ada', { mute: 'troll' });
 
-    await say('troll', 'boo');
-    await say('bob', 'hi');
+    await post('troll', 'boo');
+    await post('bob', 'hi');
 
-    expect(await heard(ada, 2)).toEqual(['join ada', 'message bob hi']);
+    expect(await received(ada, 2)).toEqual(['join ada', 'message bob hi']);
     await ada.close();
   });
 
-  it('says of nobody that they have left who have another tab, or come back at once', async () => {
-    const ada = await enter('ada');
-    const [first, second] = [await enter('bob'), await enter('bob')];
+  it('reports no departure of a user with another tab or an immediate reconnection', async () => {
+    const ada = await join('ada');
+    const [first, second] = [await join('bob'), await join('bob')];
     await first.close();
-    await heard(second, 2);
+    await received(second, 2);
     second.drop();
-    await say('ada', 'still there?');
+    await post('ada', 'still there?');
 
     await second.reconnect();
 
-    expect(await heard(second, 1)).toEqual(['message ada still there?']);
+    expect(await received(second, 1)).toEqual(['message ada still there?']);
     await second.close();
-    expect(await heard(ada, 4)).toEqual(['join ada', 'join bob', 'message ada still there?', 'leave bob']);
+    expect(await received(ada, 4)).toEqual(['join ada', 'join bob', 'message ada still there?', 'leave bob']);
     await ada.close();
   });
 
-  it('has no room but its own', async () => {
-    const stream = await enter('ada', { room: 'attic' });
+  it('responds with 404 for an unknown chat room', async () => {
+    const stream = await join('ada', { room: 'attic' });
 
     expect(stream.status).toBe(404);
     expect((await postJson(`${recipe.url}/rooms/attic`, {})).status).toBe(404);
     await stream.close();
   });
 
-  it('holds no subscriber of who has left', async () => {
-    const ada = await enter('ada');
+  it('releases the subscriber of a disconnected client', async () => {
+    const ada = await join('ada');
     await ada.next();
     expect(recipe.rooms.get('lobby')?.channel.size).toBe(1);
 
@@ -107,7 +107,7 @@ describe('docs/chat-rooms.ts', () => {
 });
 
 describeInChromium('docs/chat-rooms.html', (tabs) => {
-  it('shows two people the same talk', async () => {
+  it('shows two users the same conversation', async () => {
     const ada = await tabs.open(recipe.url);
     await ada.locator('li', { hasText: 'ada has joined.' }).waitFor();
     const bob = await tabs.open(`${recipe.url}/?name=bob`);

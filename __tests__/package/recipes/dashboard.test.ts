@@ -19,12 +19,12 @@ function watch(topics: string): Promise<OpenedStream> {
   return openStream(recipe.server, `/dashboard?topics=${topics}`);
 }
 
-async function taken(stream: OpenedStream, count: number): Promise<string[]> {
+async function take(stream: OpenedStream, count: number): Promise<string[]> {
   return (await stream.take(count)).map(({ type, data }) => `${type} ${data}`);
 }
 
 describe('docs/dashboard.ts', () => {
-  it('shows what is, then what changes, of the topics asked for, on one stream', async () => {
+  it('sends a snapshot of the requested topics, then their changes, on one stream', async () => {
     recipe.show('a', 1);
     recipe.show('c', 1);
     const stream = await watch('a,b');
@@ -33,11 +33,11 @@ describe('docs/dashboard.ts', () => {
     recipe.show('c', 2);
     recipe.show('a', 2);
 
-    expect(await taken(stream, 3)).toEqual(['snapshot {"a":1}', 'b 1', 'a 2']);
+    expect(await take(stream, 3)).toEqual(['snapshot {"a":1}', 'b 1', 'a 2']);
     await stream.close();
   });
 
-  it('hands on what came while the client was away, of all topics in order, without a new snapshot', async () => {
+  it('replays the changes missed while disconnected, of all topics in order, without a new snapshot', async () => {
     const stream = await watch('d,e');
     await stream.next();
     stream.drop();
@@ -47,26 +47,26 @@ describe('docs/dashboard.ts', () => {
     await stream.reconnect();
     recipe.show('e', 3);
 
-    expect(await taken(stream, 3)).toEqual(['e 1', 'd 2', 'e 3']);
+    expect(await take(stream, 3)).toEqual(['e 1', 'd 2', 'e 3']);
     await stream.close();
   });
 
-  it('begins anew with a snapshot when the log no longer reaches back', async () => {
+  it('starts again with a snapshot when the log no longer retains the missed changes', async () => {
     const stream = await watch('f');
     await stream.next();
     stream.drop();
     for (let n = 1; n <= 1_001; n++) recipe.show('f', n);
 
     await stream.reconnect();
-    const again = await taken(stream, 1);
+    const again = await take(stream, 1);
     recipe.show('f', 0);
 
-    expect([...again, ...(await taken(stream, 1))]).toEqual(['snapshot {"f":1001}', 'f 0']);
+    expect([...again, ...(await take(stream, 1))]).toEqual(['snapshot {"f":1001}', 'f 0']);
     expect(recipe.board.size).toBe(1);
     await stream.close();
   });
 
-  it('publishes the latest of many values, at most one each interval', async () => {
+  it('publishes only the latest value, at most once per interval', async () => {
     const stream = await watch('g');
     await stream.next();
     const g = recipe.latest('g', 50);
@@ -83,7 +83,7 @@ describe('docs/dashboard.ts', () => {
 });
 
 describeInChromium('docs/dashboard.html', (tabs) => {
-  it('has one connection for all its topics', async () => {
+  it('uses one connection for all topics', async () => {
     const streams: string[] = [];
     recipe.server.on('request', ({ url = '' }) => streams.push(url));
     const page = await tabs.open(recipe.url);

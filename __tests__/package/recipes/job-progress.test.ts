@@ -4,7 +4,7 @@ import { describeInChromium } from '../../support/chromium';
 import { countTo } from '../../support/demo';
 import { noStreams, type Started, startRecipe, stopRecipe } from '../../support/recipe';
 
-// A browser takes some seconds to come back, and be told that it is done.
+// A browser takes several seconds to reconnect and receive the 204.
 jest.setTimeout(20_000);
 
 let recipe: Started<typeof import('../../../docs/job-progress')>;
@@ -33,7 +33,7 @@ function remove(job: string): Promise<Response> {
 const PERCENTS = countTo(20).map((step) => `{"percent":${5 * step}}`);
 
 describe('docs/job-progress.ts', () => {
-  it('goes on without its client, which comes back for what it has missed and then never again', async () => {
+  it('continues without its client, which reconnects for the missed events and then receives a 204', async () => {
     const job = await startJob();
     const stream = await openStream(recipe.server, job);
     await stream.take(3);
@@ -49,7 +49,7 @@ describe('docs/job-progress.ts', () => {
     await stream.close();
   });
 
-  it('tells who comes when it is over all of it', async () => {
+  it('sends all events to a client that connects after the end', async () => {
     const job = await startJob();
     const first = await openStream(recipe.server, job);
     await first.ended();
@@ -65,7 +65,7 @@ describe('docs/job-progress.ts', () => {
     await Promise.all([first.close(), late.close()]);
   });
 
-  it('is cancelled by DELETE, for all who watch', async () => {
+  it('is cancelled by DELETE, for all subscribers', async () => {
     const job = await startJob();
     const streams = await Promise.all([openStream(recipe.server, job), openStream(recipe.server, job)]);
     await Promise.all(streams.map((stream) => stream.next()));
@@ -79,7 +79,7 @@ describe('docs/job-progress.ts', () => {
     }
   });
 
-  it('does not know a job that nobody started', async () => {
+  it('responds with 404 for an unknown job', async () => {
     const stream = await openStream(recipe.server, '/jobs/none');
 
     expect(stream.status).toBe(404);
@@ -89,9 +89,9 @@ describe('docs/job-progress.ts', () => {
 });
 
 describeInChromium('docs/job-progress.html', (tabs) => {
-  it('goes on after a reload and in a second tab, and stops asking when it is done', async () => {
-    const asked: string[] = [];
-    recipe.server.on('request', ({ url, headers }) => asked.push(`${url} ${headers['last-event-id']}`));
+  it('continues after a reload and in a second tab, and stops reconnecting after the end', async () => {
+    const requests: string[] = [];
+    recipe.server.on('request', ({ url, headers }) => requests.push(`${url} ${headers['last-event-id']}`));
     const page = await tabs.open(recipe.url);
     await page.getByText('Start').click();
     await page.locator('progress:not([value="0"])').waitFor();
@@ -106,7 +106,7 @@ describeInChromium('docs/job-progress.html', (tabs) => {
     await page.locator('#status', { hasText: 'Done: /reports/1' }).waitFor();
     await second.locator('#status', { hasText: 'Done: /reports/1' }).waitFor();
     const [, job] = page.url().split('#');
-    while (asked.filter((line) => line === `${job} ~end`).length < 2) await once(recipe.server, 'request');
+    while (requests.filter((line) => line === `${job} ~end`).length < 2) await once(recipe.server, 'request');
     expect(recipe.jobs.size).toBeGreaterThan(0);
     expect(tabs.errors).toEqual([]);
   });

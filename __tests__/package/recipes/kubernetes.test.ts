@@ -41,7 +41,7 @@ jest.setTimeout(20_000);
 afterEach(() => endDemos('SIGKILL'));
 
 describe('docs/kubernetes.yaml', () => {
-  it('has a server variable for each of its own, with the same number', () => {
+  it('has the same durations as the server', () => {
     const numbers = container.env.flatMap(({ name, value }) =>
       /_MS$/.test(name) ? [[name, Number(value)]] : [],
     );
@@ -53,7 +53,7 @@ describe('docs/kubernetes.yaml', () => {
     expect(numbers).toHaveLength(3);
   });
 
-  it('has time for everything that comes before the end, and 5 seconds to spare', () => {
+  it('has a grace period for every shutdown step and a margin of 5 seconds', () => {
     const serverMs = container.env.reduce(
       (sum, { name, value }) => sum + (/_MS$/.test(name) ? Number(value) : 0),
       0,
@@ -63,7 +63,7 @@ describe('docs/kubernetes.yaml', () => {
     expect(template.spec.terminationGracePeriodSeconds).toBe(seconds + serverMs / 1_000 + 5);
   });
 
-  it('asks the route and the port that the server has, and never has fewer pods than before', () => {
+  it('probes the route and the port of the server, and never reduces the number of pods', () => {
     const { path, port } = container.readinessProbe.httpGet;
 
     expect(SERVER).toContain(`app.get('${path}'`);
@@ -73,7 +73,7 @@ describe('docs/kubernetes.yaml', () => {
   });
 });
 
-/** The server of the recipe as one of several pods. */
+/** A process of the recipe, as one of several pods. */
 class Pod {
   readonly url: string;
   readonly #process: DemoProcess;
@@ -95,7 +95,7 @@ class Pod {
     return pod;
   }
 
-  /** `0` as long as nobody listens. */
+  /** The status of the readiness probe; `0` if the pod does not listen. */
   async readiness(): Promise<number> {
     const response = await fetch(`${this.url}/ready`).catch(() => undefined);
     return response?.status ?? 0;
@@ -105,7 +105,7 @@ class Pod {
     expect((await postJson(`${this.url}/prices`, { price })).status).toBe(201);
   }
 
-  /** SIGTERM. @returns its code, what it has complained of, and the milliseconds that it took */
+  /** Sends SIGTERM. @returns the exit code, the output on stderr and the duration in milliseconds */
   async terminate(): Promise<{ code: unknown; stderr: string; tookMs: number }> {
     const from = performance.now();
     this.#process.child.kill('SIGTERM');
@@ -114,7 +114,7 @@ class Pod {
   }
 }
 
-/** What a client gets that goes on at another pod where its stream on this one ends. */
+/** The events of a client that resumes on another pod when its stream on this one ends. */
 async function follow(stream: OpenedStream, next: Pod): Promise<{ prices: string[]; endedAtMs: number }> {
   await stream.ended();
   const endedAtMs = performance.now();
@@ -128,7 +128,7 @@ async function follow(stream: OpenedStream, next: Pod): Promise<{ prices: string
 }
 
 describeWithRedis('docs/kubernetes.ts', (redis) => {
-  it('is not ready from SIGTERM on, spreads its clients over the next pod, and ends in time', async () => {
+  it('is not ready after SIGTERM, spreads the reconnections to the next pod, and exits in time', async () => {
     const [old, next] = await Promise.all([Pod.start(redis.port), Pod.start(redis.port)]);
     const open = () => openStream(old.url, '/prices', { timeoutMs: 10_000 });
     const streams = await Promise.all(Array.from({ length: CLIENTS }, open));
@@ -139,7 +139,7 @@ describeWithRedis('docs/kubernetes.ts', (redis) => {
     const followed = streams.map((stream) => follow(stream, next));
     while ((await old.readiness()) === 200) await sleep(1);
     expect(await old.readiness()).toBe(503);
-    await old.publish(2); // everything else is still answered
+    await old.publish(2); // other requests are still served
     await terminated;
     await next.publish(3);
 

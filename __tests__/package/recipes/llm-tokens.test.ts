@@ -6,16 +6,16 @@ import { openStream } from '../../../lib/testing';
 import { describeInChromium } from '../../support/chromium';
 import { noStreams, postJson, type Started, startRecipe, stopRecipe } from '../../support/recipe';
 
-type Answer = (res: ServerResponse, req: IncomingMessage) => unknown;
+type Respond = (res: ServerResponse, req: IncomingMessage) => unknown;
 
-/** What stands for the model, as OpenAI's API talks. */
+/** A substitute for the model, with OpenAI's API. */
 let model: Server;
-/** What the model answers next. */
-let answer: Answer;
+/** Handles the next request to the model. */
+let respond: Respond;
 let recipe: Started<typeof import('../../../docs/llm-tokens')>;
 
 beforeAll(async () => {
-  model = createServer((req, res) => answer(res, req)).listen(0, '127.0.0.1');
+  model = createServer((req, res) => respond(res, req)).listen(0, '127.0.0.1');
   await once(model, 'listening');
   const { port } = model.address() as AddressInfo;
   const env = { LLM_URL: `http://127.0.0.1:${port}/v1`, LLM_KEY: 'secret', LLM_MODEL: 'small' };
@@ -35,10 +35,10 @@ function chunkOf(content: string): string {
   return `data: ${JSON.stringify({ choices: [{ delta: { content } }] })}\n\n`;
 }
 
-/** @returns the model's response, which stays open after these tokens */
-function beginsWith(...tokens: string[]): Promise<ServerResponse> {
+/** The model sends these tokens and keeps the response open. @returns the response */
+function startWith(...tokens: string[]): Promise<ServerResponse> {
   return new Promise((resolve) => {
-    answer = (res) => {
+    respond = (res) => {
       res.setHeader('Content-Type', 'text/event-stream');
       for (const token of tokens) res.write(chunkOf(token));
       resolve(res);
@@ -52,8 +52,8 @@ function ask() {
 }
 
 describe('docs/llm-tokens.ts', () => {
-  it('hands on each token when it comes, exactly, and says when it was the last', async () => {
-    const answering = beginsWith('Hel');
+  it('forwards each token immediately and unchanged, and then the end', async () => {
+    const answering = startWith('Hel');
     const stream = await ask();
     const res = await answering;
     expect(await stream.next()).toEqual({ type: 'message', data: 'Hel', lastEventId: '' });
@@ -66,9 +66,9 @@ describe('docs/llm-tokens.ts', () => {
     await stream.close();
   });
 
-  it('asks the model for a stream, with the key', async () => {
-    const asked = new Promise((resolve) => {
-      answer = async (res, req) => {
+  it('requests a stream from the model, with the key', async () => {
+    const request = new Promise((resolve) => {
+      respond = async (res, req) => {
         res.end('data: [DONE]\n\n');
         resolve([req.method, req.url, req.headers.authorization, await json(req)]);
       };
@@ -78,15 +78,15 @@ describe('docs/llm-tokens.ts', () => {
 
     const messages = [{ role: 'user', content: 'Hi' }];
     const body = { model: 'small', stream: true, messages };
-    expect(await asked).toEqual(['POST', '/v1/chat/completions', 'Bearer secret', body]);
+    expect(await request).toEqual(['POST', '/v1/chat/completions', 'Bearer secret', body]);
     await stream.close();
   });
 
   it.each([
     { when: 'without a prompt', body: {}, status: 400 },
-    { when: 'when the model refuses', body: { prompt: 'Hi' }, status: 502 },
-  ])('answers $status $when', async ({ body, status }) => {
-    answer = (res) => res.writeHead(429).end();
+    { when: 'when the model rejects the request', body: { prompt: 'Hi' }, status: 502 },
+  ])('responds with $status $when', async ({ body, status }) => {
+    respond = (res) => res.writeHead(429).end();
 
     const response = await postJson(`${recipe.url}/completions`, body);
 
@@ -100,8 +100,8 @@ describe('docs/llm-tokens.ts', () => {
   it.each([
     { how: 'ends early', breakOff: (res: ServerResponse) => res.end() },
     { how: 'is cut off', breakOff: (res: ServerResponse) => res.destroy() },
-  ])('says so in an error event when the model $how', async ({ breakOff }) => {
-    const answering = beginsWith('Hel');
+  ])('sends an error event when the response of the model $how', async ({ breakOff }) => {
+    const answering = startWith('Hel');
     const stream = await ask();
     await stream.next();
 
@@ -116,8 +116,8 @@ describe('docs/llm-tokens.ts', () => {
   it.each([
     { when: 'after', tokens: ['Hel'] },
     { when: 'before', tokens: [] },
-  ])('ends the generation when the client leaves $when the first token', async ({ tokens }) => {
-    const answering = beginsWith(...tokens);
+  ])('cancels the generation when the client disconnects $when the first token', async ({ tokens }) => {
+    const answering = startWith(...tokens);
     const leaving = new AbortController();
     const asking = postJson(`${recipe.url}/completions`, { prompt: 'Hi' }, { signal: leaving.signal });
     const res = await answering;
@@ -132,8 +132,8 @@ describe('docs/llm-tokens.ts', () => {
 });
 
 describeInChromium('docs/llm-tokens.html', (tabs) => {
-  it('shows the tokens as they come', async () => {
-    const answering = beginsWith('Once', ' upon\n');
+  it('shows each token when it arrives', async () => {
+    const answering = startWith('Once', ' upon\n');
     const page = await tabs.open(recipe.url);
 
     await page.getByText('Ask').click();
@@ -145,8 +145,8 @@ describeInChromium('docs/llm-tokens.html', (tabs) => {
     expect(tabs.errors).toEqual([]);
   });
 
-  it('ends the generation at the model with the button', async () => {
-    const answering = beginsWith('Once');
+  it('cancels the generation of the model with the button', async () => {
+    const answering = startWith('Once');
     const page = await tabs.open(recipe.url);
     await page.getByText('Ask').click();
     await page.locator('#answer', { hasText: 'Once' }).waitFor();
@@ -160,23 +160,23 @@ describeInChromium('docs/llm-tokens.html', (tabs) => {
   });
 
   it.each([
-    { what: 'a refusal', reply: (res: ServerResponse) => res.writeHead(503).end(), says: 'answered 502' },
+    { what: 'a rejection', reply: (res: ServerResponse) => res.writeHead(503).end(), status: 'answered 502' },
     {
       what: 'an error',
       reply: (res: ServerResponse) => res.end(chunkOf('Once')),
-      says: 'The model broke off.',
+      status: 'The model broke off.',
     },
-  ])('shows $what', async ({ reply, says }) => {
-    answer = reply;
+  ])('shows $what', async ({ reply, status }) => {
+    respond = reply;
     const page = await tabs.open(recipe.url);
 
     await page.getByText('Ask').click();
 
-    await page.locator('#status', { hasText: says }).waitFor();
+    await page.locator('#status', { hasText: status }).waitFor();
   });
 
-  it('shows that the connection was lost', async () => {
-    void beginsWith('Once');
+  it('shows a lost connection', async () => {
+    void startWith('Once');
     const page = await tabs.open(recipe.url);
     await page.getByText('Ask').click();
     await page.locator('#answer', { hasText: 'Once' }).waitFor();

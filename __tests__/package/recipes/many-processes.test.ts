@@ -12,14 +12,14 @@ jest.setTimeout(30_000);
 
 afterEach(() => endDemos('SIGKILL'));
 
-/** A client that comes back as an `EventSource` does, whatever ends its connection. */
+/** A client that reconnects after every end, as an `EventSource` does. */
 class Reader {
   readonly #stream: OpenedStream;
   #isDone = false;
 
   private constructor(stream: OpenedStream) {
     this.#stream = stream;
-    void this.#comeBack();
+    void this.#keepConnected();
   }
 
   static async open(url: string): Promise<Reader> {
@@ -30,7 +30,7 @@ class Reader {
     return Number(this.#stream.headers['x-process']);
   }
 
-  /** Resolves with all that it has got once it has got this one. */
+  /** Resolves with all received prices when this price has arrived. */
   async until(price: number): Promise<number[]> {
     await this.#stream.until(({ data }) => JSON.parse(data).price === price);
     return this.#stream.events.map(({ data }) => JSON.parse(data).price);
@@ -41,7 +41,7 @@ class Reader {
     await this.#stream.close();
   }
 
-  async #comeBack(): Promise<void> {
+  async #keepConnected(): Promise<void> {
     for (;;) {
       await this.#stream.closed();
       if (this.#isDone) return;
@@ -50,12 +50,12 @@ class Reader {
   }
 }
 
-/** One price after another, of which each must be taken. */
+/** Publishes increasing prices, one after another. Every request must succeed. */
 class Publisher {
   readonly #url: string;
   readonly #publishing: Promise<void>;
   #isStopping = false;
-  /** The last one. */
+  /** The last published price. */
   price = 0;
 
   constructor(url: string) {
@@ -86,7 +86,7 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch {
-    // There is none.
+    // There is no such process.
     return false;
   }
 }
@@ -96,7 +96,7 @@ function countTo(last: number): number[] {
 }
 
 describeWithRedis('docs/many-processes.ts', (redis) => {
-  it('replaces its processes, and one that was killed, and nobody loses or doubles an event', async () => {
+  it('replaces its processes, and a killed process, without lost or duplicate events', async () => {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const REDIS_URL = `redis://127.0.0.1:${redis.port}`;
@@ -127,7 +127,7 @@ describeWithRedis('docs/many-processes.ts', (redis) => {
   });
 });
 
-/** Once both workers listen; at least so many that each has some, for who gets which is the system's choice. */
+/** Opens readers until each worker has one, because the operating system assigns connections. */
 async function openAll(url: string): Promise<Reader[]> {
   while ((await distinct(url)) < WORKERS) await sleep(20);
   const readers: Reader[] = [];
@@ -137,7 +137,7 @@ async function openAll(url: string): Promise<Reader[]> {
   return readers;
 }
 
-/** How many processes answer. */
+/** The number of processes that respond. */
 async function distinct(url: string): Promise<number> {
   const open = () => openStream(url, '/prices').catch(() => undefined);
   const streams = await Promise.all(Array.from({ length: 2 * WORKERS }, open));

@@ -20,12 +20,12 @@ afterEach(noStreams);
 
 afterAll(() => Promise.all([stopRecipe(before), stopRecipe(after)]));
 
-/** What a client hears of one price, and after it was away while there was another. */
-async function heardOfPrices({ url }: Recipe & { url: string }): Promise<[string[], string[]]> {
+/** The events of a client after one price, and after a reconnection during which another was published. */
+async function receivePrices({ url }: Recipe & { url: string }): Promise<[string[], string[]]> {
   const stream = await openStream(url, '/prices');
   await postJson(`${url}/prices`, { price: 1 });
   await stream.next();
-  const first = heard(stream);
+  const first = received(stream);
 
   stream.drop();
   await stream.closed();
@@ -34,23 +34,23 @@ async function heardOfPrices({ url }: Recipe & { url: string }): Promise<[string
   await postJson(`${url}/prices`, { price: 3 });
   await stream.until(({ data }) => data === '{"price":3}');
   await stream.close();
-  return [first, heard(stream)];
+  return [first, received(stream)];
 }
 
-function heard({ events }: OpenedStream): string[] {
+function received({ events }: OpenedStream): string[] {
   return events.map(({ type, data }) => `${type} ${data}`);
 }
 
 describe('docs/migrate-from-better-sse', () => {
-  it('gives the same prices, and after it those that a client has missed', async () => {
-    const [same, all] = await heardOfPrices(after);
+  it('delivers the same prices; only after the migration also the missed ones', async () => {
+    const [same, all] = await receivePrices(after);
 
-    expect(await heardOfPrices(before)).toEqual([same, ['price {"price":1}', 'price {"price":3}']]);
+    expect(await receivePrices(before)).toEqual([same, ['price {"price":1}', 'price {"price":3}']]);
     expect(same).toEqual(['price {"price":1}']);
     expect(all).toEqual(['price {"price":1}', 'price {"price":2}', 'price {"price":3}']);
   });
 
-  it('gives the same countdown, and after it an end', async () => {
+  it('delivers the same countdown; only after the migration also an end', async () => {
     const streams = [await openStream(before.url, '/countdown'), await openStream(after.url, '/countdown')];
     const counted = await Promise.all(streams.map((stream) => stream.take(3)));
 
@@ -62,13 +62,13 @@ describe('docs/migrate-from-better-sse', () => {
       ]);
     }
     expect(await streams[1]?.ended()).toContain('event: end\nid: ~end\n');
-    await expect(openStill(streams[0])).resolves.toBe(true);
+    await expect(isOpen(streams[0])).resolves.toBe(true);
     await Promise.all(streams.map((stream) => stream.close()));
   });
 });
 
-/** Whether the server still holds the response open after another exchange with it. */
-async function openStill(stream?: OpenedStream): Promise<boolean> {
-  await fetch(`${before.url}/elsewhere`);
+/** Whether the response is still open after another request to the server. */
+async function isOpen(stream?: OpenedStream): Promise<boolean> {
+  await fetch(`${before.url}/other`);
   return Promise.race([stream?.closed().then(() => false), Promise.resolve(true)]) as Promise<boolean>;
 }

@@ -15,50 +15,63 @@ afterEach(noStreams);
 
 afterAll(() => Promise.all([stopRecipe(before), stopRecipe(after)]));
 
-function say(url: string, body: string): Promise<Response> {
+function post(url: string, body: string): Promise<Response> {
   return fetch(`${url}/chat`, { method: 'POST', headers: { 'Content-Type': 'text/plain' }, body });
 }
 
-function heard({ events }: OpenedStream): string[] {
+function received({ events }: OpenedStream): string[] {
   return events.map(({ type, data }) => `${type}: ${data}`);
 }
 
-/** What a client has heard when all these were said and then 'bye'; it may be away meanwhile. */
-async function heardOf(url: string, lines: readonly string[], isAway = false): Promise<string[]> {
+/** The events of a client while these lines and then 'bye' are posted. It may be disconnected during the lines. */
+async function receiveLines(
+  url: string,
+  lines: readonly string[],
+  isDisconnected = false,
+): Promise<string[]> {
   const stream = await openStream(url, '/chat');
-  await say(url, 'hi');
+  await post(url, 'hi');
   await stream.next();
-  if (isAway) {
+  if (isDisconnected) {
     stream.drop();
     await stream.closed();
   }
-  for (const line of lines) await say(url, line);
-  if (isAway) await stream.reconnect();
-  await say(url, 'bye');
+  for (const line of lines) await post(url, line);
+  if (isDisconnected) await stream.reconnect();
+  await post(url, 'bye');
   await stream.until(({ data }) => data === 'bye');
   await stream.close();
-  return heard(stream);
+  return received(stream);
 }
 
 describe('docs/migrate-from-by-hand', () => {
-  it.each(['before', 'after'] as const)('gives each line to who is there: %s', async (name) => {
+  it.each(['before', 'after'] as const)('delivers each line to connected clients: %s', async (name) => {
     const { url } = { before, after }[name];
 
-    expect(await heardOf(url, ['one', 'two'])).toEqual(['line: hi', 'line: one', 'line: two', 'line: bye']);
+    expect(await receiveLines(url, ['one', 'two'])).toEqual([
+      'line: hi',
+      'line: one',
+      'line: two',
+      'line: bye',
+    ]);
   });
 
-  it('keeps text with newlines as data, which by hand was an event of its own', async () => {
-    expect(await heardOf(before.url, [FORGED])).toEqual([
+  it('keeps text with newlines as data, which the code by hand split into several events', async () => {
+    expect(await receiveLines(before.url, [FORGED])).toEqual([
       'line: hi',
       'line: hello',
       'admin: leave!',
       'line: bye',
     ]);
-    expect(await heardOf(after.url, [FORGED])).toEqual(['line: hi', `line: ${FORGED}`, 'line: bye']);
+    expect(await receiveLines(after.url, [FORGED])).toEqual(['line: hi', `line: ${FORGED}`, 'line: bye']);
   });
 
-  it('replays what was said while a client was away, which by hand was lost', async () => {
-    expect(await heardOf(before.url, ['missed'], true)).toEqual(['line: hi', 'line: bye']);
-    expect(await heardOf(after.url, ['missed'], true)).toEqual(['line: hi', 'line: missed', 'line: bye']);
+  it('replays the lines missed while disconnected, which the code by hand lost', async () => {
+    expect(await receiveLines(before.url, ['missed'], true)).toEqual(['line: hi', 'line: bye']);
+    expect(await receiveLines(after.url, ['missed'], true)).toEqual([
+      'line: hi',
+      'line: missed',
+      'line: bye',
+    ]);
   });
 });

@@ -27,12 +27,12 @@ function publish(url: string, headline: number): Promise<Response> {
   return postJson(`${url}/news`, { headline });
 }
 
-function heard({ events }: OpenedStream): string[] {
+function received({ events }: OpenedStream): string[] {
   return events.map(({ type, data }) => `${type} ${data}`);
 }
 
-/** What two clients have heard, of whom the second comes after the first piece of news, and the first is away during the second. */
-async function story({ url }: { url: string }): Promise<{ first: string[]; second: string[] }> {
+/** The events of two clients. The second connects after headline 1; the first is disconnected during headline 2. */
+async function receiveNews({ url }: { url: string }): Promise<{ first: string[]; second: string[] }> {
   const first = await openStream(url, '/news');
   await publish(url, 1);
   await first.take(2);
@@ -46,18 +46,24 @@ async function story({ url }: { url: string }): Promise<{ first: string[]; secon
   await publish(url, 3);
   for (const stream of [first, second]) await stream.until(({ data }) => data === '{"headline":3}');
   await Promise.all([first.close(), second.close()]);
-  return { first: heard(first), second: heard(second) };
+  return { first: received(first), second: received(second) };
 }
 
 describe('docs/migrate-from-express-sse', () => {
-  it('gives a newcomer what is initial, then the news, as before, and nobody else what is a newcomer’s', async () => {
-    const was = await story(before);
-    const is = await story(after);
+  it('sends the initial event and then the news to each new client, and initial events to no other client', async () => {
+    const resultBefore = await receiveNews(before);
+    const resultAfter = await receiveNews(after);
 
-    expect(is.first).toEqual([NOTHING, ONE, TWO, THREE]);
-    expect(is.second).toEqual(['message {"headline":1}', TWO, THREE]);
-    // To the first again when the second came, and to the second again when the first came back.
-    expect(was.first).toEqual([NOTHING, ONE, 'message {"headline":1}', 'message {"headline":2}', THREE]);
-    expect(was.second).toEqual(['message {"headline":1}', TWO, 'message {"headline":2}', THREE]);
+    expect(resultAfter.first).toEqual([NOTHING, ONE, TWO, THREE]);
+    expect(resultAfter.second).toEqual(['message {"headline":1}', TWO, THREE]);
+    // express-sse sends initial events to all clients, so each client receives those of the other.
+    expect(resultBefore.first).toEqual([
+      NOTHING,
+      ONE,
+      'message {"headline":1}',
+      'message {"headline":2}',
+      THREE,
+    ]);
+    expect(resultBefore.second).toEqual(['message {"headline":1}', TWO, 'message {"headline":2}', THREE]);
   });
 });

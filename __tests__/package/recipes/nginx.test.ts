@@ -1,21 +1,21 @@
-import { describeWay, Field, releaseFields } from '../../support/field';
+import { describeSetup, Field, releaseFields } from '../../support/field';
 import { Matrix } from '../../support/field-matrix';
 import { aborted } from '../../support/gate';
 import { describeWithCommand } from '../../support/proxy';
 import { recipeNginx } from '../../support/recipe-proxy';
 
 const matrix = new Matrix('docs/nginx.conf');
-const WAY = { name: 'HTTP/2', proxy: recipeNginx, http2: true };
+const SETUP = { name: 'HTTP/2', proxy: recipeNginx, http2: true };
 
 afterEach(releaseFields);
 
 describeWithCommand('nginx', 'the recipe for nginx', () => {
   afterAll(() => matrix.print());
 
-  describeWay(WAY, matrix);
+  describeSetup(SETUP, matrix);
 
-  it('holds more streams than fit into its default of 512 connections', async () => {
-    const field = await Field.start(WAY, (app) => {
+  it('supports more streams than the default limit of 512 connections', async () => {
+    const field = await Field.start(SETUP, (app) => {
       app.get('/', async function* (_req, res) {
         yield 'here';
         await aborted(res.sse.signal);

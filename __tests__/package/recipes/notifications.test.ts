@@ -5,7 +5,7 @@ import { noStreams, postJson, type Started, startRecipe, stopRecipe } from '../.
 
 let recipe: Started<typeof import('../../../docs/notifications')>;
 let users = 0;
-/** Of a user whom no other test knows. */
+/** The path of a user that no other test uses. */
 let path: string;
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ async function notify(text: string, to = path): Promise<void> {
 }
 
 describe('docs/notifications.ts', () => {
-  it('says first how many are unread, then each as it comes', async () => {
+  it('sends the unread count first, then each notification', async () => {
     await notify('one');
     const stream = await openStream(recipe.server, path);
     expect(await stream.next()).toMatchObject({ type: 'unread', data: '1' });
@@ -39,7 +39,7 @@ describe('docs/notifications.ts', () => {
     await stream.close();
   });
 
-  it('hands on what came while the client was away, once, also if it had got none before', async () => {
+  it('replays notifications missed while disconnected once, even if none was received before', async () => {
     const stream = await openStream(recipe.server, path);
     await stream.next();
 
@@ -58,7 +58,7 @@ describe('docs/notifications.ts', () => {
     await stream.close();
   });
 
-  it('tells every tab of the user that all are read, and no other user anything', async () => {
+  it('notifies every tab of the user that all are read, and no other user', async () => {
     await notify('one');
     const tabs = await Promise.all([openStream(recipe.server, path), openStream(recipe.server, path)]);
     const other = await openStream(recipe.server, '/users/other/notifications');
@@ -75,7 +75,7 @@ describe('docs/notifications.ts', () => {
     await Promise.all([...tabs, other].map((stream) => stream.close()));
   });
 
-  it('has no channel for who is not here, and drops that of who has left', async () => {
+  it('has no channel for a disconnected user and removes it after the last stream', async () => {
     await notify('one');
     expect(recipe.inboxes.size).toBe(0);
 
@@ -86,7 +86,7 @@ describe('docs/notifications.ts', () => {
     while (recipe.inboxes.size > 0) await setImmediate();
   });
 
-  it('tells a gap and the count to who was away for longer', async () => {
+  it('sends the count and a gap after a longer disconnection', async () => {
     const stream = await openStream(recipe.server, path);
     await stream.next();
     stream.drop();
@@ -104,7 +104,7 @@ describe('docs/notifications.ts', () => {
 });
 
 describeInChromium('docs/notifications.html', (tabs) => {
-  it('shows what the server counts', async () => {
+  it('shows the count of the server', async () => {
     await notify('before', '/users/ada/notifications');
     const page = await tabs.open(recipe.url);
     await page.locator('output', { hasText: '1' }).waitFor();

@@ -26,7 +26,7 @@ describeWithPostgres('docs/postgres-listen.ts', (server) => {
     await untilListening();
   }
 
-  /** Asks again and again: the process itself has nothing to say when it listens. */
+  /** Queries repeatedly, because the process prints nothing when it listens. */
   async function untilListening(): Promise<number> {
     for (;;) {
       const [listener] = await server.query(LISTENERS);
@@ -43,60 +43,61 @@ describeWithPostgres('docs/postgres-listen.ts', (server) => {
     return server.query(INSERT, [from, to]);
   }
 
-  async function heard(stream: OpenedStream, count: number): Promise<string[]> {
+  async function received(stream: OpenedStream, count: number): Promise<string[]> {
     return (await stream.take(count)).map(({ type, data }) => `${type} ${data}`);
   }
 
   const watch = () => openStream(url, '/changes', { timeoutMs: 10_000 });
 
-  it('tells every client each row, on one connection to the database', async () => {
+  it('sends each row to every client with one connection to the database', async () => {
     const streams = await Promise.all([watch(), watch()]);
 
     await insert(1, 3);
 
-    for (const stream of streams) expect(await heard(stream, 3)).toEqual(['order 1', 'order 2', 'order 3']);
+    for (const stream of streams)
+      expect(await received(stream, 3)).toEqual(['order 1', 'order 2', 'order 3']);
     expect(await server.query(LISTENERS)).toHaveLength(1);
     await Promise.all(streams.map((stream) => stream.close()));
   });
 
-  it('tells a client that comes back what it has missed', async () => {
+  it('replays missed rows to a client that reconnects', async () => {
     const stream = await watch();
     await insert(1);
-    await heard(stream, 1);
+    await received(stream, 1);
     stream.drop();
     await insert(2);
 
     await stream.reconnect();
 
-    expect(await heard(stream, 1)).toEqual(['order 2']);
+    expect(await received(stream, 1)).toEqual(['order 2']);
     await stream.close();
   });
 
-  it('misses no row that was written while its connection to the database was lost', async () => {
+  it('misses no row written while its connection to the database was lost', async () => {
     const stream = await watch();
     const pid = await untilListening();
 
-    // In one statement, so that nobody listens when the rows are committed.
+    // Insert the rows in one statement, so that no connection listens when they are committed.
     await server.query('SELECT pg_terminate_backend($1)', [pid]);
     await insert(1, 2_500);
 
-    const rows = await heard(stream, 2_500);
+    const rows = await received(stream, 2_500);
     expect(rows).toEqual(Array.from({ length: 2_500 }, (_, index) => `order ${index + 1}`));
     await stream.close();
   });
 
-  it('goes on when the database has crashed and is back', async () => {
+  it('continues after a crash and restart of the database', async () => {
     const stream = await watch();
     await server.crash();
     await server.start();
 
     await insert(1);
 
-    expect(await heard(stream, 1)).toEqual(['order 1']);
+    expect(await received(stream, 1)).toEqual(['order 1']);
     await stream.close();
   });
 
-  it('misses no row of a transaction that has begun before and commits after another', async () => {
+  it('misses no row of a transaction that starts before another and commits after it', async () => {
     const stream = await watch();
     const early = new pg.Client({ connectionString: server.url });
     await early.connect();
@@ -108,21 +109,21 @@ describeWithPostgres('docs/postgres-listen.ts', (server) => {
     await early.query('COMMIT');
     await Promise.all([late, early.end()]);
 
-    expect(await heard(stream, 2)).toEqual(['order 1', 'order 2']);
+    expect(await received(stream, 2)).toEqual(['order 1', 'order 2']);
     await stream.close();
   });
 
-  it('tells a client of a gap when the process has been started again', async () => {
+  it('sends a gap after a restart of the process', async () => {
     const stream = await watch();
     await insert(1);
-    await heard(stream, 1);
+    await received(stream, 1);
     await endDemos('SIGKILL');
     await insert(2);
     await start();
 
     await stream.reconnect();
 
-    expect(await heard(stream, 1)).toEqual([expect.stringMatching(/^gap /)]);
+    expect(await received(stream, 1)).toEqual([expect.stringMatching(/^gap /)]);
     await stream.close();
   });
 });

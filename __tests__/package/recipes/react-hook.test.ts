@@ -16,18 +16,18 @@ beforeAll(async () => {
 
 afterAll(() => stopRecipe(recipe));
 
-/** Resolves once the page shows these lines. */
+/** Resolves when the page shows these lines. */
 async function shown(page: Page, ...lines: string[]): Promise<void> {
   for (const line of lines) await page.getByText(line, { exact: true }).waitFor();
 }
 
-/** Those of the two channels, once the streams of StrictMode's first mount are gone. */
+/** Resolves when only the two channels have streams; StrictMode's first mount opens and closes others. */
 async function onlyTwoStreams(): Promise<void> {
   while (sse.size !== 2) await sleep(5);
   expect([recipe.prices.size, recipe.job.size]).toEqual([1, 1]);
 }
 
-it('docs/react-hook compiles, with the types of a browser', async () => {
+it('docs/react-hook compiles with the types of a browser', async () => {
   const compiled = promisify(execFile)(process.execPath, [
     require.resolve('typescript/bin/tsc'),
     '--project',
@@ -38,7 +38,7 @@ it('docs/react-hook compiles, with the types of a browser', async () => {
 });
 
 describeInChromium('docs/react-hook', (tabs) => {
-  it('has one stream for all who share it, none after they unmount, and one again when they are back', async () => {
+  it('shares one stream between components, closes it after they unmount, and opens it again on mount', async () => {
     const page = await tabs.open(recipe.url);
     await shown(page, 'ACME … OPEN', 'INIT … OPEN', '0 % OPEN');
     await onlyTwoStreams();
@@ -57,7 +57,7 @@ describeInChromium('docs/react-hook', (tabs) => {
     expect(tabs.errors).toEqual([]);
   });
 
-  it('tells CONNECTING while the server is away, and CLOSED after the end', async () => {
+  it('reports CONNECTING while the server is unreachable, and CLOSED after the end', async () => {
     const page = await tabs.open(recipe.url);
     await shown(page, '0 % OPEN');
     await recipe.job.publish(event('progress', { percent: 50 }));

@@ -10,7 +10,7 @@ jest.setTimeout(60_000);
 
 let folder: string;
 
-/** A project of a user's, with the built package and the recipe's files. */
+/** A project of a user, with the built package and the files of the recipe. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'express-yield-recipe-'));
   cpSync(FILES, folder, { recursive: true });
@@ -24,20 +24,20 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** @returns all that was printed; rejects with it if a test has failed */
+/** @returns the output; rejects with the output if a test fails */
 function run(...command: string[]): Promise<string> {
-  // The variables of the Jest around it are not for the runner in it.
+  // Remove the variables of the outer Jest from the environment of the inner test runner.
   const { NODE_OPTIONS: _, JEST_WORKER_ID: __, NODE_ENV: ___, NODE_TEST_CONTEXT: ____, ...env } = process.env;
   return new Promise((resolve, reject) => {
     const options = { cwd: folder, env: { ...env, NO_COLOR: '1', CI: 'true' }, timeout: 50_000 };
     execFile(process.execPath, command, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout + stderr);
-      else reject(new Error(`${command.join(' ')} has failed:\n${stdout}${stderr}`));
+      else reject(new Error(`${command.join(' ')} failed:\n${stdout}${stderr}`));
     });
   });
 }
 
-/** The program of a runner among its package's files. */
+/** The path of a test runner's program in its package. */
 function program(name: string, path: string): string {
   return join(dirname(require.resolve(`${name}/package.json`)), path);
 }
@@ -67,7 +67,7 @@ describe('docs/testing', () => {
     expect(printed).toMatch(/Tests:\s+2 passed, 2 total/);
   });
 
-  it('has no file that none of them runs', () => {
+  it('contains no other file', () => {
     expect(readdirSync(FILES).sort()).toEqual([
       'app.ts',
       'jest.test.ts',

@@ -4,15 +4,15 @@ import express, { type Express } from 'express';
 import { Channel, comment, event, memoryLog } from '../../../lib/index';
 import { describeInChromium } from '../../support/chromium';
 import {
+  CLIENT_MADE,
+  type ClientEvent,
   type ClientKind,
+  ClientRecorder,
   chromiumEventSource,
   chromiumFetch,
   eventsource,
   eventsourceClient,
   fetchEventSource,
-  type Heard,
-  ITS_OWN,
-  Listener,
   launchDarkly,
   type Post,
   servePages,
@@ -23,25 +23,25 @@ import { aborted, Gate } from '../../support/gate';
 import { describeWithCommand } from '../../support/proxy';
 import { releaseAll, serve, type TestServer } from '../../support/serve';
 
-// A browser starts.
+// The browser takes time to start.
 jest.setTimeout(15_000);
 
 const matrix = new Matrix('client');
 const closers: Array<() => void> = [];
-const servers: Asked[] = [];
+const servers: StreamServer[] = [];
 
-// Here, so that it comes after the tabs have been closed.
+// Registered here, so that it runs after the tabs have closed.
 afterEach(async () => {
   for (const close of closers.splice(0)) close();
-  await Promise.all(servers.splice(0).map((asked) => asked.left()));
+  await Promise.all(servers.splice(0).map((server) => server.idle()));
   await releaseAll();
 });
 
 afterAll(() => matrix.print());
 
-/** A server for pages and for one stream, and what it was asked for. */
-class Asked {
-  static async serve(build: (app: Express) => void): Promise<Asked> {
+/** A server for pages and for one stream. It records the requests for the stream. */
+class StreamServer {
+  static async serve(build: (app: Express) => void): Promise<StreamServer> {
     const before = new WeakMap<Socket, number>();
     const server = await serve(
       (app) => {
@@ -54,14 +54,14 @@ class Asked {
       },
       { retryMs: 1 },
     );
-    const asked = new Asked(server, before);
-    servers.push(asked);
-    return asked;
+    const streamServer = new StreamServer(server, before);
+    servers.push(streamServer);
+    return streamServer;
   }
 
-  readonly listener = new Listener();
+  readonly recorder = new ClientRecorder();
   readonly #server: TestServer;
-  /** How many bytes had been written to each socket when it was asked for the stream. */
+  /** The bytes written to each socket before its request for the stream. */
   readonly #before: WeakMap<Socket, number>;
 
   private constructor(server: TestServer, before: WeakMap<Socket, number>) {
@@ -70,7 +70,7 @@ class Asked {
   }
 
   async open(kind: ClientKind, post?: Post): Promise<() => void> {
-    const close = await kind.open(this.#server.url(''), '/stream', this.listener, post);
+    const close = await kind.open(this.#server.url(''), '/stream', this.recorder, post);
     closers.push(close);
     return close;
   }
@@ -92,23 +92,24 @@ class Asked {
     return this.#responses.map(({ statusCode }) => statusCode);
   }
 
-  /** What the client has heard, without what it makes up by itself; of that there are tests of their own. */
-  heard(kind: ClientKind): Heard[] {
-    const isReal = ({ data }: Heard) => data !== ITS_OWN && (data !== '' || !kind.hearsFramesWithoutData);
-    return this.listener.heard.filter(isReal);
+  /** The events that the client has received, without those it creates itself, which have their own tests. */
+  received(kind: ClientKind): ClientEvent[] {
+    const isReal = ({ data }: ClientEvent) =>
+      data !== CLIENT_MADE && (data !== '' || !kind.dispatchesFramesWithoutData);
+    return this.recorder.events.filter(isReal);
   }
 
-  said(kind: ClientKind): string[] {
-    return this.heard(kind).map(({ type, data }) => `${type} ${data}`);
+  receivedText(kind: ClientKind): string[] {
+    return this.received(kind).map(({ type, data }) => `${type} ${data}`);
   }
 
-  /** Resolves when every stream is over, and ends the connections that Node's fetch has opened ahead of need. */
-  async left(): Promise<void> {
+  /** Resolves when every stream has ended, and closes the connections that Node's fetch opens in advance. */
+  async idle(): Promise<void> {
     while (this.#server.sse.size > 0) await setImmediate();
     this.#server.server.closeAllConnections();
   }
 
-  /** What the latest stream has sent arrives, and then the connection is gone. */
+  /** Destroys the connection of the latest stream after its bytes have been sent. */
   async cut(): Promise<void> {
     const socket = this.#responses.at(-1)?.socket as Socket;
     const before = this.#before.get(socket);
@@ -117,18 +118,18 @@ class Asked {
   }
 }
 
-/** What a client hears of a frame that has no data, if it hears of it. */
-const EMPTY: Heard = { type: 'message', data: '', id: '' };
+/** The event that some clients dispatch for a frame without data. */
+const EMPTY: ClientEvent = { type: 'message', data: '', id: '' };
 
-/** What a user has of a client that may come again. */
+/** The behaviour of a client that may reconnect. */
 function describeClient(kind: ClientKind): void {
   const note = (column: string, seen: string) => matrix.note(kind.name, column, seen);
 
   describe(kind.name, () => {
     describeReader(kind);
 
-    it('comes again after a cut, with the id of the last event that it has heard', async () => {
-      const asked = await Asked.serve((app) => {
+    it('reconnects after a cut connection, with the id of the last event received', async () => {
+      const server = await StreamServer.serve((app) => {
         app.get('/stream', async function* (_req, res) {
           const n = Number(res.sse.lastEventId.slice(1)) + 1;
           if (n > 3) return 'done';
@@ -136,82 +137,82 @@ function describeClient(kind: ClientKind): void {
           await aborted(res.sse.signal);
         });
       });
-      await asked.open(kind);
+      await server.open(kind);
       const from = performance.now();
 
       for (const n of ['1', '2', '3']) {
-        await asked.listener.until(n);
-        await asked.cut();
+        await server.recorder.until(n);
+        await server.cut();
       }
-      await asked.listener.stopped.promise;
+      await server.recorder.stopped.promise;
 
-      expect(asked.said(kind)).toEqual(['message 1', 'message 2', 'message 3', 'end done']);
-      expect(asked.ids.slice(0, 4)).toEqual(['', 'é1', 'é2', 'é3']);
-      // Three times sooner than it would by itself: it has read the `retry` of the server.
+      expect(server.receivedText(kind)).toEqual(['message 1', 'message 2', 'message 3', 'end done']);
+      expect(server.ids.slice(0, 4)).toEqual(['', 'é1', 'é2', 'é3']);
+      // Faster than three default reconnection times: it uses the `retry` of the server.
       const elapsed = performance.now() - from;
-      expect(elapsed).toBeLessThan(kind.ownRetryMs * 3);
+      expect(elapsed).toBeLessThan(kind.defaultRetryMs * 3);
       note('resume', 'exact');
-      note('`retry: 1`', `${ms(elapsed / 3)} each time, not ${kind.ownRetryMs}`);
+      note('`retry: 1`', `${ms(elapsed / 3)} each time, not ${kind.defaultRetryMs}`);
     });
 
-    it('hears the gap of a channel whose log has gone on without it', async () => {
+    it('receives a gap when the log of the channel has discarded events meanwhile', async () => {
       const channel = new Channel<number>({ log: memoryLog({ maxEvents: 1 }) });
-      const asked = await Asked.serve((app) => app.get('/stream', () => channel));
-      await asked.open(kind);
+      const server = await StreamServer.serve((app) => app.get('/stream', () => channel));
+      await server.open(kind);
       while (channel.size === 0) await setImmediate();
       const lastEventId = await channel.publish(1);
-      await asked.listener.until('1');
+      await server.recorder.until('1');
 
-      await asked.cut();
+      await server.cut();
       await channel.publish(2);
       const oldest = await channel.publish(3);
-      await asked.listener.until('3');
+      await server.recorder.until('3');
 
       const gap = JSON.stringify({ lastEventId, oldest });
-      expect(asked.said(kind)).toEqual(['message 1', `gap ${gap}`, 'message 3']);
-      note('`gap`', 'heard');
+      expect(server.receivedText(kind)).toEqual(['message 1', `gap ${gap}`, 'message 3']);
+      note('`gap`', 'received');
     });
 
-    const remembers = kind.forgetsIdsWithoutData ? 'does not remember' : 'remembers';
-    it(`${remembers} the place in a channel that came without an event`, async () => {
+    const resumes = kind.ignoresIdsWithoutData ? 'does not resume' : 'resumes';
+    it(`${resumes} from a channel position that it received without an event`, async () => {
       const channel = new Channel<string>();
-      const asked = await Asked.serve((app) => app.get('/stream', () => channel));
-      await asked.open(kind);
+      const server = await StreamServer.serve((app) => app.get('/stream', () => channel));
+      await server.open(kind);
       while (channel.size === 0) await setImmediate();
-      // A fetch whose connection fails loses what has not been read yet.
-      while (kind.hearsFramesWithoutData && asked.listener.heard.length < 2) await setImmediate();
+      // A fetch whose connection fails loses unread bytes.
+      while (kind.dispatchesFramesWithoutData && server.recorder.events.length < 2) await setImmediate();
 
-      await asked.cut();
+      await server.cut();
       await channel.publish('meanwhile');
-      while (asked.ids.length < 2 || channel.size === 0) await setImmediate();
+      while (server.ids.length < 2 || channel.size === 0) await setImmediate();
       await channel.publish('live');
-      await asked.listener.until('live');
+      await server.recorder.until('live');
 
-      const missed = kind.forgetsIdsWithoutData ? [] : ['message meanwhile'];
-      expect(asked.said(kind)).toEqual([...missed, 'message live']);
-      note('id without data', kind.forgetsIdsWithoutData ? 'forgotten' : 'remembered');
+      const missed = kind.ignoresIdsWithoutData ? [] : ['message meanwhile'];
+      expect(server.receivedText(kind)).toEqual([...missed, 'message live']);
+      note('id without data', kind.ignoresIdsWithoutData ? 'ignored' : 'kept');
     });
   });
 }
 
-/** What a user has of any client. */
+/** The behaviour of any client. */
 function describeReader(kind: ClientKind): void {
   const note = (column: string, seen: string) => matrix.note(kind.name, column, seen);
 
-  it('hears lines, unicode, types and ids as they were meant', async () => {
+  it('receives lines, unicode, types and ids exactly', async () => {
     const lines = 'one\ntwo\n\nünï ✓ 🚀\u2028 :x';
-    const asked = await Asked.serve((app) => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* () {
         yield lines;
         yield event('price', { price: 1 }, { id: 'é 7' });
         return { rows: 1 };
       });
     });
-    await asked.open(kind);
+    await server.open(kind);
 
-    await asked.listener.stopped.promise;
+    await server.recorder.stopped.promise;
 
-    expect(asked.heard(kind)).toEqual([
+    expect(server.received(kind)).toEqual([
       { type: 'message', data: lines, id: '' },
       { type: 'price', data: '{"price":1}', id: 'é 7' },
       { type: 'end', data: '{"rows":1}', id: '~end' },
@@ -219,9 +220,9 @@ function describeReader(kind: ClientKind): void {
     note('data, types, ids', 'exact');
   });
 
-  it('hears each event before the next one is yielded', async () => {
+  it('receives each event before the next one is yielded', async () => {
     const gates = Array.from({ length: 5 }, () => new Gate());
-    const asked = await Asked.serve((app) => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* () {
         for (const [n, gate] of gates.entries()) {
           yield n;
@@ -229,97 +230,100 @@ function describeReader(kind: ClientKind): void {
         }
       });
     });
-    await asked.open(kind);
+    await server.open(kind);
 
     for (const [n, gate] of gates.entries()) {
-      await asked.listener.until(`${n}`);
+      await server.recorder.until(`${n}`);
       gate.open();
     }
 
-    await asked.listener.stopped.promise;
-    note('each at once', 'yes');
+    await server.recorder.stopped.promise;
+    note('each immediately', 'yes');
   });
 
-  const hears = kind.hearsFramesWithoutData ? 'also a comment and a `retry` alone' : 'nothing of a comment';
-  it(`hears an event of empty data, and ${hears}`, async () => {
-    const asked = await Asked.serve((app) => {
+  const others = kind.dispatchesFramesWithoutData ? 'also' : 'not';
+  it(`dispatches an event with empty data, and ${others} a comment or a \`retry\` alone`, async () => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* () {
         yield comment('hidden');
         yield '';
       });
     });
-    await asked.open(kind);
+    await server.open(kind);
 
-    await asked.listener.stopped.promise;
+    await server.recorder.stopped.promise;
 
-    // Nothing tells its user which is which.
-    const madeUp = kind.hearsFramesWithoutData ? [EMPTY, EMPTY] : [];
-    expect(asked.listener.heard.filter(({ type }) => type === 'message')).toEqual([...madeUp, EMPTY]);
-    note('frames without data', kind.hearsFramesWithoutData ? 'heard as empty messages' : 'not heard');
+    // The app cannot distinguish them.
+    const clientMade = kind.dispatchesFramesWithoutData ? [EMPTY, EMPTY] : [];
+    expect(server.recorder.events.filter(({ type }) => type === 'message')).toEqual([...clientMade, EMPTY]);
+    note(
+      'frames without data',
+      kind.dispatchesFramesWithoutData ? 'dispatched as empty messages' : 'ignored',
+    );
   });
 
-  it("hears a channel's first event, and no other before it", async () => {
+  it("receives a channel's first event, and no other before it", async () => {
     const channel = new Channel<string>();
-    const asked = await Asked.serve((app) => app.get('/stream', () => channel));
-    await asked.open(kind);
+    const server = await StreamServer.serve((app) => app.get('/stream', () => channel));
+    await server.open(kind);
     while (channel.size === 0) await setImmediate();
 
     await channel.publish('first');
-    await asked.listener.until('first');
+    await server.recorder.until('first');
 
-    expect(asked.said(kind)).toEqual(['message first']);
+    expect(server.receivedText(kind)).toEqual(['message first']);
     note('channel', 'first event first');
   });
 
   const requests = kind.stopsAtAnyEnd ? [''] : ['', '~end'];
   it(`makes ${kind.stopsAtAnyEnd ? 'one request' : 'two requests'} for a finished stream`, async () => {
-    const asked = await Asked.serve((app) => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* () {
         yield 'first';
         return 'done';
       });
     });
-    await asked.open(kind);
+    await server.open(kind);
 
-    await asked.listener.stopped.promise;
+    await server.recorder.stopped.promise;
 
-    expect(asked.said(kind)).toEqual(['message first', 'end done']);
-    expect(asked.ids).toEqual(requests);
-    expect(asked.statuses).toEqual([200, 204].slice(0, requests.length));
+    expect(server.receivedText(kind)).toEqual(['message first', 'end done']);
+    expect(server.ids).toEqual(requests);
+    expect(server.statuses).toEqual([200, 204].slice(0, requests.length));
     note('`end`', kind.stopsAtAnyEnd ? '1 request' : '2 requests, stops on 204');
   });
 
-  it('closes, and the generator knows', async () => {
+  it('aborts the signal of the generator when it closes', async () => {
     const left = new Gate();
-    const asked = await Asked.serve((app) => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* (_req, res) {
         yield 'first';
         await aborted(res.sse.signal);
         left.open();
       });
     });
-    const close = await asked.open(kind);
-    await asked.listener.until('first');
+    const close = await server.open(kind);
+    await server.recorder.until('first');
 
     close();
 
     await left.promise;
-    note('closing noticed', 'yes');
+    note('closing detected', 'yes');
   });
 
   if (kind.canPost) {
-    it('hears the answer to a POST with a JSON body', async () => {
-      const asked = await Asked.serve((app) => {
+    it('receives the response to a POST with a JSON body', async () => {
+      const server = await StreamServer.serve((app) => {
         app.post('/stream', express.json(), async function* (req) {
           yield req.body;
         });
       });
       const headers = { 'Content-Type': 'application/json' };
 
-      await asked.open(kind, { method: 'POST', headers, body: '{"prompt":"hé"}' });
-      await asked.listener.until('{"prompt":"hé"}');
+      await server.open(kind, { method: 'POST', headers, body: '{"prompt":"hé"}' });
+      await server.recorder.until('{"prompt":"hé"}');
 
-      note('POST', 'heard');
+      note('POST', 'received');
     });
   }
 }
@@ -331,22 +335,22 @@ describeClient(eventsourceClient);
 describeClient(launchDarkly);
 
 describe('launchdarkly-eventsource whose connection ends', () => {
-  it('says `end` itself, so that only the data tells it from the closing event', async () => {
-    const asked = await Asked.serve((app) => {
-      // biome-ignore lint/correctness/useYield: it has nothing else to say.
+  it('dispatches its own `end`, which differs from the closing event only by its data', async () => {
+    const server = await StreamServer.serve((app) => {
+      // biome-ignore lint/correctness/useYield: it only returns a value.
       app.get('/stream', async function* () {
         return 'ours';
       });
     });
-    await asked.open(launchDarkly);
+    await server.open(launchDarkly);
 
-    await asked.listener.stopped.promise;
+    await server.recorder.stopped.promise;
 
-    expect(asked.listener.heard.map(({ type, data }) => `${type} ${data}`)).toEqual([
+    expect(server.recorder.events.map(({ type, data }) => `${type} ${data}`)).toEqual([
       'end ours',
-      `end ${ITS_OWN}`,
+      `end ${CLIENT_MADE}`,
     ]);
-    matrix.note(launchDarkly.name, 'and', 'an `end` of its own after each end');
+    matrix.note(launchDarkly.name, 'and', 'its own `end` after each end');
   });
 });
 
@@ -357,28 +361,28 @@ describeInChromium('Chromium', (tabs) => {
 
   describe(chromiumFetch(tabs).name, () => describeReader(chromiumFetch(tabs)));
 
-  describe('fetch-event-source whose user comes again after an end', () => {
+  describe('fetch-event-source in an app that reconnects after an end', () => {
     const finished = (app: Express) => {
       app.get('/stream', async function* () {
         yield 'first';
       });
     };
-    it('does not stop on 204 by itself', async () => {
-      const asked = await Asked.serve(finished);
-      await asked.open(fetchEventSource(tabs, 'come again'));
+    it('does not stop at a 204', async () => {
+      const server = await StreamServer.serve(finished);
+      await server.open(fetchEventSource(tabs, 'reconnect'));
 
-      while (asked.ids.length < 4) await setImmediate();
+      while (server.ids.length < 4) await setImmediate();
 
-      expect(asked.ids.slice(0, 4)).toEqual(['', '~end', '~end', '~end']);
+      expect(server.ids.slice(0, 4)).toEqual(['', '~end', '~end', '~end']);
     });
 
-    it('stops if its `onopen` aborts on 204', async () => {
-      const asked = await Asked.serve(finished);
-      await asked.open(fetchEventSource(tabs, 'come again, unless 204'));
+    it('stops if its `onopen` aborts at a 204', async () => {
+      const server = await StreamServer.serve(finished);
+      await server.open(fetchEventSource(tabs, 'reconnect, unless 204'));
 
-      await asked.listener.stopped.promise;
+      await server.recorder.stopped.promise;
 
-      expect(asked.ids).toEqual(['', '~end']);
+      expect(server.ids).toEqual(['', '~end']);
     });
   });
 });
@@ -387,7 +391,7 @@ describeWithCommand('curl', 'curl', () => {
   const note = (column: string, seen: string) => matrix.note('curl -N', column, seen);
   it('prints each event before the next one is yielded, and ends', async () => {
     const gates = Array.from({ length: 5 }, () => new Gate());
-    const asked = await Asked.serve((app) => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* () {
         for (const [n, gate] of gates.entries()) {
           yield event('tick', `${n}\nünï ✓ 🚀`, { id: n });
@@ -395,7 +399,7 @@ describeWithCommand('curl', 'curl', () => {
         }
       });
     });
-    const curl = await Curl.open(asked.url);
+    const curl = await Curl.open(server.url);
 
     for (const [n, gate] of gates.entries()) {
       await curl.until(`event: tick\nid: ${n}\ndata: ${n}\ndata: ünï ✓ 🚀\n\n`);
@@ -404,53 +408,53 @@ describeWithCommand('curl', 'curl', () => {
 
     expect(await curl.ended()).toMatch(/event: end\nid: ~end\ndata: \n\n$/);
     note('data, types, ids', 'exact');
-    note('each at once', 'yes');
+    note('each immediately', 'yes');
     note('`end`', '1 request');
   });
 
-  it('resumes after the id that its user gives, and gets a 204 for `~end`', async () => {
-    const asked = await Asked.serve((app) => {
+  it('resumes after the id in its header, and receives a 204 for `~end`', async () => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* (_req, res) {
         yield `after ${res.sse.lastEventId}`;
       });
     });
 
-    const resumed = await Curl.open('-H', 'Last-Event-ID: é 7', asked.url);
-    const finished = await Curl.open('-w', '%{http_code}', '-H', 'Last-Event-ID: ~end', asked.url);
+    const resumed = await Curl.open('-H', 'Last-Event-ID: é 7', server.url);
+    const finished = await Curl.open('-w', '%{http_code}', '-H', 'Last-Event-ID: ~end', server.url);
 
     expect(await resumed.ended()).toContain('data: after é 7\n\n');
     expect(await finished.ended()).toBe('204');
     note('resume', 'by `-H`');
   });
 
-  it('prints the answer to a POST with a JSON body', async () => {
-    const asked = await Asked.serve((app) => {
+  it('prints the response to a POST with a JSON body', async () => {
+    const server = await StreamServer.serve((app) => {
       app.post('/stream', express.json(), async function* (req) {
         yield req.body;
       });
     });
 
-    const curl = await Curl.open('-H', 'Content-Type: application/json', '-d', '{"prompt":"hé"}', asked.url);
+    const curl = await Curl.open('-H', 'Content-Type: application/json', '-d', '{"prompt":"hé"}', server.url);
 
     expect(await curl.ended()).toContain('data: {"prompt":"hé"}\n\n');
-    note('POST', 'heard');
+    note('POST', 'received');
   });
 
-  it('is killed, and the generator knows', async () => {
+  it('aborts the signal of the generator when curl is killed', async () => {
     const left = new Gate();
-    const asked = await Asked.serve((app) => {
+    const server = await StreamServer.serve((app) => {
       app.get('/stream', async function* (_req, res) {
         yield 'first';
         await aborted(res.sse.signal);
         left.open();
       });
     });
-    const curl = await Curl.open(asked.url);
+    const curl = await Curl.open(server.url);
     await curl.until('data: first\n\n');
 
-    await curl.leave();
+    await curl.kill();
 
     await left.promise;
-    note('closing noticed', 'yes');
+    note('closing detected', 'yes');
   });
 });

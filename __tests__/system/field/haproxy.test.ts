@@ -1,11 +1,11 @@
 import type { Express } from 'express';
-import { describeWay, Field, releaseFields } from '../../support/field';
+import { describeSetup, Field, releaseFields } from '../../support/field';
 import { Matrix } from '../../support/field-matrix';
 import { Gate } from '../../support/gate';
 import { haproxy } from '../../support/haproxy';
 import { describeWithCommand } from '../../support/proxy';
 
-// Behind the defaults each event is 200 ms late.
+// With the defaults of HAProxy, each event is 200 ms late.
 jest.setTimeout(15_000);
 
 const GZIP = { 'Accept-Encoding': 'gzip' };
@@ -16,22 +16,22 @@ afterEach(releaseFields);
 describeWithCommand('haproxy', 'behind HAProxy', () => {
   afterAll(() => matrix.print());
 
-  describeWay({ name: 'HAProxy, defaults, HTTP/1.1', proxy: haproxy(), isDeaf: true }, matrix);
+  describeSetup({ name: 'HAProxy, defaults, HTTP/1.1', proxy: haproxy(), reportsLate: true }, matrix);
 
-  describeWay(
-    { name: 'HAProxy, defaults, HTTP/2', proxy: haproxy({ http2: true }), http2: true, isDeaf: true },
+  describeSetup(
+    { name: 'HAProxy, defaults, HTTP/2', proxy: haproxy({ http2: true }), http2: true, reportsLate: true },
     matrix,
   );
 
-  describeWay({ name: 'HAProxy, advised, HTTP/1.1', proxy: haproxy({ isAdvised: true }) }, matrix);
+  describeSetup({ name: 'HAProxy, advised, HTTP/1.1', proxy: haproxy({ isAdvised: true }) }, matrix);
 
-  describeWay(
+  describeSetup(
     { name: 'HAProxy, advised, HTTP/2', proxy: haproxy({ isAdvised: true, http2: true }), http2: true },
     matrix,
   );
 
-  // It asks `no-transform`, and leaves the stream alone.
-  describeWay(
+  // HAProxy respects `no-transform` and does not compress the stream.
+  describeSetup(
     {
       name: 'HAProxy, advised, compression',
       proxy: haproxy({ isAdvised: true, compression: true }),
@@ -40,9 +40,9 @@ describeWithCommand('haproxy', 'behind HAProxy', () => {
     matrix,
   );
 
-  it('holds back the end of an event that `compress: true` lets it compress', async () => {
+  it('delays the end of an event that it may compress because of `compress: true`', async () => {
     const gate = new Gate();
-    const way = { name: '', proxy: haproxy({ isAdvised: true, compression: true }), headers: GZIP };
+    const setup = { name: '', proxy: haproxy({ isAdvised: true, compression: true }), headers: GZIP };
     const build = (app: Express) => {
       app.get('/', async function* () {
         yield 'first';
@@ -50,7 +50,7 @@ describeWithCommand('haproxy', 'behind HAProxy', () => {
       });
       app.get('/ping', (_req, res) => void res.end('pong'));
     };
-    const field = await Field.start(way, build, { compress: true });
+    const field = await Field.start(setup, build, { compress: true });
     const stream = await field.open('/');
 
     await stream.untilText('data: first');

@@ -7,7 +7,7 @@ import { rateLimit } from 'express-rate-limit';
 import session from 'express-session';
 import helmet from 'helmet';
 import morgan from 'morgan';
-import { describeWay, Field, releaseFields, type Way } from '../../support/field';
+import { describeSetup, Field, releaseFields, type Setup } from '../../support/field';
 import { Matrix } from '../../support/field-matrix';
 import { aborted, Gate } from '../../support/gate';
 import { nginx } from '../../support/nginx';
@@ -17,7 +17,7 @@ const ORIGIN = 'https://app.example';
 const GZIP = { 'Accept-Encoding': 'gzip' };
 const matrix = new Matrix('Express');
 
-/** What `morgan` has logged. */
+/** The lines that `morgan` has logged. */
 let lines: string[] = [];
 
 afterEach(async () => {
@@ -25,7 +25,7 @@ afterEach(async () => {
   lines = [];
 });
 
-/** In the order in which apps have them; each with what a user writes. */
+/** The usual middleware in the usual order, with typical options. */
 function usual(limit = 100): RequestHandler[] {
   return [
     morgan(':method :url :status', { stream: { write: (line) => lines.push(line.trim()) } }),
@@ -40,10 +40,10 @@ function usual(limit = 100): RequestHandler[] {
   ];
 }
 
-const STACK: Way = {
+const STACK: Setup = {
   name: 'all of the middleware',
   middleware: usual,
-  // Of compression() and on-finished, which morgan and express-session use.
+  // The listeners of compression() and of on-finished, which morgan and express-session use.
   options: { foreignListeners: 4 },
   headers: { ...GZIP, Origin: ORIGIN },
   head: {
@@ -57,7 +57,7 @@ const STACK: Way = {
   },
 };
 
-const COMPRESSED: Way = {
+const COMPRESSED: Setup = {
   ...STACK,
   name: 'the same, `compress: true`',
   options: { ...STACK.options, compress: true },
@@ -66,27 +66,27 @@ const COMPRESSED: Way = {
 
 afterAll(() => matrix.print());
 
-// The client's connection is its own: it asks that it be closed, and is not overruled.
-describeWay({ name: 'nothing', head: { connection: 'close' } }, matrix);
+// The client requests `Connection: close`, and the response respects it.
+describeSetup({ name: 'nothing', head: { connection: 'close' } }, matrix);
 
-describeWay(STACK, matrix);
+describeSetup(STACK, matrix);
 
-describeWay(COMPRESSED, matrix);
+describeSetup(COMPRESSED, matrix);
 
 describeWithCommand('nginx', 'the middleware behind nginx', () => {
-  describeWay(
+  describeSetup(
     { ...STACK, name: 'all of it behind nginx, HTTP/2', proxy: nginx({ http2: true }), http2: true },
     matrix,
   );
 
-  describeWay(
+  describeSetup(
     { ...COMPRESSED, name: 'the same, `compress: true`, nginx with gzip', proxy: nginx({ gzip: true }) },
     matrix,
   );
 });
 
 describe('morgan', () => {
-  it('logs a stream when it is over, and only then', async () => {
+  it('logs a stream only after it has ended', async () => {
     const left = new Gate();
     const field = await Field.start(STACK, (app) => {
       app.get('/', async function* (_req, res) {
@@ -107,7 +107,7 @@ describe('morgan', () => {
 });
 
 describe('express-session', () => {
-  it('keeps what a generator has put into the session for the next request', async () => {
+  it('keeps session data from a generator for the next request', async () => {
     const field = await Field.start(STACK, (app) => {
       app.get('/', async function* (req) {
         const seen = req.session as unknown as { visits?: number };
@@ -126,7 +126,7 @@ describe('express-session', () => {
 });
 
 describe('express-rate-limit', () => {
-  it('refuses with a real 429, and the generator does not start', async () => {
+  it('rejects with status 429 before the generator starts', async () => {
     let started = 0;
     const field = await Field.start({ ...STACK, middleware: () => usual(1) }, (app) => {
       app.get('/', async function* () {
@@ -142,7 +142,7 @@ describe('express-rate-limit', () => {
 });
 
 describe('cors', () => {
-  it('answers the preflight of a POST from fetch', async () => {
+  it('responds to the preflight request of a POST from fetch', async () => {
     const field = await Field.start(STACK, (app) => {
       app.post('/', async function* (req) {
         yield req.body;

@@ -1,4 +1,4 @@
-import { describeWay, Field, releaseFields } from '../../support/field';
+import { describeSetup, Field, releaseFields } from '../../support/field';
 import { Curl } from '../../support/field-curl';
 import { Matrix } from '../../support/field-matrix';
 import { Gate } from '../../support/gate';
@@ -13,14 +13,14 @@ afterEach(releaseFields);
 describeWithCommand('nginx', 'behind nginx', () => {
   afterAll(() => matrix.print());
 
-  describeWay({ name: 'nginx, HTTP/1.1', proxy: nginx() }, matrix);
+  describeSetup({ name: 'nginx, HTTP/1.1', proxy: nginx() }, matrix);
 
-  describeWay({ name: 'nginx, nothing but `proxy_pass`', proxy: nginx({ isBare: true }) }, matrix);
+  describeSetup({ name: 'nginx, nothing but `proxy_pass`', proxy: nginx({ isBare: true }) }, matrix);
 
-  describeWay({ name: 'nginx, HTTP/2', proxy: nginx({ http2: true }), http2: true }, matrix);
+  describeSetup({ name: 'nginx, HTTP/2', proxy: nginx({ http2: true }), http2: true }, matrix);
 
-  // It does not ask `no-transform`; with buffering off it sends what it has compressed after each read.
-  describeWay(
+  // nginx ignores `no-transform`. With buffering off, it sends the compressed bytes after each read.
+  describeSetup(
     {
       name: 'nginx with gzip',
       proxy: nginx({ gzip: true }),
@@ -30,7 +30,7 @@ describeWithCommand('nginx', 'behind nginx', () => {
     matrix,
   );
 
-  describeWay(
+  describeSetup(
     {
       name: 'nginx with gzip, HTTP/2',
       proxy: nginx({ gzip: true, http2: true }),
@@ -58,10 +58,10 @@ describeWithCommand('nginx', 'behind nginx', () => {
         await curl.until(`data: ${n}\n\n`);
         gate.open();
       }
-      const said = await curl.ended();
+      const output = await curl.ended();
 
-      expect(said).toMatch(/^HTTP\/2 200/);
-      expect(said).not.toMatch(/^connection:/im);
+      expect(output).toMatch(/^HTTP\/2 200/);
+      expect(output).not.toMatch(/^connection:/im);
     });
   });
 });

@@ -10,13 +10,13 @@ import { Gate } from '../../support/gate';
 import { releaseAll, serve } from '../../support/serve';
 import { Wire } from '../../support/wire';
 
-// Defects that other packages have or had, by their number in `list.test.ts`; most of them have their test elsewhere.
+// Defects that other packages have or had, by their number in `list.test.ts`. Most of them are tested in other files.
 
 afterEach(releaseAll);
 
 const END = 'event: end\nid: ~end\ndata: \n\n';
 
-it('C1: a source that goes on giving when its client has left is no uncaughtException', async () => {
+it('C1: a source that continues after its client has disconnected causes no uncaughtException', async () => {
   const late = new Gate<IteratorResult<string>>();
   const steps = [Promise.resolve({ done: false, value: 'a' }), late.promise];
   const source = { [Symbol.asyncIterator]: () => ({ next: () => steps.shift() }) };
@@ -37,7 +37,7 @@ it('C1: a source that goes on giving when its client has left is no uncaughtExce
   expect(server.errors).toEqual([]);
 });
 
-it.each(['', ' ', '[', 'a b', '//', '%'])('C7: streams whatever the Host: %p', async (host) => {
+it.each(['', ' ', '[', 'a b', '//', '%'])('C7: streams with any Host: %p', async (host) => {
   const server = await serve((app) => app.get('/', oneValue));
 
   const wire = await Wire.open(server.port, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
@@ -45,7 +45,7 @@ it.each(['', ' ', '[', 'a b', '//', '%'])('C7: streams whatever the Host: %p', a
   expect(await wire.ended()).toContain('data: a\n\n');
 });
 
-it('C12: a source that breaks off is no finished stream', async () => {
+it('C12: a source that stops early does not finish the stream', async () => {
   const source = new Readable({ objectMode: true, read: () => undefined });
   source.push('a');
   const server = await serve((app, sse) =>
@@ -60,14 +60,16 @@ it('C12: a source that breaks off is no finished stream', async () => {
   source.destroy();
 
   expect(await client.closed()).toBe('data: a\n\n');
-  expect(await server.heard(1)).toEqual([expect.objectContaining({ code: 'ERR_STREAM_PREMATURE_CLOSE' })]);
+  expect(await server.errorsHandled(1)).toEqual([
+    expect.objectContaining({ code: 'ERR_STREAM_PREMATURE_CLOSE' }),
+  ]);
 });
 
 it.each<[string, () => unknown]>([
   ['an iterator whose return()', failingIterable],
   ['a web stream whose cancel()', failingWebStream],
 ])(
-  'C31: %s is rejected when its client has left is told of, and no unhandledRejection',
+  'C31: %s rejects after its client has disconnected is reported, without unhandledRejection',
   async (_kind, make) => {
     const server = await serve((app, sse) => app.get('/', sse(make)));
 
@@ -75,36 +77,39 @@ it.each<[string, () => unknown]>([
     await client.next();
     client.drop();
 
-    expect(await server.heard(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
   },
 );
 
 it.each<[string, () => unknown]>([
-  ['at once', () => undefined],
+  ['immediately', () => undefined],
   ['in the same turn', () => Promise.resolve()],
   ['in the next turn', () => setImmediate()],
-])('C32: nothing is lost that becomes ready %s, while other bytes are on their way', async (_when, pause) => {
-  const server = await serve((app) =>
-    app.get('/', async function* () {
-      for (let n = 0; n < 2_000; n++) {
-        // Too little for a write of its own, so that the next is asked for before this is written.
-        yield `${n} ${'x'.repeat(10_000)}`;
-        await pause();
-      }
-    }),
-  );
+])(
+  'C32: no value is lost that becomes ready %s, while earlier bytes are being sent',
+  async (_when, pause) => {
+    const server = await serve((app) =>
+      app.get('/', async function* () {
+        for (let n = 0; n < 2_000; n++) {
+          // Too small for a separate write, so that the next value is requested before this one is written.
+          yield `${n} ${'x'.repeat(10_000)}`;
+          await pause();
+        }
+      }),
+    );
 
-  const client = await server.openStream('/');
-  client.stall();
-  await server.full();
-  client.resume();
-  await client.ended();
+    const client = await server.openStream('/');
+    client.stall();
+    await server.full();
+    client.resume();
+    await client.ended();
 
-  const numbers = client.events.map(({ data }) => Number.parseInt(data, 10));
-  expect(numbers).toEqual([...Array(2_000).keys(), Number.NaN]);
-});
+    const numbers = client.events.map(({ data }) => Number.parseInt(data, 10));
+    expect(numbers).toEqual([...Array(2_000).keys(), Number.NaN]);
+  },
+);
 
-it('C33: what is iterable in both ways is read as the async iterable that it is', async () => {
+it('C33: a value that is iterable in both ways is read as an async iterable', async () => {
   const both = {
     [Symbol.iterator]: () => ['sync'].values(),
     [Symbol.asyncIterator]: async function* () {
@@ -123,7 +128,7 @@ it('C33: what is iterable in both ways is read as the async iterable that it is'
   expect(await client.ended()).toBe(`data: async\n\n${END}`);
 });
 
-it('C36: what one client has missed is sent to that one only', async () => {
+it('C36: the events that one client has missed are sent only to that client', async () => {
   const channel = new Channel<string>();
   const lastEventId = await channel.publish('a');
   const server = await serve((app) => app.get('/', () => channel));
@@ -140,7 +145,7 @@ it('C36: what one client has missed is sent to that one only', async () => {
 });
 
 it.each([8, 9, 10, 98, 99, 100])(
-  'C40: ids are ordered as numbers: behind %i comes the next',
+  'C40: ids are ordered as numbers: %i is followed by the next',
   async (seen) => {
     const channel = new Channel<number>();
     const ids: string[] = [];
@@ -156,7 +161,7 @@ it.each([8, 9, 10, 98, 99, 100])(
   },
 );
 
-it('C46: a client that has come back stays when its old connection closes', async () => {
+it('C46: a client that has reconnected stays subscribed when its old connection closes', async () => {
   const channel = new Channel<string>();
   const lastEventId = await channel.publish('a');
   const server = await serve((app) => app.get('/', () => channel));
@@ -176,7 +181,7 @@ it.each<[string, string[], (log: EventLog) => Channel]>([
   ['publish() and end()', ['event', 'event', 'end'], publishTwo],
   ['the values of a run', ['event', 'end'], (log) => Channel.from(oneValue, { log })],
   ['the error of a run', ['event', 'error'], (log) => Channel.from(broken, { log })],
-])('C48: the log gets %s, so that other processes hear it', async (_what, kinds, make) => {
+])('C48: the log receives %s, so that other processes receive it', async (_what, kinds, make) => {
   const log = memoryLog();
   const append = jest.spyOn(log, 'append');
 
@@ -186,7 +191,7 @@ it.each<[string, string[], (log: EventLog) => Channel]>([
   expect(append.mock.calls.map(([{ kind }]) => kind)).toEqual(kinds);
 });
 
-it('C62: a value that many clients get stays as it is', async () => {
+it('C62: a value that several clients receive is not changed', async () => {
   const shared = Object.freeze({ data: Object.freeze(['a']), id: 1, event: 'x' });
   const named = event('tick', shared, { id: 5 });
   const server = await serve((app) =>
@@ -204,15 +209,15 @@ it('C62: a value that many clients get stays as it is', async () => {
   expect(JSON.stringify(shared)).toBe(json);
 });
 
-it('C63: to import it patches nothing and starts nothing', () => {
+it('C63: an import patches nothing and starts nothing', () => {
   const timers = [jest.spyOn(globalThis, 'setInterval'), jest.spyOn(globalThis, 'setTimeout')];
-  const before = surroundings();
+  const before = globalState();
 
   jest.isolateModules(() => {
-    for (const entry of ['index', 'redis', 'testing']) require(`../../lib/${entry}`);
+    for (const entry of ['index', 'redis', 'testing']) require(`../../../lib/${entry}`);
   });
 
-  expect(surroundings()).toEqual(before);
+  expect(globalState()).toEqual(before);
   for (const timer of timers) expect(timer).not.toHaveBeenCalled();
   jest.restoreAllMocks();
 });
@@ -238,7 +243,7 @@ it('C70: npm eventsource is stopped by the end of a generator that returns nothi
   expect(server.responses.map(({ statusCode }) => statusCode)).toEqual([200, 204]);
 });
 
-it('C71: the socket has one drain listener more, however often the stream waits for it', async () => {
+it('C71: the stream adds one drain listener to the socket, however often it waits', async () => {
   let [most, waits] = [0, 0];
   const done = new Gate();
   const count = () => waits++;
@@ -246,7 +251,7 @@ it('C71: the socket has one drain listener more, however often the stream waits 
     app.get('/', async function* ({ socket }) {
       socket.on('drain', count);
       for (let n = 0; n < 12; n++) {
-        // More than the kernel takes at once.
+        // More than the kernel accepts in one write.
         yield 'x'.repeat(8_000_000);
         most = Math.max(most, socket.listenerCount('drain'));
       }
@@ -259,7 +264,7 @@ it('C71: the socket has one drain listener more, however often the stream waits 
   await done.promise;
 
   expect(waits).toBeGreaterThan(5);
-  // Node's own, that of this test, and the stream's.
+  // The listeners of Node, of this test and of the stream.
   expect(most).toBe(3);
 });
 
@@ -302,8 +307,8 @@ function typesOf({ events }: OpenedStream): string[] {
   return events.map(({ type }) => type);
 }
 
-/** What a package could change for others. */
-function surroundings(): unknown {
+/** The global state that a package could change. */
+function globalState(): unknown {
   const prototypes = [
     http.Server,
     http.IncomingMessage,

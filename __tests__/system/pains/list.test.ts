@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import ts from 'typescript';
 
-/** Tests that fail with a defect: `file › describe › title`, as they are written in the sources. */
+/** The tests that fail with a defect: `file › describe › title`, as written in the sources. */
 type Proof = string | readonly string[];
 
 const TESTS = resolve(__dirname, '../..');
@@ -23,7 +23,7 @@ const COMPRESSED =
 const COMPRESSED_BACKPRESSURE =
   'connection/connection › compression() › keeps backpressure with compress: true, and runs finally when the client leaves';
 const ONE_DRAIN =
-  'system/pains/defects › C71: the socket has one drain listener more, however often the stream waits for it';
+  'system/pains/defects › C71: the stream adds one drain listener to the socket, however often it waits';
 const BROKEN_WRITE =
   'connection/connection › a response that breaks › tells next of a write that throws, and runs finally';
 const ONE_CHUNK =
@@ -39,7 +39,7 @@ const POST =
 const DEAD =
   'stream/stream › before the head › calls return() on the source of a response that has closed, and does not start it';
 const RETURN_FAILS =
-  'system/pains/defects › C31: %s is rejected when its client has left is told of, and no unhandledRejection';
+  'system/pains/defects › C31: %s rejects after its client has disconnected is reported, without unhandledRejection';
 const THROWS =
   'stream/stream › the generator throws › delivers what was yielded before, ends without ~end or error text, and then calls next';
 const THROWS_FIRST =
@@ -62,12 +62,12 @@ const OWN_TURN =
   'channel/deliveries › scheduleDelivery() › delivers in a later turn, once however often it was called';
 
 /**
- * Every defect of PAINS.md, part C, by its number. Each was put into a copy of lib once, and each of its tests was seen to
- * fail. What has no counterpart here (a registry by the client's uid, a patched server) has a test of what comes nearest.
+ * Every defect of PAINS.md, part C, by its number. Each was once inserted into a copy of lib, and each of its tests
+ * failed. A defect without a counterpart here (a registry by the client's uid, a patched server) has the most similar test.
  */
 const PART_C: Readonly<Record<number, Proof>> = {
   1: [
-    'system/pains/defects › C1: a source that goes on giving when its client has left is no uncaughtException',
+    'system/pains/defects › C1: a source that continues after its client has disconnected causes no uncaughtException',
     'source › closing a Node Readable › hears the error of a file that does not exist, before the first read',
   ],
   2: [TYPE, ID, COMMENT],
@@ -75,12 +75,12 @@ const PART_C: Readonly<Record<number, Proof>> = {
   4: [POST, LEAVES],
   5: [DEAD, 'sse › res.sse › has an aborted signal for a client that left while the handler was busy'],
   6: 'stream/stream › before the head › adds to Set-Cookie and Vary what the headers option has',
-  7: ['sse › streams whatever the URL: %s', 'system/pains/defects › C7: streams whatever the Host: %p'],
+  7: ['sse › streams whatever the URL: %s', 'system/pains/defects › C7: streams with any Host: %p'],
   8: [BROKEN_WRITE, RETURN_FAILS],
   9: [BACKPRESSURE, STALL_TIMEOUT],
   10: [NEW_ID, RESUME],
   11: 'format/event-stream › encode() › refuses › %s, and says what to do',
-  12: 'system/pains/defects › C12: a source that breaks off is no finished stream',
+  12: 'system/pains/defects › C12: a source that stops early does not finish the stream',
   13: [ONE_TIMER, 'connection/keep-alive › KeepAlive › does not keep the process alive', SERIALIZED_ONCE],
   14: LEAVES_STALLED,
   15: [TYPE, ID, TEXT],
@@ -107,18 +107,18 @@ const PART_C: Readonly<Record<number, Proof>> = {
   30: ID,
   31: RETURN_FAILS,
   32: [
-    'system/pains/defects › C32: nothing is lost that becomes ready %s, while other bytes are on their way',
+    'system/pains/defects › C32: no value is lost that becomes ready %s, while earlier bytes are being sent',
     'connection/connection › bytes on the wire › stay whole and in order while a socket fills and drains (%s)',
   ],
-  33: 'system/pains/defects › C33: what is iterable in both ways is read as the async iterable that it is',
+  33: 'system/pains/defects › C33: a value that is iterable in both ways is read as an async iterable',
   34: COMPRESSED,
   35: [TYPE, ID],
-  36: 'system/pains/defects › C36: what one client has missed is sent to that one only',
+  36: 'system/pains/defects › C36: the events that one client has missed are sent only to that client',
   37: 'connection/connection › compression() › needs no compression() for compress: true',
   38: [POST, ONE_CHUNK, ONE_DRAIN],
   39: POST,
   40: [
-    'system/pains/defects › C40: ids are ordered as numbers: behind %i comes the next',
+    'system/pains/defects › C40: ids are ordered as numbers: %i is followed by the next',
     'redis/redis-log › a log › orders ids, and knows what is none',
   ],
   41: [UNKNOWN_ID, OTHER_LOG],
@@ -130,11 +130,11 @@ const PART_C: Readonly<Record<number, Proof>> = {
     'package/package › the packed tarball › has no runtime dependencies, and names Express as an optional peer',
   ],
   46: [
-    'system/pains/defects › C46: a client that has come back stays when its old connection closes',
+    'system/pains/defects › C46: a client that has reconnected stays subscribed when its old connection closes',
     'connection/keep-alive › KeepAlive › still needs one timer after a connection was deleted twice',
   ],
   47: [JSON_DATA, 'stream/stream › the generator returns › sends %p as it is'],
-  48: 'system/pains/defects › C48: the log gets %s, so that other processes hear it',
+  48: 'system/pains/defects › C48: the log receives %s, so that other processes receive it',
   49: [STALLED_CHANNEL, STALL_TIMEOUT],
   50: [
     'stream/stream › sse.close() › lets server.close() finish with open keep-alive streams',
@@ -151,8 +151,8 @@ const PART_C: Readonly<Record<number, Proof>> = {
   59: [OTHER_LOG, NEW_ID, RETAINS],
   60: [BACKPRESSURE, ID],
   61: [THROWS, OTHER_LOG, BACKPRESSURE, NEVER_GIVES],
-  62: ['system/pains/defects › C62: a value that many clients get stays as it is', FALSY_ID],
-  63: 'system/pains/defects › C63: to import it patches nothing and starts nothing',
+  62: ['system/pains/defects › C62: a value that several clients receive is not changed', FALSY_ID],
+  63: 'system/pains/defects › C63: an import patches nothing and starts nothing',
   64: LEAVES_STALLED,
   65: [THROWS_FIRST, TEXT],
   66: [RESUME, RETAINS, TEXT, STALLED_READER],
@@ -171,13 +171,13 @@ const PART_C: Readonly<Record<number, Proof>> = {
   71: [COMPRESSED, ONE_DRAIN, COMPRESSED_BACKPRESSURE],
 };
 
-/** What the closing paragraph of part C adds to the numbers. */
+/** The defects that the closing paragraph of part C adds to the numbered ones. */
 const CROSS_CUTTING: Readonly<Record<string, Proof>> = {
   'close of the request': [POST, LEAVES],
-  'a response that is dead already': DEAD,
+  'a response that has already closed': DEAD,
   'waiting for drain without close': [LEAVES_STALLED, COMPRESSED_BACKPRESSURE],
   'ids that cannot be resumed': [NEW_ID, RESUME],
-  'error as an event name of its own accord': THROWS,
+  'error as an unrequested event name': THROWS,
   'error text to clients': [
     THROWS,
     'sse › sse(handler) without a next › makes its status of a handler that %s, without its text, and warns',
@@ -198,7 +198,7 @@ describe('the list of part C', () => {
     expect([proof].flat().filter((title) => !written.has(title))).toEqual([]);
   });
 
-  it('has every test that is named for a defect', () => {
+  it('contains every test that is named after a defect', () => {
     const named = Object.entries(PART_C).flatMap(([number, proof]) =>
       [proof].flat().filter((title) => title.startsWith(`system/pains/defects › C${number}: `)),
     );
@@ -215,7 +215,7 @@ function testFiles(): string[] {
   );
 }
 
-/** The full titles of the tests in a file, as they are written. */
+/** The full titles of the tests in a file, as written in the source. */
 function titlesIn(file: string): string[] {
   const source = ts.createSourceFile(
     file,
@@ -240,7 +240,7 @@ function visit(node: ts.Node, path: string, titles: string[]): void {
   else if (body !== undefined) visit(body, inner, titles);
 }
 
-/** `it` of `it(…)` and `it.each(…)(…)`; not of one that is skipped. */
+/** `it` for `it(…)` and `it.each(…)(…)`, but not for a skipped test. */
 function calledName(expression: ts.Expression): string | undefined {
   if (ts.isIdentifier(expression)) return expression.text;
   if (!ts.isCallExpression(expression)) return undefined;
