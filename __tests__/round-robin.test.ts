@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { awaitTurn, noteEvent, type Served } from '../lib/round-robin';
 
-/** Has so many to serve, and notes in which turn how many were. */
-class Crowd implements Served {
+/** A number of subscribers to serve. Records how many were served in each turn. */
+class Backlog implements Served {
   static turn = 0;
   left: number;
   readonly served: Array<readonly [turn: number, count: number]> = [];
@@ -14,7 +14,7 @@ class Crowd implements Served {
   serve(most: number): number {
     const count = Math.min(most, this.left);
     this.left -= count;
-    this.served.push([Crowd.turn, count]);
+    this.served.push([Backlog.turn, count]);
     return count;
   }
 }
@@ -22,37 +22,37 @@ class Crowd implements Served {
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     await setImmediate();
-    Crowd.turn++;
+    Backlog.turn++;
   }
 }
 
 beforeEach(() => {
-  Crowd.turn = 0;
+  Backlog.turn = 0;
   noteEvent();
 });
 
 describe('awaitTurn()', () => {
-  it('serves in a turn of its own, and once however often it was called', async () => {
-    const crowd = new Crowd(5);
+  it('serves in a separate turn of the event loop, once for any number of calls', async () => {
+    const backlog = new Backlog(5);
 
-    awaitTurn(crowd);
-    awaitTurn(crowd);
+    awaitTurn(backlog);
+    awaitTurn(backlog);
     await null;
-    expect(crowd.served).toEqual([]);
+    expect(backlog.served).toEqual([]);
     await turns(3);
 
-    expect(crowd.served).toEqual([[0, 5]]);
+    expect(backlog.served).toEqual([[0, 5]]);
   });
 
-  it('serves a slice a turn, a larger one as long as no event has come since the last', async () => {
-    const crowd = new Crowd(850);
+  it('serves one slice per turn, a larger one if no event was published since the last slice', async () => {
+    const backlog = new Backlog(850);
 
-    awaitTurn(crowd);
+    awaitTurn(backlog);
     await turns(2);
     noteEvent();
     await turns(3);
 
-    expect(crowd.served.filter(([, count]) => count > 0)).toEqual([
+    expect(backlog.served.filter(([, count]) => count > 0)).toEqual([
       [0, 25],
       [1, 300],
       [2, 25],
@@ -61,19 +61,19 @@ describe('awaitTurn()', () => {
     ]);
   });
 
-  it('serves many small crowds in one turn, and the slice is that of all of them', async () => {
-    const crowds = [10, 10, 10, 10].map((count) => new Crowd(count));
+  it('serves several backlogs in one turn, up to one slice for all of them', async () => {
+    const backlogs = [10, 10, 10, 10].map((count) => new Backlog(count));
 
-    for (const crowd of crowds) awaitTurn(crowd);
+    for (const backlog of backlogs) awaitTurn(backlog);
     await turns(3);
 
-    const first = crowds.flatMap(({ served }) => served).filter(([turn]) => turn === 0);
+    const first = backlogs.flatMap(({ served }) => served).filter(([turn]) => turn === 0);
     expect(first.reduce((sum, [, count]) => sum + count, 0)).toBe(25);
-    expect(crowds.map(({ left }) => left)).toEqual([0, 0, 0, 0]);
+    expect(backlogs.map(({ left }) => left)).toEqual([0, 0, 0, 0]);
   });
 
-  it('puts a large crowd behind the others for its next turn', async () => {
-    const [large, small] = [new Crowd(1_000), new Crowd(10)];
+  it('serves the rest of a large backlog after the others', async () => {
+    const [large, small] = [new Backlog(1_000), new Backlog(10)];
 
     awaitTurn(large);
     awaitTurn(small);
@@ -85,9 +85,9 @@ describe('awaitTurn()', () => {
     expect(large.left).toBe(0);
   });
 
-  it('serves who asks while others are served', async () => {
-    const late = new Crowd(1);
-    const early = new Crowd(1);
+  it('serves a backlog that is added while another is served', async () => {
+    const late = new Backlog(1);
+    const early = new Backlog(1);
     const serve = early.serve.bind(early);
     early.serve = (most) => {
       awaitTurn(late);

@@ -1,33 +1,33 @@
 import { setImmediate } from 'node:timers/promises';
 import { giveWay } from '../lib/yielding';
 
-/** Those who have gone on, in their order, at the end of each turn of the event loop. */
-async function turns(names: readonly string[]): Promise<string[]> {
-  let now = '';
+/** The names that are resumed in each turn of the event loop, in order. */
+async function resumedPerTurn(names: readonly string[]): Promise<string[]> {
+  let resumed = '';
   for (const name of names) {
     giveWay({
       goOn: () => {
-        now += name;
+        resumed += name;
       },
     });
   }
-  const each: string[] = [];
-  while (each.join('').length < names.length) {
-    now = '';
+  const perTurn: string[] = [];
+  while (perTurn.join('').length < names.length) {
+    resumed = '';
     await setImmediate();
-    each.push(now);
+    perTurn.push(resumed);
   }
-  return each;
+  return perTurn;
 }
 
 describe('giveWay()', () => {
-  it('lets two go on in a turn, in the order in which they came', async () => {
-    expect(await turns(['a', 'b', 'c', 'd', 'e'])).toEqual(['ab', 'cd', 'e']);
+  it('resumes two per turn, in the order of the calls', async () => {
+    expect(await resumedPerTurn(['a', 'b', 'c', 'd', 'e'])).toEqual(['ab', 'cd', 'e']);
   });
 
-  it('lets who gives way again wait behind the others', async () => {
+  it('puts a repeated call after the calls that already wait', async () => {
     let order = '';
-    const noted = (name: string) => ({
+    const recorder = (name: string) => ({
       goOn: () => {
         order += name;
       },
@@ -38,15 +38,15 @@ describe('giveWay()', () => {
         if (order === 'a') giveWay(again);
       },
     };
-    for (const yielding of [again, noted('b'), noted('c')]) giveWay(yielding);
+    for (const yielding of [again, recorder('b'), recorder('c')]) giveWay(yielding);
 
     while (order.length < 4) await setImmediate();
 
     expect(order).toBe('abca');
   });
 
-  it('begins anew after everybody has gone on', async () => {
-    expect(await turns(['a'])).toEqual(['a']);
-    expect(await turns(['b'])).toEqual(['b']);
+  it('works again after all have resumed', async () => {
+    expect(await resumedPerTurn(['a'])).toEqual(['a']);
+    expect(await resumedPerTurn(['b'])).toEqual(['b']);
   });
 });

@@ -47,7 +47,7 @@ const THROWS_FIRST =
 const ON_ERROR_THROWS = 'stream/stream › the generator throws › survives an onError that %s';
 const STALL_TIMEOUT = 'stream/stream › stallTimeoutMs › destroys a client that does not read';
 const NEVER_GIVES =
-  'sse › sse(handler) takes › a stream that never gives anything, and destroys it when the client leaves';
+  'sse › sse(handler) accepts › a stream without data, and destroys it when the client disconnects';
 const HTTP2 = 'sse › sse(handler) runs on › node:http2';
 const RESUME = 'channel/channel › $shape through $door › goes on behind the last event ID';
 const NEW_ID = 'channel/channel › publish() › gives ids that ascend, one epoch a channel';
@@ -59,7 +59,7 @@ const STALLED_CHANNEL =
   'channel/hub › 100 of 1,000 clients that never read › cost what their sockets hold, delay nobody, and are disconnected when the log has passed them';
 const STALLED_READER = 'channel/hub › a publisher that awaits › is not held up by one who reads nothing';
 const OWN_TURN =
-  'round-robin › awaitTurn() › serves in a turn of its own, and once however often it was called';
+  'round-robin › awaitTurn() › serves in a separate turn of the event loop, once for any number of calls';
 
 /**
  * Every defect of PAINS.md, part C, by its number. Each was put into a copy of lib once, and each of its tests was seen to
@@ -73,9 +73,9 @@ const PART_C: Readonly<Record<number, Proof>> = {
   2: [TYPE, ID, COMMENT],
   3: SERIALIZED,
   4: [POST, LEAVES],
-  5: [DEAD, 'sse › res.sse › has an aborted signal for a client that left while the handler was busy'],
+  5: [DEAD, 'sse › res.sse › has an aborted signal if the client disconnected while the handler was busy'],
   6: 'stream/stream › before the head › adds to Set-Cookie and Vary what the headers option has',
-  7: ['sse › streams whatever the URL: %s', 'system/pains/defects › C7: streams whatever the Host: %p'],
+  7: ['sse › streams for any URL: %s', 'system/pains/defects › C7: streams whatever the Host: %p'],
   8: [BROKEN_WRITE, RETURN_FAILS],
   9: [BACKPRESSURE, STALL_TIMEOUT],
   10: [NEW_ID, RESUME],
@@ -100,7 +100,10 @@ const PART_C: Readonly<Record<number, Proof>> = {
   23: [TYPE, ID, COMMENT, TEXT, JSON_DATA],
   24: HTTP2,
   25: THROWS,
-  26: [ON_ERROR_THROWS, 'sse › sse(handler) without a next › survives an onError whose promise is rejected'],
+  26: [
+    ON_ERROR_THROWS,
+    'sse › sse(handler) without a next › still responds when the promise of onError rejects, and warns',
+  ],
   27: [ID, RETRY],
   28: [LEAVES, 'stream/context › signal › aborts when the client leaves'],
   29: JSON_DATA,
@@ -124,7 +127,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   41: [UNKNOWN_ID, OTHER_LOG],
   42: [NO_PING_TO_STALLED, BACKPRESSURE],
   43: [TYPE, ID, COMMENT, SERIALIZED],
-  44: 'sse › sse() › refuses a misspelt option at once, in all three places',
+  44: 'sse › sse() › throws immediately for a misspelt option of sse(), sse(handler) and createSse()',
   45: [
     "package/layers › the layers of lib › import only Node's own modules and files of lib",
     'package/package › the packed tarball › has no runtime dependencies, and names Express as an optional peer',
@@ -180,7 +183,7 @@ const CROSS_CUTTING: Readonly<Record<string, Proof>> = {
   'error as an event name of its own accord': THROWS,
   'error text to clients': [
     THROWS,
-    'sse › sse(handler) without a next › makes its status of a handler that %s, without its text, and warns',
+    'sse › sse(handler) without a next › responds with an error status and no text when the handler %s, and warns',
   ],
   'a timer for each connection': ONE_TIMER,
   'NUL in an id': ID,
