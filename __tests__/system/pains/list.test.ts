@@ -16,21 +16,22 @@ const TEXT = 'format/event-stream › encode() › a string is the data as it is
 const JSON_DATA = 'format/event-stream › encode() › every other value is data through JSON › %p';
 const SERIALIZED = 'format/event-stream › encode() › with a serialize function › sends %s that it returns';
 const FIELDS = 'format/event-stream › encode() › only a ServerSentEvent is read as fields › %s';
-const HEAD = 'connection/head › writeHead() › sets the head of an event stream, and nothing else';
-const BACKPRESSURE = 'connection/connection › backpressure › pulls no more than the socket takes';
+const HEAD = 'connection/head › writeHead() › sets the headers of an event stream, and no others';
+const BACKPRESSURE = 'connection/connection › backpressure › pulls no more values than the socket accepts';
 const COMPRESSED =
-  'connection/connection › compression() › compresses with compress: true (%s), and each event and keep-alive comes at once';
+  'connection/connection › compression() › compresses with compress: true (%s), and each event and keep-alive arrives immediately';
 const COMPRESSED_BACKPRESSURE =
-  'connection/connection › compression() › keeps backpressure with compress: true, and runs finally when the client leaves';
+  'connection/connection › compression() › applies backpressure with compress: true, and runs finally when the client disconnects';
 const ONE_DRAIN =
   'system/pains/defects › C71: the socket has one drain listener more, however often the stream waits for it';
 const BROKEN_WRITE =
-  'connection/connection › a response that breaks › tells next of a write that throws, and runs finally';
+  'connection/connection › a write that throws › passes its error to next, and runs finally';
 const ONE_CHUNK =
   'connection/connection › coalescing › puts the frames that become ready in one turn into one chunk';
 const NO_PING_TO_STALLED =
   'connection/connection › backpressure › sends no keep-alive to a client that does not read';
-const ONE_TIMER = 'connection/keep-alive › KeepAlive › needs one timer for all connections of one idle time';
+const ONE_TIMER =
+  'connection/keep-alive › KeepAlive › needs one timer for all connections with the same idle time';
 const LEAVES = 'stream/stream › the client leaves › aborts the signal and runs finally at once (%s)';
 const LEAVES_STALLED =
   'stream/stream › the client leaves › runs finally when the client leaves while it does not read';
@@ -54,7 +55,7 @@ const NEW_ID = 'channel/channel › publish() › gives ids that ascend, one epo
 const SERIALIZED_ONCE = 'channel/channel › publish() › serializes each value once, whatever the routes say';
 const UNKNOWN_ID = 'channel/channel › a gap › comes first for the id %.20s, which is not the log’s';
 const OTHER_LOG = 'channel/channel › a gap › comes for an id of a log before a restart';
-const RETAINS = 'log/memory-log › memoryLog() › retains 1,000 events';
+const RETAINS = 'log/memory-log › memoryLog() › retains 1,000 events by default';
 const STALLED_CHANNEL =
   'channel/hub › 100 of 1,000 clients that never read › cost what their sockets hold, delay nobody, and are disconnected when the log has passed them';
 const STALLED_READER = 'channel/hub › a publisher that awaits › is not held up by one who reads nothing';
@@ -117,7 +118,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   34: COMPRESSED,
   35: [TYPE, ID],
   36: 'system/pains/defects › C36: what one client has missed is sent to that one only',
-  37: 'connection/connection › compression() › needs no compression() for compress: true',
+  37: 'connection/connection › compression() › is not required for compress: true',
   38: [POST, ONE_CHUNK, ONE_DRAIN],
   39: POST,
   40: [
@@ -146,7 +147,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   51: HEAD,
   52: COMPRESSED,
   53: BACKPRESSURE,
-  54: ['connection/head › RFC 9110 12.5.1 Accept › %p is answered with a stream: %p', HEAD],
+  54: ['connection/head › RFC 9110 12.5.1 Accept › %p accepts an event stream: %p', HEAD],
   55: 'channel/source-run › ttlMs › cancels a run that nobody has ever watched',
   56: [RETURN_FAILS, 'source › closeSource() › returns a custom iterator'],
   57: ID,
