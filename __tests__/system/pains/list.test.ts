@@ -32,21 +32,23 @@ const NO_PING_TO_STALLED =
   'connection/connection › backpressure › sends no keep-alive to a client that does not read';
 const ONE_TIMER =
   'connection/keep-alive › KeepAlive › needs one timer for all connections with the same idle time';
-const LEAVES = 'stream/stream › the client leaves › aborts the signal and runs finally at once (%s)';
+const LEAVES = 'stream/stream › the client disconnects › aborts the signal and runs finally immediately (%s)';
 const LEAVES_STALLED =
-  'stream/stream › the client leaves › runs finally when the client leaves while it does not read';
+  'stream/stream › the client disconnects › runs finally when the client disconnects while it does not read';
 const POST =
-  'stream/stream › the client leaves › does not end a POST stream early when its body has been read';
+  'stream/stream › the client disconnects › does not end a POST stream early when its body has been read';
 const DEAD =
   'stream/stream › before the head › calls return() on the source of a response that has closed, and does not start it';
 const RETURN_FAILS =
   'system/pains/defects › C31: %s is rejected when its client has left is told of, and no unhandledRejection';
 const THROWS =
-  'stream/stream › the generator throws › delivers what was yielded before, ends without ~end or error text, and then calls next';
+  'stream/stream › the generator throws › delivers earlier values, ends without ~end or error text, and then calls next';
 const THROWS_FIRST =
-  'stream/stream › the generator throws › passes what is thrown before the head to next, with all headers untouched';
-const ON_ERROR_THROWS = 'stream/stream › the generator throws › survives an onError that %s';
-const STALL_TIMEOUT = 'stream/stream › stallTimeoutMs › destroys a client that does not read';
+  'stream/stream › the generator throws › passes an error before the head to next, and sets no headers';
+const ON_ERROR_THROWS =
+  'stream/stream › the generator throws › still ends the stream when onError %s, and warns';
+const STALL_TIMEOUT =
+  'stream/stream › stallTimeoutMs › destroys the connection of a client that does not read';
 const NEVER_GIVES =
   'sse › sse(handler) accepts › a stream without data, and destroys it when the client disconnects';
 const HTTP2 = 'sse › sse(handler) runs on › node:http2';
@@ -75,7 +77,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   3: SERIALIZED,
   4: [POST, LEAVES],
   5: [DEAD, 'sse › res.sse › has an aborted signal if the client disconnected while the handler was busy'],
-  6: 'stream/stream › before the head › adds to Set-Cookie and Vary what the headers option has',
+  6: 'stream/stream › before the head › appends the headers option to Set-Cookie and Vary',
   7: ['sse › streams for any URL: %s', 'system/pains/defects › C7: streams whatever the Host: %p'],
   8: [BROKEN_WRITE, RETURN_FAILS],
   9: [BACKPRESSURE, STALL_TIMEOUT],
@@ -90,11 +92,11 @@ const PART_C: Readonly<Record<number, Proof>> = {
     'format/event-stream › encode() › every other value is data through JSON › also what has the keys of an event',
   ],
   17: [
-    'stream/stream › before the head › opens with a comment if no value has come after commitAfterMs',
-    'stream/stream › before the head › opens before the first value with commitAfterMs: 0',
+    'stream/stream › before the head › sends the head and a comment if there is no value within commitAfterMs',
+    'stream/stream › before the head › sends the head before the first value with commitAfterMs: 0',
   ],
   18: [FALSY_ID, FIELDS],
-  19: [NO_PING_TO_STALLED, 'stream/stream › keepAliveMs › sends none while events flow'],
+  19: [NO_PING_TO_STALLED, 'stream/stream › keepAliveMs › sends no comments while events are sent'],
   20: [DEAD, HEAD, "stream/stream › before the head › keeps a client's Connection: close"],
   21: LEAVES,
   22: THROWS,
@@ -106,7 +108,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
     'sse › sse(handler) without a next › still responds when the promise of onError rejects, and warns',
   ],
   27: [ID, RETRY],
-  28: [LEAVES, 'stream/context › signal › aborts when the client leaves'],
+  28: [LEAVES, 'stream/context › signal › aborts when the client disconnects'],
   29: JSON_DATA,
   30: ID,
   31: RETURN_FAILS,
@@ -137,12 +139,12 @@ const PART_C: Readonly<Record<number, Proof>> = {
     'system/pains/defects › C46: a client that has come back stays when its old connection closes',
     'connection/keep-alive › KeepAlive › still needs one timer after a connection was deleted twice',
   ],
-  47: [JSON_DATA, 'stream/stream › the generator returns › sends %p as it is'],
+  47: [JSON_DATA, 'stream/stream › the generator returns › sends the return value %p unchanged'],
   48: 'system/pains/defects › C48: the log gets %s, so that other processes hear it',
   49: [STALLED_CHANNEL, STALL_TIMEOUT],
   50: [
     'stream/stream › sse.close() › lets server.close() finish with open keep-alive streams',
-    'stream/registry › Registry › close() › tells every stream within spreadMs',
+    'stream/registry › Registry › close() › notifies every stream within spreadMs',
   ],
   51: HEAD,
   52: COMPRESSED,
