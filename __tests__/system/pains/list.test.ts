@@ -52,15 +52,17 @@ const STALL_TIMEOUT =
 const NEVER_GIVES =
   'sse › sse(handler) accepts › a stream without data, and destroys it when the client disconnects';
 const HTTP2 = 'sse › sse(handler) runs on › node:http2';
-const RESUME = 'channel/channel › $shape through $door › goes on behind the last event ID';
-const NEW_ID = 'channel/channel › publish() › gives ids that ascend, one epoch a channel';
-const SERIALIZED_ONCE = 'channel/channel › publish() › serializes each value once, whatever the routes say';
-const UNKNOWN_ID = 'channel/channel › a gap › comes first for the id %.20s, which is not the log’s';
-const OTHER_LOG = 'channel/channel › a gap › comes for an id of a log before a restart';
+const RESUME = 'channel/channel › $shape with $api › resumes after the last event ID';
+const NEW_ID = 'channel/channel › publish() › assigns ascending ids, with one epoch per channel';
+const SERIALIZED_ONCE =
+  'channel/channel › publish() › serializes each value once, regardless of the route options';
+const UNKNOWN_ID = 'channel/channel › a gap › is sent first for the id %.20s, which is not in the log';
+const OTHER_LOG = 'channel/channel › a gap › is sent for an id from before a restart';
 const RETAINS = 'log/memory-log › memoryLog() › retains 1,000 events by default';
 const STALLED_CHANNEL =
-  'channel/hub › 100 of 1,000 clients that never read › cost what their sockets hold, delay nobody, and are disconnected when the log has passed them';
-const STALLED_READER = 'channel/hub › a publisher that awaits › is not held up by one who reads nothing';
+  'channel/hub › 100 of 1,000 clients that never read › cost only their socket buffers, delay no other client, and are disconnected when the log is trimmed past them';
+const STALLED_READER =
+  'channel/hub › a publisher that awaits › is not blocked by a client that reads nothing';
 const OWN_TURN =
   'round-robin › awaitTurn() › serves in a separate turn of the event loop, once for any number of calls';
 
@@ -150,7 +152,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   52: COMPRESSED,
   53: BACKPRESSURE,
   54: ['connection/head › RFC 9110 12.5.1 Accept › %p accepts an event stream: %p', HEAD],
-  55: 'channel/source-run › ttlMs › cancels a run that nobody has ever watched',
+  55: 'channel/source-run › ttlMs › cancels a run that has never had a subscriber',
   56: [RETURN_FAILS, 'source › closeSource() › returns a custom iterator'],
   57: ID,
   58: ONE_CHUNK,
