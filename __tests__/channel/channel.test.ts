@@ -124,7 +124,7 @@ describe.each(ROUTES)('$shape with $api', ({ mount, make }) => {
     expect(channel.size).toBe(0);
   });
 
-  it('is not subscribed to for a HEAD, an unaccepted type or a finished client', async () => {
+  it('has no subscriber after a HEAD, a refused type or a finished client', async () => {
     const head = await server.openStream('/', { method: 'HEAD' });
     const json = await server.openStream('/', { headers: { Accept: 'application/json' } });
     const done = await reopen(server, '~end');
@@ -200,11 +200,11 @@ describe('subscribe()', () => {
   it('loses no event between its call and the end of a snapshot', async () => {
     const channel = new Channel<string>();
     const snapshot = new Gate<string>();
-    const asked = new Gate();
+    const subscribed = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         const live = channel.subscribe(res.sse);
-        asked.open();
+        subscribed.open();
         yield await snapshot.promise;
         yield* live;
       });
@@ -212,7 +212,7 @@ describe('subscribe()', () => {
     await channel.publish('too early');
 
     const opened = server.openStream('/');
-    await asked.promise;
+    await subscribed.promise;
     const during = await channel.publish('during');
     snapshot.open('snapshot');
     const client = await opened;
@@ -825,7 +825,7 @@ describe('the options of a channel', () => {
 describe('keep-alives', () => {
   const KEEP_ALIVE = ': keep-alive\n\n';
 
-  it('contain each new position once if a filter accepts no event', async () => {
+  it('contain each new position once while a filter accepts no event', async () => {
     const channel = new Channel<number>();
     const server = await serve((app) => app.get('/', () => channel.filter((n) => n > 2)), {
       keepAliveMs: 16,

@@ -82,9 +82,9 @@ describe('100 of 1,000 clients that never read', () => {
     while (tails.some((tail) => !tail.endsWith(`id: ${last}\ndata: last\n\n\r\n`))) await setImmediate();
 
     expect(channel.size).toBe(900);
-    const held = responses.slice(0, 100).map((res) => res.socket?.writableLength ?? 0);
+    const bufferedBytes = responses.slice(0, 100).map((res) => res.socket?.writableLength ?? 0);
     // One batch in the socket, and one that the connection already had when the socket needed a drain.
-    expect(Math.max(...held)).toBeLessThan(200_000);
+    expect(Math.max(...bufferedBytes)).toBeLessThan(200_000);
     await channel.close();
     await server.stop();
     while (sse.size > 0) await setImmediate();

@@ -372,7 +372,7 @@ describe('ttlMs', () => {
 
   it('causes no unhandled rejection if the log cannot answer', async () => {
     const inner = memoryLog();
-    const asked = new Gate();
+    const called = new Gate();
     const { job, cleaned } = waiting({
       ttlMs: 10,
       log: {
@@ -382,13 +382,13 @@ describe('ttlMs', () => {
         subscribe: (follower) => inner.subscribe(follower),
         compare: (a, b) => inner.compare(a, b),
         hasSubscribers: async () => {
-          asked.open();
+          called.open();
           throw new Error('away');
         },
       },
     });
 
-    await asked.promise;
+    await called.promise;
     await setImmediate();
     await setImmediate();
     await job.close();
@@ -439,7 +439,7 @@ describe('close() of a run', () => {
     expect(process.emitWarning).not.toHaveBeenCalled();
   });
 
-  it('before the source is available closes the source as soon as it is', async () => {
+  it('closes a source that becomes available after close()', async () => {
     const [go, closed] = [new Gate(), new Gate()];
     const job = Channel.from(async () => {
       await go.promise;

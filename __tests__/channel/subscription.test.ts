@@ -355,7 +355,7 @@ describe('a log that fails', () => {
     await expect(channel.end()).rejects.toThrow('unavailable');
   });
 
-  it('is not subscribed to if the channel is closed', async () => {
+  it('has no subscription after the channel was closed', async () => {
     const log = countedLog();
     const channel = new Channel({ log });
     await channel.close();

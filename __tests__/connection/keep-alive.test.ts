@@ -136,7 +136,7 @@ describe('KeepAlive', () => {
     expect(other.commentedAtMs).toHaveLength(1);
   });
 
-  it('still asks the others when one is deleted while it is asked', () => {
+  it('still asks the others when one deletes itself while it is asked', () => {
     const first = new FakeConnection();
     const second = new FakeConnection();
     first.keepAlive = () => first.close();

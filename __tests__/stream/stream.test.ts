@@ -27,11 +27,11 @@ function waiting(done: Gate, ...values: unknown[]) {
 describe('before the head', () => {
   it('calls return() on the source of a response that has closed, and does not start it', async () => {
     const returned = new Gate();
-    const asked = new Gate();
+    const requested = new Gate();
     const started = jest.fn();
     const server = await serve((app) => {
       app.get('/', async (_req, res) => {
-        asked.open();
+        requested.open();
         await once(res, 'close');
         const source = (async function* () {
           started();
@@ -47,7 +47,7 @@ describe('before the head', () => {
     });
 
     const request = server.send('/');
-    await asked.promise;
+    await requested.promise;
     request.destroy();
     await returned.promise;
 
@@ -836,7 +836,7 @@ describe('a pipelined response', () => {
 });
 
 describe('sse.close()', () => {
-  it('aborts each signal, sends the last events, and ends response and socket without ~end', async () => {
+  it('aborts each signal, lets generators send last events, and ends response and socket without ~end', async () => {
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         yield 1;
