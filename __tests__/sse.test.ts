@@ -51,7 +51,7 @@ describe('sse(handler) runs on', () => {
     ['Express 5', () => express().set('env', 'test')],
     ['Express 4', () => express4().set('env', 'test')],
     ['connect', () => connect()],
-  ])('%s, where an error before the head becomes its status through next', async (_name, make) => {
+  ])('%s, and responds with the status of an error thrown before the head', async (_name, make) => {
     const failing = sse(async function* () {
       yield await Promise.reject(Object.assign(new Error('no'), { status: 403 }));
     });
@@ -67,7 +67,7 @@ describe('sse(handler) runs on', () => {
   });
 
   it('node:https', async () => {
-    // A key and a certificate of its own, for nothing but this test.
+    // A key and a certificate that only the tests use.
     const pem = readFileSync(join(__dirname, 'support', 'localhost.pem'));
     const own = createSse();
     const generator = async function* () {
@@ -81,7 +81,7 @@ describe('sse(handler) runs on', () => {
 
     expect(await client.ended()).toBe(`data: über 0\n\ndata: über 1\n\ndata: über 2\n\n${END}`);
     await client.close();
-    // Over TLS the client has the end before Node knows that it was sent.
+    // Over TLS, the client receives the end before Node reports that it was sent.
     while (own.size > 0) await sleep(1);
   });
 
@@ -102,7 +102,7 @@ describe('sse(handler) runs on', () => {
     await once(server, 'close');
   });
 
-  it('node:http2, where a client that leaves ends the generator', async () => {
+  it('node:http2, and a client that disconnects ends the generator', async () => {
     const done = new Gate();
     const own = createSse();
     const server = http2
@@ -130,7 +130,7 @@ describe('sse(handler) runs on', () => {
     await once(server, 'close');
   });
 
-  it('node:http2, where maxDurationMs ends one stream and not the session of others', async () => {
+  it('node:http2, and maxDurationMs ends one stream but not its session', async () => {
     const own = createSse();
     const server = http2
       .createServer(
@@ -156,7 +156,7 @@ describe('sse(handler) runs on', () => {
     await once(server, 'close');
   });
 
-  it('node:http2, where sse.close() ends session and server', async () => {
+  it('node:http2, and sse.close() ends the session, so that the server closes', async () => {
     const own = createSse();
     const server = http2
       .createServer(
@@ -179,11 +179,11 @@ describe('sse(handler) runs on', () => {
   });
 });
 
-describe('sse(handler) takes', () => {
+describe('sse(handler) accepts', () => {
   const sources: Array<[string, () => unknown]> = [
     ['an async generator', () => count()],
-    ['a promise of one', async () => count()],
-    // biome-ignore lint/suspicious/noThenProperty: a thenable is what is tested
+    ['a promise of an async generator', async () => count()],
+    // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
     ['a thenable of one', () => ({ then: (resolve: (value: unknown) => void) => resolve(count()) })],
     ['an array', () => [1, 2]],
     ['a Set of promises', () => new Set([Promise.resolve(1), 2])],
@@ -201,7 +201,7 @@ describe('sse(handler) takes', () => {
     await server.close();
   });
 
-  it('a stream that never gives anything, and destroys it when the client leaves', async () => {
+  it('a stream without data, and destroys it when the client disconnects', async () => {
     const source = new Readable({ read: () => undefined });
     const server = await HandlerServer.start(sse(() => source, { commitAfterMs: 0 }));
 
@@ -215,19 +215,22 @@ describe('sse(handler) takes', () => {
   });
 
   it.each([
-    ['nothing after it has answered', (_req: Request, res: Response) => void res.json({ a: 1 })],
+    ['undefined after the handler has responded', (_req: Request, res: Response) => void res.json({ a: 1 })],
     [
-      'nothing before it answers',
+      'undefined before the handler responds',
       (_req: Request, res: Response) => void setImmediate(() => res.json({ a: 1 })),
     ],
-    ['the response that it has sent', (_req: Request, res: Response) => res.json({ a: 1 })],
+    ['the response that the handler has sent', (_req: Request, res: Response) => res.json({ a: 1 })],
     [
-      'the response that it pipes into',
+      'the response that the handler pipes into',
       (_req: Request, res: Response) => Readable.from(['{"a":1}']).pipe(res),
     ],
-    ['a generator after it has answered', (_req: Request, res: Response) => res.json({ a: 1 }) && count()],
-    ['nothing after next()', (_req: Request, _res: Response, next: NextFunction) => next()],
-  ])('%s, and leaves it alone', async (_what, handler) => {
+    [
+      'a generator after the handler has responded',
+      (_req: Request, res: Response) => res.json({ a: 1 }) && count(),
+    ],
+    ['undefined after next()', (_req: Request, _res: Response, next: NextFunction) => next()],
+  ])('%s, and does not change the response', async (_what, handler) => {
     const app = express().get('/', sse(handler), (_req, res) => void res.json({ a: 1 }));
 
     const response = await request(app).get('/').expect(200);
@@ -242,7 +245,7 @@ describe('sse(handler) takes', () => {
     ['null', null],
     ['bytes', new Uint8Array(2)],
     ['an iterable without an iterator', { [Symbol.asyncIterator]: () => undefined }],
-  ])('no %s, and says so through next', async (_what, value) => {
+  ])('only sources: passes an error to next for %s', async (_what, value) => {
     const server = await serve((app) =>
       app.get(
         '/',
@@ -258,7 +261,7 @@ describe('sse(handler) takes', () => {
   });
 });
 
-it('sends the head in front of the first event, also where a middleware has replaced flushHeaders()', async () => {
+it('sends the head before the first event, also when a middleware has replaced flushHeaders()', async () => {
   const handler = sse(async function* () {
     yield 1;
     await new Promise(setImmediate);
@@ -276,16 +279,16 @@ it('sends the head in front of the first event, also where a middleware has repl
   await server.close();
 });
 
-it('takes the abort of a handler whose client has left for no error', async () => {
+it('does not report the AbortError of a handler whose client has disconnected', async () => {
   const waiting = new Gate();
-  const over = new Gate();
+  const settled = new Gate();
   const next = jest.fn();
   const handler = sse(async (_req, res) => {
     waiting.open();
     try {
       await sleep(60_000, null, { signal: res.sse.signal });
     } finally {
-      setImmediate(() => over.open());
+      setImmediate(() => settled.open());
     }
   });
   const server = await HandlerServer.start((req, res) => handler(req, res, next));
@@ -293,7 +296,7 @@ it('takes the abort of a handler whose client has left for no error', async () =
   const client = http.get({ port: server.port }).on('error', () => undefined);
   await waiting.promise;
   client.destroy();
-  await over.promise;
+  await settled.promise;
 
   expect(next).not.toHaveBeenCalled();
   await server.close();
@@ -314,7 +317,7 @@ describe('sse(handler) without a next', () => {
     ['throws with a symbol as its status', () => { throw { status: Symbol('x') }; }, 500],
     ['throws with a nonsense status', () => { throw Object.assign(new Error('secret'), { status: 99 }); }, 500],
     ['throws in the generator', async function* () { yield await Promise.reject(new Error('secret')); }, 500],
-  ])('makes its status of a handler that %s, without its text, and warns', async (_what, handler, status) => {
+  ])('responds with an error status and no text when the handler %s, and warns', async (_what, handler, status) => {
     const server = await HandlerServer.start(sse(handler));
 
     const client = await server.openStream();
@@ -325,7 +328,7 @@ describe('sse(handler) without a next', () => {
     await server.close();
   }); // biome-ignore format: table
 
-  it('ends the response of one that throws after the head, and tells onError once instead of a warning', async () => {
+  it('ends the response when the generator throws after the head, and calls onError once instead of warning', async () => {
     const onError = jest.fn();
     const handler = async function* () {
       yield 1;
@@ -341,7 +344,7 @@ describe('sse(handler) without a next', () => {
     await server.close();
   });
 
-  it('survives an onError whose promise is rejected', async () => {
+  it('still responds when the promise of onError rejects, and warns', async () => {
     const onError = () => Promise.reject(new Error('again'));
     const server = await HandlerServer.start(sse(() => 7, { onError }));
 
@@ -353,7 +356,7 @@ describe('sse(handler) without a next', () => {
     await server.close();
   });
 
-  it('survives an onError that throws', async () => {
+  it('still responds when onError throws, and warns', async () => {
     const handler = () => 7;
     const onError = () => {
       throw new Error('again');
@@ -373,11 +376,11 @@ describe('sse()', () => {
     ['null', null, undefined],
     ['a number', 3, undefined],
     ['a string', 'x', undefined],
-    ['a generator instead of its function', count(), undefined],
+    ['a generator instead of a generator function', count(), undefined],
     ['an array', [1], undefined],
     ['two sets of options', {}, {}],
     ['a missing handler', undefined, {}],
-  ])('refuses %s at once', (_what, first, second) => {
+  ])('throws immediately for %s', (_what, first, second) => {
     const untyped = sse as unknown as (...args: unknown[]) => unknown;
 
     expect(() => untyped(first, second)).toThrow(
@@ -385,7 +388,7 @@ describe('sse()', () => {
     );
   });
 
-  it('refuses a misspelt option at once, in all three places', () => {
+  it('throws immediately for a misspelt option of sse(), sse(handler) and createSse()', () => {
     const misspelt = { keepAlive: 5 } as object;
 
     for (const call of [() => sse(misspelt), () => sse(count, misspelt), () => createSse(misspelt)]) {
@@ -393,19 +396,19 @@ describe('sse()', () => {
     }
   });
 
-  it('offers close and size, and no way to change them', () => {
+  it('has read-only properties close and size', () => {
     expect(sse.size).toBe(0);
     expect(() => Object.assign(sse, { size: 3 })).toThrow(TypeError);
     expect(() => Object.assign(sse, { close: null })).toThrow(TypeError);
   });
 
-  it('keeps a handler out of Express’s error handlers: it takes three arguments', () => {
+  it('returns a function of three parameters, which Express does not take for an error handler', () => {
     expect(sse((_req, _res, _next) => undefined)).toHaveLength(3);
   });
 });
 
 describe('createSse()', () => {
-  it('makes instances with defaults, streams and a close() of their own', async () => {
+  it('creates instances with separate defaults, streams and close()', async () => {
     const one = createSse({ retryMs: 1 });
     const two = createSse({ retryMs: 2 });
     await one.close();
@@ -421,7 +424,7 @@ describe('createSse()', () => {
     expect(await second.ended()).toBe('retry: 2\n\ndata: 1\n\ndata: 2\n\n');
   });
 
-  it('resolves close() at once without streams, and with the same promise again', async () => {
+  it('resolves close() immediately without streams, and returns the same promise each time', async () => {
     const own = createSse();
 
     const closing = own.close();
@@ -450,7 +453,7 @@ describe('createSse()', () => {
 });
 
 describe('res.sse', () => {
-  it('gives the last event ID, decoded from UTF-8', async () => {
+  it('has the last event ID, decoded from UTF-8', async () => {
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         yield res.sse.lastEventId;
@@ -464,7 +467,7 @@ describe('res.sse', () => {
     expect(await client.untilText('✓')).toContain('data: é✓\n\n');
   });
 
-  it('has an aborted signal for a client that left while the handler was busy', async () => {
+  it('has an aborted signal if the client disconnected while the handler was busy', async () => {
     const seen = new Gate<boolean>();
     const server = await serve((app) => {
       app.get('/', async (_req, res) => {
@@ -481,7 +484,7 @@ describe('res.sse', () => {
     expect(await seen.promise).toBe(true);
   });
 
-  it('does not abort its signal when a stream or another answer has finished', async () => {
+  it('does not abort its signal when a stream or another response has finished', async () => {
     const signals: AbortSignal[] = [];
     const server = await serve((app) => {
       app.get('/json', (_req, res) => {
@@ -500,7 +503,7 @@ describe('res.sse', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
   });
 
-  it('makes no AbortController unless asked', async () => {
+  it('creates no AbortController until the signal is read', async () => {
     const made = jest.spyOn(globalThis, 'AbortController');
     const server = await serve((app) => app.get('/', count));
 
@@ -511,7 +514,7 @@ describe('res.sse', () => {
   });
 });
 
-it('is an SseError that Express answers with its status, by default', async () => {
+it('Express responds with the status of an SseError by default', async () => {
   const app = express().set('env', 'test').use(sse()).get('/', count);
 
   const response = await request(app).get('/').set('Accept', 'text/html');
@@ -520,7 +523,7 @@ it('is an SseError that Express answers with its status, by default', async () =
   expect(new SseError('ERR_SSE_FULL', 'x')).toBeInstanceOf(Error);
 });
 
-it.each(['//', '/?a=%', '/%E0%A4%A'])('streams whatever the URL: %s', async (path) => {
+it.each(['//', '/?a=%', '/%E0%A4%A'])('streams for any URL: %s', async (path) => {
   const server = await HandlerServer.start(sse(count));
 
   const client = await server.openStream(path, { headers: { Host: 'no host:at all' } });
@@ -529,7 +532,7 @@ it.each(['//', '/?a=%', '/%E0%A4%A'])('streams whatever the URL: %s', async (pat
   await server.close();
 });
 
-it('writes nothing to a response on which somebody else called writeHead', async () => {
+it('writes nothing to a response on which the handler has called writeHead', async () => {
   const server = http.createServer(sse((_req, res) => {
     res.writeHead(200, { 'Content-Type': 'text/plain' });
     setImmediate(() => res.end('mine'));

@@ -9,7 +9,7 @@ const end = (id: number, kind: 'end' | 'error' = 'end') =>
 const from = (entries: Entry[]) => (offset: number) => entries[offset];
 
 describe('collect()', () => {
-  it('takes everything up to the last entry', () => {
+  it('takes all entries up to the last one', () => {
     const entries = [entry(1), entry(2), entry(3)];
 
     expect(collect(from(entries), undefined)).toMatchObject({
@@ -31,13 +31,13 @@ describe('collect()', () => {
     });
   });
 
-  it('has no frames if there is nothing for this subscriber', () => {
+  it('has no frames if the filter accepts no entry', () => {
     const batch = collect(from([entry(1), entry(2)]), () => false);
 
     expect(batch).toMatchObject({ frames: undefined, length: 2, lastId: '2' });
   });
 
-  it('lets the end and a gap through every filter, which is not asked', () => {
+  it('includes the end and a gap without calling the filter', () => {
     const accepts = jest.fn(() => false);
     const gap = Entry.gap({ lastEventId: 'x', oldest: null });
 
@@ -45,7 +45,7 @@ describe('collect()', () => {
     expect(accepts).not.toHaveBeenCalled();
   });
 
-  it('stops at about 64 KiB, and takes one larger event whole', () => {
+  it('stops at about 64 KiB, but takes a larger event completely', () => {
     const small = Array.from({ length: 20 }, (_, index) => entry(index, 'x'.repeat(10_000)));
     const large = [entry(1, 'x'.repeat(200_000)), entry(2)];
 
@@ -53,22 +53,22 @@ describe('collect()', () => {
     expect(collect(from(large), undefined).length).toBe(1);
   });
 
-  it('looks at so many entries at the most', () => {
+  it('scans at most 1,000 entries with a filter', () => {
     const entries = Array.from({ length: 5_000 }, (_, index) => entry(index));
 
     expect(collect(from(entries), () => false).length).toBe(1_000);
   });
 
-  it('has the frames of a single entry in common with others', () => {
+  it('shares the frames of a single entry with other subscribers', () => {
     const entries = [entry(1), entry(2), entry(3)];
     const frames = new Frames(entries[1]?.frame ?? '', 1);
-    const asked: number[] = [];
+    const offsets: number[] = [];
     const single = (offset: number) => {
-      asked.push(offset);
+      offsets.push(offset);
       return frames;
     };
 
     expect(collect(from(entries), ({ id }) => id === '2', single).frames).toBe(frames);
-    expect(asked).toEqual([1]);
+    expect(offsets).toEqual([1]);
   });
 });

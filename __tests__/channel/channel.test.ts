@@ -30,17 +30,17 @@ function gap(lastEventId: string, oldest: string | null): string {
   return `event: gap\ndata: ${JSON.stringify({ lastEventId, oldest })}\n\n`;
 }
 
-/** The body behind the frame that opens a stream in which nothing is there to send. */
+/** The body without the initial comment or id, which a stream sends first if there is no event. */
 function events(body: string): string {
   return body.replace(/^(?::|id:) .*\n\n/, '');
 }
 
-/** The id of what comes next in a channel. */
-function placeOf(channel: Subscribable<unknown>): string {
+/** The position of a new subscriber of a channel: the id of the newest event. */
+function positionOf(channel: Subscribable<unknown>): string {
   return channel.subscribe().lastEventId;
 }
 
-/** Opens a stream that goes on behind an event. */
+/** Opens a stream that resumes after an event. */
 function reopen(server: TestServer, lastEventId: string, path = '/'): Promise<OpenedStream> {
   return server.openStream(path, { headers: { 'Last-Event-ID': lastEventId } });
 }
@@ -51,7 +51,7 @@ async function emptied(channel: Channel<never>): Promise<void> {
 
 type Route = (req: Request, res: Response) => unknown;
 
-const DOORS: Array<[string, (app: Express, sse: Sse, route: Route) => void]> = [
+const APIS: Array<[string, (app: Express, sse: Sse, route: Route) => void]> = [
   ['app.use(sse())', (app, _sse, route) => app.get('/', route)],
   ['sse(handler)', (app, sse, route) => app.get('/', sse(route as (req: unknown, res: unknown) => unknown))],
 ];
@@ -62,14 +62,14 @@ const SHAPES: Array<[string, (channel: Channel) => Route]> = [
   ['a filter', (channel) => () => channel.filter(() => true)],
   ['a subscription', (channel) => (_req, res) => channel.subscribe(res.sse)],
   [
-    'a generator that passes it on',
+    'a generator that delegates to a subscription',
     (channel) =>
       async function* (_req, res) {
         return yield* channel.subscribe(res.sse);
       },
   ],
   [
-    'a generator that yields its events',
+    'a generator that yields the events of a subscription',
     (channel) =>
       async function* (_req, res) {
         for await (const each of channel.filter(() => true).subscribe(res.sse)) yield each;
@@ -77,11 +77,9 @@ const SHAPES: Array<[string, (channel: Channel) => Route]> = [
   ],
 ];
 
-const ROUTES = DOORS.flatMap(([door, mount]) =>
-  SHAPES.map(([shape, make]) => ({ door, shape, mount, make })),
-);
+const ROUTES = APIS.flatMap(([api, mount]) => SHAPES.map(([shape, make]) => ({ api, shape, mount, make })));
 
-describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
+describe.each(ROUTES)('$shape with $api', ({ mount, make }) => {
   let channel: Channel;
   let server: TestServer;
 
@@ -90,7 +88,7 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
     server = await serve((app, sse) => mount(app, sse, make(channel)), { commitAfterMs: 1 });
   });
 
-  it('sends what is published, then the end', async () => {
+  it('sends the published events, then the end', async () => {
     const client = await server.openStream('/');
 
     const a = await channel.publish('a');
@@ -104,7 +102,7 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
     expect([channel.size, server.errors]).toEqual([0, []]);
   });
 
-  it('goes on behind the last event ID', async () => {
+  it('resumes after the last event ID', async () => {
     const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((each) => channel.publish(each)));
 
     const client = await reopen(server, a as string);
@@ -115,7 +113,7 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
     expect(client.text).toBe(frame(b as string, 'b') + frame(c as string, 'c') + frame(d, 'd'));
   });
 
-  it('lets go of a client that leaves', async () => {
+  it('releases a client that disconnects', async () => {
     const client = await server.openStream('/');
     await channel.publish(1);
     await client.untilText('data: 1');
@@ -126,7 +124,7 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
     expect(channel.size).toBe(0);
   });
 
-  it('is not asked for a HEAD, a refused type or a finished client', async () => {
+  it('has no subscriber after a HEAD, a refused type or a finished client', async () => {
     const head = await server.openStream('/', { method: 'HEAD' });
     const json = await server.openStream('/', { headers: { Accept: 'application/json' } });
     const done = await reopen(server, '~end');
@@ -148,20 +146,20 @@ describe.each(ROUTES)('$shape through $door', ({ mount, make }) => {
   });
 });
 
-describe('a newcomer', () => {
-  it('is told its place at once, so that one who is lost before the first event comes back to it', async () => {
+describe('a new subscriber', () => {
+  it('receives its position immediately, so that it resumes from there if it disconnects before the first event', async () => {
     const channel = new Channel();
     await channel.publish('before');
     const server = await serve((app) => app.get('/', () => channel));
-    const place = placeOf(channel);
+    const position = positionOf(channel);
 
     const client = await server.openStream('/');
     await client.untilText('\n\n');
 
-    expect(client.text).toBe(`id: ${place}\n\n`);
+    expect(client.text).toBe(`id: ${position}\n\n`);
   });
 
-  it('gets nothing of the past', async () => {
+  it('receives no earlier events', async () => {
     const channel = new Channel();
     await channel.publish('before');
     const server = await serve((app) => app.get('/', () => channel));
@@ -173,7 +171,7 @@ describe('a newcomer', () => {
     expect(events(client.text)).toBe(frame(id, 'after'));
   });
 
-  it('gets all that is retained with replay: true', async () => {
+  it('receives all retained events with replay: true', async () => {
     const channel = new Channel({ replay: true, log: memoryLog({ maxEvents: 2 }) });
     const ids = [];
     for (const n of [1, 2, 3]) ids.push(await channel.publish(n));
@@ -185,7 +183,7 @@ describe('a newcomer', () => {
     expect(client.text).toBe(frame(ids[1] as string, '2') + frame(ids[2] as string, '3'));
   });
 
-  it('may send an empty Last-Event-ID', async () => {
+  it('can send an empty Last-Event-ID', async () => {
     const channel = new Channel();
     await channel.publish('before');
     const server = await serve((app) => app.get('/', () => channel));
@@ -199,14 +197,14 @@ describe('a newcomer', () => {
 });
 
 describe('subscribe()', () => {
-  it('misses nothing between its call and the end of a snapshot', async () => {
+  it('loses no event between its call and the end of a snapshot', async () => {
     const channel = new Channel<string>();
     const snapshot = new Gate<string>();
-    const asked = new Gate();
+    const subscribed = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         const live = channel.subscribe(res.sse);
-        asked.open();
+        subscribed.open();
         yield await snapshot.promise;
         yield* live;
       });
@@ -214,7 +212,7 @@ describe('subscribe()', () => {
     await channel.publish('too early');
 
     const opened = server.openStream('/');
-    await asked.promise;
+    await subscribed.promise;
     const during = await channel.publish('during');
     snapshot.open('snapshot');
     const client = await opened;
@@ -225,7 +223,7 @@ describe('subscribe()', () => {
     expect(events(client.text)).toBe(`data: snapshot\n\n${frame(during, 'during')}${frame(after, 'after')}`);
   });
 
-  it('that is never read holds nothing', async () => {
+  it('adds no subscriber until the subscription is read', async () => {
     const channel = new Channel();
 
     for (let i = 0; i < 100; i++) channel.subscribe({ lastEventId: `x-${i}` });
@@ -258,7 +256,7 @@ describe('a gap', () => {
     'NaN-NaN',
   ];
 
-  it.each(HOSTILE)('comes first for the id %.20s, which is not the log’s', async (id) => {
+  it.each(HOSTILE)('is sent first for the id %.20s, which is not in the log', async (id) => {
     const channel = new Channel();
     const a = await channel.publish('a');
     const server = await serve((app) => app.get('/', () => channel));
@@ -269,7 +267,7 @@ describe('a gap', () => {
     expect(client.text).toBe(gap(id, a) + frame(a, 'a'));
   });
 
-  it('has no oldest one if nothing is retained', async () => {
+  it('has no oldest id if nothing is retained', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel));
 
@@ -280,7 +278,7 @@ describe('a gap', () => {
     expect(client.text).toBe(gap('unknown', null) + frame(a, 'a'));
   });
 
-  it('comes for an id of a log before a restart', async () => {
+  it('is sent for an id from before a restart', async () => {
     const before = await new Channel().publish('before');
     const channel = new Channel();
     const a = await channel.publish('a');
@@ -293,9 +291,9 @@ describe('a gap', () => {
   });
 
   it.each([
-    ['of the last that was trimmed', 1, false],
-    ['of one further back', 0, true],
-  ])('with an id %s: %#', async (_which, index, isGap) => {
+    ['is not sent for the id of the last trimmed event', 1, false],
+    ['is sent for the id of an event before that', 0, true],
+  ])('%s', async (_which, index, isGap) => {
     const channel = new Channel({ log: memoryLog({ maxEvents: 2 }) });
     const ids: string[] = [];
     for (const n of [1, 2, 3, 4]) ids.push(await channel.publish(n));
@@ -308,7 +306,7 @@ describe('a gap', () => {
     expect(client.text).toBe((isGap ? gap(ids[index] as string, c) : '') + frame(c, '3') + frame(d, '4'));
   });
 
-  it('comes for an id that the log is yet to give', async () => {
+  it('is sent for an id that the log has not assigned yet', async () => {
     const channel = new Channel();
     const a = await channel.publish('a');
     const future = a.replace(/1$/, '2');
@@ -320,7 +318,7 @@ describe('a gap', () => {
     expect(client.text).toBe(gap(future, a) + frame(a, 'a'));
   });
 
-  it.each(['01', '1 ', '1.0', '+1', '1e0', '-1'])('comes for a number written as %p', async (number) => {
+  it.each(['01', '1 ', '1.0', '+1', '1e0', '-1'])('is sent for an id with the number %p', async (number) => {
     const channel = new Channel();
     const a = await channel.publish('a');
     const lastEventId = a.replace(/1$/, number);
@@ -343,7 +341,7 @@ describe('a gap', () => {
     expect(client.text).toBe(gap('unknown', a));
   });
 
-  it('cannot be made to carry further fields by a lastEventId of several lines', async () => {
+  it('contains no additional fields if lastEventId has several lines', async () => {
     const channel = new Channel();
     const server = await serve(
       (app) =>
@@ -363,7 +361,7 @@ describe('a gap', () => {
 });
 
 describe('filter()', () => {
-  it('decides by the data and by the event', async () => {
+  it('receives the data and the event', async () => {
     const channel = new Channel<{ n: number }>();
     const seen: unknown[] = [];
     const server = await serve((app) =>
@@ -387,10 +385,10 @@ describe('filter()', () => {
     ]);
   });
 
-  it('of a filter lets through what both accept', async () => {
+  it('of a filter accepts the events that both accept', async () => {
     const channel = new Channel<number>();
-    const part = channel.filter((n) => n > 1).filter((n) => n < 3);
-    const server = await serve((app) => app.get('/', () => part));
+    const filtered = channel.filter((n) => n > 1).filter((n) => n < 3);
+    const server = await serve((app) => app.get('/', () => filtered));
     const client = await server.openStream('/');
 
     const ids = await Promise.all([1, 2, 3].map((n) => channel.publish(n)));
@@ -399,7 +397,7 @@ describe('filter()', () => {
     expect(events(await client.ended())).toBe(frame(ids[1] as string, '2') + END);
   });
 
-  it('has each event parsed once for all of them', async () => {
+  it('parses each event once for all filters', async () => {
     const parse = jest.fn(JSON.parse);
     const channel = new Channel<number[]>({ parse });
     const got: unknown[] = [];
@@ -422,7 +420,7 @@ describe('filter()', () => {
   });
 
   it.each(['', 'a', 'a\nb', '\n', 'data: x\ndata: y', '{"n":1}', 'ü\u2028😀'])(
-    'gets the string %j as it was published',
+    'receives the string %j unchanged',
     async (text) => {
       const channel = new Channel<string>({ replay: true });
       await channel.publish(text);
@@ -437,17 +435,17 @@ describe('filter()', () => {
     },
   );
 
-  it.each([undefined, null, 'x', /x/, {}])('refuses %p', (accepts) => {
+  it.each([undefined, null, 'x', /x/, {}])('refuses %p', (predicate) => {
     const channel = new Channel();
 
-    for (const part of [channel, channel.filter(() => true)]) {
-      expect(() => part.filter(accepts as never)).toThrow(
+    for (const source of [channel, channel.filter(() => true)]) {
+      expect(() => source.filter(predicate as never)).toThrow(
         expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_FILTER' }),
       );
     }
   });
 
-  it('that throws ends its own subscriber only, and next(err) hears of it after the response', async () => {
+  it('that throws ends only its own subscriber, and passes the error to next after the response', async () => {
     const channel = new Channel<number>();
     const boom = new Error('boom');
     const server = await serve((app) => {
@@ -473,7 +471,7 @@ describe('filter()', () => {
     expect([server.closedBefore, channel.size]).toEqual([[true], 1]);
   });
 
-  it('that throws in the middle of what one write would carry delivers what it let through before', async () => {
+  it('that throws within a batch still delivers the events that it accepted before', async () => {
     const channel = new Channel<number>();
     const server = await serve((app) =>
       app.get('/', () =>
@@ -491,7 +489,7 @@ describe('filter()', () => {
     expect(await server.errorsHandled(1)).toHaveLength(1);
   });
 
-  it('that throws leaves its subscription at the place behind what it let through', async () => {
+  it('that throws leaves its subscription positioned after the last accepted event', async () => {
     const channel = new Channel<number>();
     const subscriptions: Array<{ readonly lastEventId: string }> = [];
     const server = await serve((app) =>
@@ -516,7 +514,7 @@ describe('filter()', () => {
     expect(subscriptions.map(({ lastEventId }) => lastEventId)).toEqual([a]);
   });
 
-  it('that throws before anything was sent becomes a real status', async () => {
+  it('that throws before the first byte causes an error status', async () => {
     const channel = new Channel({ replay: true });
     await channel.publish(1);
     const server = await serve((app) =>
@@ -533,7 +531,7 @@ describe('filter()', () => {
     expect(channel.size).toBe(0);
   });
 
-  it('may publish, end other subscriptions, and close its own channel', async () => {
+  it('can publish, end other subscriptions, and close its own channel', async () => {
     const channel = new Channel<number>();
     const others = [1, 2].map(() => channel.subscribe());
     const pending = others.map((other) => other.next());
@@ -556,29 +554,29 @@ describe('filter()', () => {
     expect([channel.size, server.errors]).toEqual([0, []]);
   });
 
-  it('that publishes for each event it sees does not hold up the process', async () => {
+  it('that publishes for each event does not block the event loop', async () => {
     const channel = new Channel<number>();
-    let looks = 0;
-    const audited = channel.filter(() => {
-      looks++;
-      void channel.publish(looks);
+    let calls = 0;
+    const publishing = channel.filter(() => {
+      calls++;
+      void channel.publish(calls);
       return false;
     });
-    const server = await serve((app) => app.get('/', () => audited));
+    const server = await serve((app) => app.get('/', () => publishing));
     await server.openStream('/');
-    const subscription = audited.subscribe();
+    const subscription = publishing.subscribe();
     const pending = subscription.next().catch((error: { code: string }) => error.code);
 
     void channel.publish(0);
     for (let turn = 0; turn < 5; turn++) await setImmediate();
 
-    expect(looks).toBeGreaterThan(2);
+    expect(calls).toBeGreaterThan(2);
     await channel.close();
-    // It fills the log faster than it reads it.
+    // The filter fills the log faster than the subscription reads it.
     expect(await pending).toMatch(/ERR_SSE_(OVERFLOW|CHANNEL_CLOSED)/);
   });
 
-  it('that throws still lets onError have a last word', async () => {
+  it('that throws still lets onError send a last event', async () => {
     const channel = new Channel<number>();
     const server = await serve(
       (app) =>
@@ -605,33 +603,30 @@ describe('end()', () => {
   it.each([
     ['nothing', undefined, END],
     ['data', { rows: 2 }, 'event: end\nid: ~end\ndata: {"rows":2}\n\n'],
-    ['text of several lines', 'a\nb', 'event: end\nid: ~end\ndata: a\ndata: b\n\n'],
+    ['a string of several lines', 'a\nb', 'event: end\nid: ~end\ndata: a\ndata: b\n\n'],
     ['null', null, 'event: end\nid: ~end\ndata: null\n\n'],
     [
       'a named event',
       event('done', 1, { retry: 9, comment: 'c' }),
       ': c\nevent: done\nid: ~end\nretry: 9\ndata: 1\n\n',
     ],
-  ])(
-    'with %s is the last frame of those who are there and of those who come later',
-    async (_name, value, last) => {
-      const channel = new Channel();
-      const server = await serve((app) => app.get('/', () => channel));
-      const present = await server.openStream('/');
+  ])('with %s sends the last frame to present and later clients', async (_name, value, last) => {
+    const channel = new Channel();
+    const server = await serve((app) => app.get('/', () => channel));
+    const present = await server.openStream('/');
 
-      const a = await channel.publish('a');
-      await channel.end(value);
-      const late = await server.openStream('/');
-      const back = await reopen(server, a);
+    const a = await channel.publish('a');
+    await channel.end(value);
+    const late = await server.openStream('/');
+    const back = await reopen(server, a);
 
-      expect(events(await present.ended())).toBe(frame(a, 'a') + last);
-      expect(await late.ended()).toBe(frame(a, 'a') + last);
-      expect(await back.ended()).toBe(last);
-      expect(channel.size).toBe(0);
-    },
-  );
+    expect(events(await present.ended())).toBe(frame(a, 'a') + last);
+    expect(await late.ended()).toBe(frame(a, 'a') + last);
+    expect(await back.ended()).toBe(last);
+    expect(channel.size).toBe(0);
+  });
 
-  it('can be refused and tried again', async () => {
+  it('can be called again after it has rejected', async () => {
     const channel = new Channel();
 
     await expect(channel.end(1n)).rejects.toMatchObject({ code: 'ERR_SSE_INVALID_DATA' });
@@ -643,7 +638,7 @@ describe('end()', () => {
     await expect(channel.end(1)).rejects.toMatchObject({ code: 'ERR_SSE_CHANNEL_CLOSED' });
   });
 
-  it('is retained however much comes before it', async () => {
+  it('is retained with maxEvents: 1', async () => {
     const channel = new Channel({ log: memoryLog({ maxEvents: 1 }) });
     const a = await channel.publish(1);
     await channel.end('over');
@@ -654,7 +649,7 @@ describe('end()', () => {
     expect(await back.ended()).toBe('event: end\nid: ~end\ndata: over\n\n');
   });
 
-  it('sends no ~end with the route option end: reconnect, and ~end is an id like any other', async () => {
+  it('sends no ~end with the route option end: reconnect, which treats ~end as an ordinary id', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel), { end: 'reconnect' });
     const present = await server.openStream('/');
@@ -667,7 +662,7 @@ describe('end()', () => {
     expect([late.status, await late.ended()]).toEqual([200, gap('~end', a) + frame(a, 'a')]);
   });
 
-  it('ends whoever comes once it was told, with no ~end, to a retired stream', async () => {
+  it('sends nothing to a stream that sse.close() has ended', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel));
     const client = await server.openStream('/');
@@ -682,7 +677,7 @@ describe('end()', () => {
 });
 
 describe('close()', () => {
-  it('ends the streams of those who come later, too, and is one promise', async () => {
+  it('also ends later streams, and always returns the same promise', async () => {
     const channel = new Channel();
     const server = await serve((app) => {
       app.get('/', () => channel);
@@ -700,7 +695,7 @@ describe('close()', () => {
     expect([channel.size, server.errors]).toEqual([0, []]);
   });
 
-  it('after end() does not take the end back from those who have yet to be served', async () => {
+  it('after end() does not prevent clients from receiving the end', async () => {
     const channel = new Channel();
     const a = await channel.publish(1);
     await channel.end();
@@ -712,7 +707,7 @@ describe('close()', () => {
     expect(await client.ended()).toBe(END);
   });
 
-  it('of many subscribers leaves none', async () => {
+  it('ends the streams of many subscribers', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel));
     const clients = await Promise.all(Array.from({ length: 50 }, () => server.openStream('/')));
@@ -737,7 +732,7 @@ describe('publish()', () => {
     ['an event with an id', event('x', 1, { id: 0 }), 'ERR_SSE_INVALID_EVENT'],
     ['an event with an empty id', event('x', 1, { id: '' }), 'ERR_SSE_INVALID_EVENT'],
     ['an event whose data JSON refuses', event('x', { n: 1n }), 'ERR_SSE_INVALID_DATA'],
-  ])('refuses %s and goes on', async (_name, value, code) => {
+  ])('rejects %s, and accepts later values', async (_name, value, code) => {
     const channel = new Channel({ replay: true });
 
     await expect(channel.publish(value)).rejects.toMatchObject({ name: 'TypeError', code });
@@ -749,7 +744,7 @@ describe('publish()', () => {
   it.each([
     ['end()', (channel: Channel) => channel.end(), 'ENDED'],
     ['close()', (channel: Channel) => channel.close(), 'CLOSED'],
-  ])('after %s rejects and names the state', async (_name, stop, state) => {
+  ])('rejects after %s, and names the state', async (_name, stop, state) => {
     const channel = new Channel();
     await stop(channel);
 
@@ -764,7 +759,7 @@ describe('publish()', () => {
     await expect(channel.end()).rejects.toEqual(refused);
   });
 
-  it('gives an event of another channel an id of its own', async () => {
+  it('assigns a new id to an event of another channel', async () => {
     const [one, other] = [new Channel({ replay: true }), new Channel({ replay: true })];
     await one.publish(event('tick', { n: 1 }, { retry: 5, comment: 'c' }));
     await other.publish('before');
@@ -780,7 +775,7 @@ describe('publish()', () => {
     await copies.return();
   });
 
-  it('serializes each value once, whatever the routes say', async () => {
+  it('serializes each value once, regardless of the route options', async () => {
     const serialize = jest.fn((data: unknown) => `<${JSON.stringify(data)}>\n`);
     const channel = new Channel({ serialize });
     const server = await serve((app) => app.get('/', () => channel), { serialize: () => 'not this' });
@@ -795,7 +790,7 @@ describe('publish()', () => {
     expect(serialize).toHaveBeenCalledTimes(1);
   });
 
-  it('gives ids that ascend, one epoch a channel', async () => {
+  it('assigns ascending ids, with one epoch per channel', async () => {
     const [a, b] = [new Channel(), new Channel()];
     const ids = await Promise.all([a.publish(1), a.publish(2), b.publish(1)]);
     const [epochA, epochB] = [ids[0]?.split('-')[0], ids[2]?.split('-')[0]];
@@ -830,7 +825,7 @@ describe('the options of a channel', () => {
 describe('keep-alives', () => {
   const KEEP_ALIVE = ': keep-alive\n\n';
 
-  it('of one whose filter lets nothing through carry the id of its place, each once', async () => {
+  it('contain each new position once while a filter accepts no event', async () => {
     const channel = new Channel<number>();
     const server = await serve((app) => app.get('/', () => channel.filter((n) => n > 2)), {
       keepAliveMs: 16,
@@ -847,7 +842,7 @@ describe('keep-alives', () => {
     expect(client.text.split(`id: ${c}\n`)).toHaveLength(2);
   });
 
-  it('of one without a filter carry none', async () => {
+  it('contain no id without a filter', async () => {
     const channel = new Channel<number>();
     const server = await serve((app) => app.get('/', () => channel), { keepAliveMs: 16 });
     const client = await server.openStream('/');
@@ -858,7 +853,7 @@ describe('keep-alives', () => {
     expect(events(client.text).replaceAll(KEEP_ALIVE, '')).toBe(frame(a, '1'));
   });
 
-  it('save the client of a seldom filter from a false gap', async () => {
+  it('prevent a false gap if a filter rarely accepts events', async () => {
     const channel = new Channel<number>({ log: memoryLog({ maxEvents: 3 }) });
     const server = await serve((app) => app.get('/', () => channel.filter((n) => n === 100)), {
       keepAliveMs: 16,
@@ -866,7 +861,7 @@ describe('keep-alives', () => {
     const client = await server.openStream('/');
 
     for (let n = 0; n < 20; n++) await channel.publish(n);
-    await client.untilText(`id: ${placeOf(channel)}`);
+    await client.untilText(`id: ${positionOf(channel)}`);
     client.drop();
     const hit = await channel.publish(100);
     const back = await reopen(
@@ -882,8 +877,8 @@ describe('keep-alives', () => {
   });
 });
 
-describe('on the wire', () => {
-  it('is compressed with compress: true, each batch at once', async () => {
+describe('the response of a channel', () => {
+  it('is compressed with compress: true, and each batch is sent immediately', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel), {
       compress: true,
@@ -910,7 +905,7 @@ describe('on the wire', () => {
     expect(events(body)).toBe(frame(ids[0] as string, 'a') + frame(ids[1] as string, 'b') + END);
   });
 
-  it('has no chunks on HTTP/1.0', async () => {
+  it('is not chunked on HTTP/1.0', async () => {
     const channel = new Channel({ replay: true });
     const a = await channel.publish('a');
     const server = await serve((app) => app.get('/', () => channel));
@@ -925,7 +920,7 @@ describe('on the wire', () => {
     expect(wire.body).toBe(frame(a, 'a') + frame(b, 'ü') + END);
   });
 
-  it('is one chunk for all that is published in one turn', async () => {
+  it('has one chunk for all events published in one turn', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel));
     const wire = await Wire.open(server.port, get());
@@ -940,7 +935,7 @@ describe('on the wire', () => {
     await channel.close();
   });
 
-  it('may be more than one write carries', async () => {
+  it('can be larger than one write', async () => {
     const channel = new Channel({ replay: true });
     const text = 'x'.repeat(50_000);
     const frames = [];
@@ -954,8 +949,8 @@ describe('on the wire', () => {
   });
 });
 
-describe('streams that are told to end', () => {
-  it('end at once with sse.close(), without ~end, and their clients lose nothing', async () => {
+describe('the streams of a channel', () => {
+  it('end immediately with sse.close(), without ~end, and their clients lose no event', async () => {
     const channel = new Channel();
     const first = await serve((app) => app.get('/', () => channel));
     const second = await serve((app) => app.get('/', () => channel));
@@ -976,7 +971,7 @@ describe('streams that are told to end', () => {
     expect([first.sse.size, second.sse.size]).toEqual([0, 0]);
   });
 
-  it('end with maxDurationMs, also while others publish', async () => {
+  it('end after maxDurationMs, also while events are published', async () => {
     const channel = new Channel<number>();
     const server = await serve((app) => app.get('/', () => channel), { maxDurationMs: 40 });
     const ids: string[] = [];
@@ -1005,7 +1000,7 @@ describe('streams that are told to end', () => {
     expect([server.errors, channel.size]).toEqual([[], 0]);
   });
 
-  it('are those of a generator that reads a channel, too', async () => {
+  it('end immediately with sse.close(), also if a generator reads the channel', async () => {
     const channel = new Channel();
     const finished = new Gate();
     const server = await serve((app) =>
@@ -1030,7 +1025,7 @@ describe('streams that are told to end', () => {
 });
 
 describe('a generator around a channel', () => {
-  it('that catches the closing goes on', async () => {
+  it('that catches the error of close() continues', async () => {
     const channel = new Channel();
     const server = await serve((app) =>
       app.get('/', async function* (_req, res) {
@@ -1053,7 +1048,7 @@ describe('a generator around a channel', () => {
     );
   });
 
-  it('ends without ~end and without next(err) when the log has gone past it', async () => {
+  it('ends without ~end and without next(err) when the log is trimmed past it', async () => {
     const channel = new Channel<number>({ log: memoryLog({ maxEvents: 2 }) });
     const [waiting, go] = [new Gate(), new Gate()];
     const server = await serve((app) =>
@@ -1076,7 +1071,7 @@ describe('a generator around a channel', () => {
     expect([server.errors, channel.size]).toEqual([[], 0]);
   });
 
-  it('gets a gap instead with overflow: skip', async () => {
+  it('receives a gap instead with overflow: skip', async () => {
     const channel = new Channel<number>({ overflow: 'skip', log: memoryLog({ maxEvents: 2 }) });
     const [waiting, go] = [new Gate(), new Gate()];
     const server = await serve((app) =>
@@ -1102,25 +1097,25 @@ describe('a generator around a channel', () => {
   });
 });
 
-describe('a subscription that a route returned', () => {
+describe('a subscription that a route returns', () => {
   it('ends the response when its own signal aborts', async () => {
     const channel = new Channel();
-    const kick = new AbortController();
+    const controller = new AbortController();
     const server = await serve((app) =>
       app.get('/', (_req, res) =>
-        channel.subscribe({ lastEventId: res.sse.lastEventId, signal: kick.signal }),
+        channel.subscribe({ lastEventId: res.sse.lastEventId, signal: controller.signal }),
       ),
     );
     const client = await server.openStream('/');
 
-    kick.abort();
-    await channel.publish('for those who are still there');
+    controller.abort();
+    await channel.publish('for the remaining subscribers');
     await emptied(channel as Channel<never>);
 
     expect(events(await client.ended())).toBe('');
   });
 
-  it('ends the response when somebody calls its return()', async () => {
+  it('ends the response when its return() is called', async () => {
     const channel = new Channel();
     const subscriptions: Array<AsyncIterator<unknown>> = [];
     const server = await serve((app) =>

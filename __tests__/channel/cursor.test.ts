@@ -5,7 +5,7 @@ import { pauses, Store, StoredLog } from '../support/stored-log';
 
 afterEach(releaseAll);
 
-/** A channel on a log of which the process holds less than is stored, and everything takes a while. */
+/** A channel on a slow log, whose store retains more events than the process caches. */
 function storedChannel(store: Store, memoryEvents: number, seed: number, overflow?: 'skip'): Channel<number> {
   return new Channel<number>({ log: new StoredLog(store, memoryEvents, pauses(seed)), overflow });
 }
@@ -20,9 +20,9 @@ const upTo = (count: number) => [...Array(count).keys()];
 
 const SEEDS = upTo(20);
 
-describe('a reader of a log that takes its time', () => {
+describe('a reader of a slow log', () => {
   it.each(SEEDS)(
-    'reads back what the window does not hold, and joins it without a seam (%i)',
+    'reads older events from the store, then continues with the window without loss (%i)',
     async (seed) => {
       const channel = storedChannel(new Store(10_000), 5, seed);
       const first = await channel.publish(-1);
@@ -41,18 +41,21 @@ describe('a reader of a log that takes its time', () => {
     },
   );
 
-  it.each(SEEDS)('gets what is published after subscribe(), and nothing before (%i)', async (seed) => {
-    const channel = storedChannel(new Store(100), 2, seed);
-    await channel.publish(-1);
+  it.each(SEEDS)(
+    'receives the events published after subscribe(), and no earlier ones (%i)',
+    async (seed) => {
+      const channel = storedChannel(new Store(100), 2, seed);
+      await channel.publish(-1);
 
-    const subscription = channel.subscribe();
-    const published = upTo(20).map((n) => channel.publish(n));
+      const subscription = channel.subscribe();
+      const published = upTo(20).map((n) => channel.publish(n));
 
-    expect(await data(subscription, 20)).toEqual(upTo(20));
-    await Promise.all([...published, subscription.return()]);
-  });
+      expect(await data(subscription, 20)).toEqual(upTo(20));
+      await Promise.all([...published, subscription.return()]);
+    },
+  );
 
-  it.each(SEEDS)('that is too slow for the window reads on from the store (%i)', async (seed) => {
+  it.each(SEEDS)('that is too slow for the window continues from the store (%i)', async (seed) => {
     const channel = storedChannel(new Store(1_000), 2, seed);
     const subscription = channel.subscribe();
     const pending = subscription.next();
@@ -81,7 +84,7 @@ describe('a reader of a log that takes its time', () => {
   });
 
   it.each(SEEDS)(
-    'is told of a gap, then gets everything retained, by an id that is not the log’s (%i)',
+    'receives a gap, then all retained events, for an id that is not in the log (%i)',
     async (seed) => {
       const channel = storedChannel(new Store(50), 5, seed);
       for (const n of upTo(80)) await channel.publish(n);
@@ -94,7 +97,7 @@ describe('a reader of a log that takes its time', () => {
     },
   );
 
-  it.each(SEEDS)('gets the end, however early it came (%i)', async (seed) => {
+  it.each(SEEDS)('receives all events and the end if it reads them after the end (%i)', async (seed) => {
     const channel = storedChannel(new Store(50), 3, seed);
     const subscription = channel.subscribe();
     const waiting = subscription.next();
@@ -107,7 +110,7 @@ describe('a reader of a log that takes its time', () => {
     expect(channel.size).toBe(0);
   });
 
-  it.each(SEEDS)('gets everything if it comes after the end (%i)', async (seed) => {
+  it.each(SEEDS)('receives all events and the end if it subscribes after the end (%i)', async (seed) => {
     const channel = storedChannel(new Store(50), 3, seed);
     const other = channel.subscribe();
     const waiting = other.next();
@@ -122,7 +125,7 @@ describe('a reader of a log that takes its time', () => {
     expect(channel.size).toBe(0);
   });
 
-  it.each(SEEDS)('may leave at any time (%i)', async (seed) => {
+  it.each(SEEDS)('can unsubscribe at any time (%i)', async (seed) => {
     const store = new Store(50);
     const channel = storedChannel(store, 3, seed);
     for (const n of upTo(20)) await channel.publish(n);
@@ -142,8 +145,8 @@ describe('a reader of a log that takes its time', () => {
   });
 });
 
-describe('a client of a log that takes its time', () => {
-  it.each(SEEDS.slice(0, 5))('gets all in order, through a filter, too (%i)', async (seed) => {
+describe('a client of a slow log', () => {
+  it.each(SEEDS.slice(0, 5))('receives all events in order, with and without a filter (%i)', async (seed) => {
     const channel = storedChannel(new Store(10_000), 5, seed);
     const first = await channel.publish(-1);
     const server = await serve((app) => {
@@ -169,7 +172,7 @@ describe('a client of a log that takes its time', () => {
     expect(channel.size).toBe(0);
   });
 
-  it('that is new is told its place at once', async () => {
+  it('receives its position immediately if it is new', async () => {
     const channel = storedChannel(new Store(10), 5, 3);
     await channel.publish(1);
     const server = await serve((app) => app.get('/', () => channel), { commitAfterMs: false });
@@ -180,7 +183,7 @@ describe('a client of a log that takes its time', () => {
     expect(client.text).toBe('id: n1\n\n');
   });
 
-  it('gets a real status if the log has failed before anything was sent', async () => {
+  it('receives an error status if the log fails before the first byte', async () => {
     const store = new Store(10);
     const log = new StoredLog(store, 5);
     log.head = async () => {
@@ -196,35 +199,38 @@ describe('a client of a log that takes its time', () => {
   });
 
   it.each([
-    ['at once', () => new Channel<number>()],
-    ['in a turn', () => storedChannel(new Store(10), 5, 1)],
-  ])('whose head cannot be written %s is the error handler’s, and nobody else’s', async (_when, make) => {
-    const [channel, other] = [make(), new Channel<number>()];
-    const server = await serve(
-      (app) => {
-        app.get('/', (_req, res) => {
-          const { writeHead } = res;
-          res.writeHead = () => {
-            res.writeHead = writeHead;
-            throw Object.assign(new Error('no head'), { status: 502 });
-          };
-          return channel;
-        });
-        app.get('/other', () => other);
-      },
-      { commitAfterMs: false },
-    );
+    ['immediately', () => new Channel<number>()],
+    ['after a turn of the event loop', () => storedChannel(new Store(10), 5, 1)],
+  ])(
+    'receives an error response if its head cannot be written %s; other clients are not affected',
+    async (_when, make) => {
+      const [channel, other] = [make(), new Channel<number>()];
+      const server = await serve(
+        (app) => {
+          app.get('/', (_req, res) => {
+            const { writeHead } = res;
+            res.writeHead = () => {
+              res.writeHead = writeHead;
+              throw Object.assign(new Error('no head'), { status: 502 });
+            };
+            return channel;
+          });
+          app.get('/other', () => other);
+        },
+        { commitAfterMs: false },
+      );
 
-    const client = await server.openStream('/');
-    const unharmed = await server.openStream('/other');
-    await other.publish(1);
-    await unharmed.untilText('data: 1');
+      const client = await server.openStream('/');
+      const unaffected = await server.openStream('/other');
+      await other.publish(1);
+      await unaffected.untilText('data: 1');
 
-    expect([client.status, await client.ended()]).toEqual([502, '{"error":"no head"}']);
-    expect([channel.size, other.size]).toEqual([0, 1]);
-  });
+      expect([client.status, await client.ended()]).toEqual([502, '{"error":"no head"}']);
+      expect([channel.size, other.size]).toEqual([0, 1]);
+    },
+  );
 
-  it('gets events that name themselves, and their comments', async () => {
+  it('receives the types, reconnection times and comments of events', async () => {
     const channel = storedChannel(new Store(10), 1, 2);
     await channel.publish(0);
     await channel.publish(event('tick', 1, { retry: 5, comment: 'a\nb' }));

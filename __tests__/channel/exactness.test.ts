@@ -5,18 +5,18 @@ import { eventLogContract } from '../../lib/testing';
 import { Expectation } from '../support/expectation';
 import { pauses, Store, StoredLog } from '../support/stored-log';
 
-/** How many random schedules each kind of log goes through. */
+/** The number of random schedules for each kind of log. */
 const SCHEDULES = Number(process.env.SCHEDULES ?? 5_000);
 
-/** Printed, so that a failure can be repeated: `SEED=… npx jest exactness`. */
+/** Printed, so that you can repeat a failure: `SEED=… npx jest exactness`. */
 const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 
-/** Who has not got everything by then never will. */
+/** The maximum time until all clients have received all events. */
 const SETTLE_MS = 2_000;
 
 jest.setTimeout(120_000);
 
-/** One thing that happens; `client` is the index of one of {@link CLIENTS}. */
+/** One step of a schedule; `client` is the index of one of the {@link CLIENTS}. */
 type Step =
   | { readonly does: 'publish'; readonly count: number }
   | { readonly does: 'connect' | 'disconnect'; readonly client: number }
@@ -56,19 +56,19 @@ const schedule = fc.record({
 
 type Schedule = typeof schedule extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** What a process finds when it starts: with a log in memory nothing, with a store all that the store retains. */
-type Boot = () => EventLog;
+/** Creates the log of a new process: empty for a log in memory, with all retained entries for a store. */
+type CreateLog = () => EventLog;
 
-/** The numbers that were published, and who has which of them. */
+/** The published numbers, and the clients that receive them. */
 class World {
   channel: Channel<number>;
   published = 0;
-  readonly #boot: Boot;
+  readonly #createLog: CreateLog;
   readonly #overflow: Schedule['overflow'];
   readonly #clients = Array.from({ length: CLIENTS }, () => new Client(this));
 
-  constructor(boot: Boot, { overflow }: Schedule) {
-    this.#boot = boot;
+  constructor(createLog: CreateLog, { overflow }: Schedule) {
+    this.#createLog = createLog;
     this.#overflow = overflow;
     this.channel = this.#start();
   }
@@ -82,14 +82,14 @@ class World {
     else await setImmediate();
   }
 
-  /** Everybody comes back, and reads until it has the last number. */
+  /** All clients reconnect and read until they have the last number. */
   async settle(): Promise<void> {
     for (const one of this.#clients) one.connect();
     await this.#publish(1);
     const deadline = performance.now() + SETTLE_MS;
     while (performance.now() < deadline && !this.#clients.every(({ hasAll }) => hasAll)) {
       for (const one of this.#clients) {
-        // Who was too slow comes back, as a browser does.
+        // A client that was too slow reconnects, as a browser does.
         one.connect();
         one.read(20);
       }
@@ -104,24 +104,24 @@ class World {
     return this.#clients[index] as Client;
   }
 
-  /** All in one turn: so a slow subscriber is passed by. */
+  /** Publishes all numbers in one turn, so that the log is trimmed past a slow subscriber. */
   async #publish(count: number): Promise<void> {
     const numbers = Array.from({ length: count }, () => this.published++);
     await Promise.all(numbers.map((number) => this.channel.publish(number)));
   }
 
-  /** The process ends without a word, and another one takes its place. */
+  /** The process ends without a shutdown, and a new one replaces it. */
   async #restart(): Promise<void> {
     for (const one of this.#clients) await one.disconnect();
     this.channel = this.#start();
   }
 
   #start(): Channel<number> {
-    return new Channel<number>({ log: this.#boot(), overflow: this.#overflow });
+    return new Channel<number>({ log: this.#createLog(), overflow: this.#overflow });
   }
 }
 
-/** One browser, which reads as much as it is told to. */
+/** One browser, which reads only as many events as requested. */
 class Client {
   readonly #world: World;
   readonly #expectation = new Expectation();
@@ -140,7 +140,7 @@ class Client {
     if (this.#subscription !== undefined) return;
     if (this.#expectation.lastEventId === '') this.#expectation.startAt(this.#world.published);
     this.#subscription = this.#world.channel.subscribe(this.#expectation);
-    // As the first bytes of a stream tell it, so that a client comes back to its place also if nothing came.
+    // A stream sends this id first, so that a client resumes from it even if it has received no event.
     this.#expectation.lastEventId = this.#subscription.lastEventId;
   }
 
@@ -149,7 +149,7 @@ class Client {
     this.#leave();
   }
 
-  /** Reads so many more events, each as soon as it is there. */
+  /** Reads `count` more events, each as soon as it is available. */
   read(count: number): void {
     if (this.#subscription === undefined) return;
     const reading = this.#wanted > 0;
@@ -168,7 +168,7 @@ class Client {
       this.#wanted--;
       const step = await subscription.next().catch((error: unknown) => this.#onError(error, subscription));
       if (this.#subscription !== subscription || step === undefined) return;
-      if (step.done) throw new Error('Expected an event, got the end of a channel that has none.');
+      if (step.done) throw new Error('Expected an event, got the end of a channel that was never ended.');
       this.#expectation.take(step.value);
     }
   }
@@ -185,14 +185,14 @@ class Client {
   }
 }
 
-/** Runs one schedule. @throws if somebody lost, doubled or misordered a number without being told */
-async function follow(plan: Schedule, boot: Boot): Promise<void> {
-  const world = new World(boot, plan);
+/** Runs one schedule. @throws if a client lost, duplicated or reordered a number without a gap event */
+async function runSchedule(plan: Schedule, createLog: CreateLog): Promise<void> {
+  const world = new World(createLog, plan);
   for (const one of plan.steps) await world.take(one);
   await world.settle();
 }
 
-/** What goes wrong in the reading of a client is nobody's promise. */
+/** The errors of the clients: no code awaits their reads, so their rejections are unhandled. */
 const rejections: unknown[] = [];
 const onRejection = (error: unknown) => rejections.push(error);
 
@@ -208,17 +208,17 @@ async function holds(property: (plan: Schedule) => Promise<void>): Promise<void>
 }
 
 describe('a channel under random schedules of publish, connect, read, disconnect, trim and restart', () => {
-  it('gives every subscriber each retained event once and in order, or tells it of a gap first: in memory', () =>
-    holds((plan) => follow(plan, () => memoryLog({ maxEvents: plan.maxEvents }))));
+  it('sends every subscriber each retained event once and in order, or a gap first: log in memory', () =>
+    holds((plan) => runSchedule(plan, () => memoryLog({ maxEvents: plan.maxEvents }))));
 
-  it('the same with a log that is elsewhere, takes its time, and is only partly in memory', () =>
+  it('sends every subscriber each retained event once and in order, or a gap first: slow, partly cached log', () =>
     holds((plan) => {
       const store = new Store(plan.maxEvents);
-      return follow(plan, () => new StoredLog(store, plan.memoryEvents, pauses(plan.seed)));
+      return runSchedule(plan, () => new StoredLog(store, plan.memoryEvents, pauses(plan.seed)));
     }));
 });
 
-describe('the log of these tests', () => {
+describe('the StoredLog of these tests', () => {
   for (const { name, run } of eventLogContract) {
     it(name, () => {
       const stores = new Map<string, Store>();

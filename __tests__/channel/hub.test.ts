@@ -32,7 +32,7 @@ class SmallServer {
     this.#server = server;
   }
 
-  /** Connects and asks for a stream, of which nothing is read yet. */
+  /** Connects and requests a stream without reading it. */
   async connect(): Promise<Socket> {
     const socket = connect(join(this.#folder, 'socket')).on('error', () => undefined);
     await once(socket, 'connect');
@@ -49,7 +49,7 @@ class SmallServer {
   }
 }
 
-/** Publishes until the first client's socket holds all that it can. */
+/** Publishes until the socket of the first client needs a drain. */
 async function fill(server: TestServer, channel: Channel<string>): Promise<void> {
   while (!server.responses[0]?.socket?.writableNeedDrain) {
     void channel.publish('x'.repeat(60_000));
@@ -58,15 +58,15 @@ async function fill(server: TestServer, channel: Channel<string>): Promise<void>
 }
 
 describe('100 of 1,000 clients that never read', () => {
-  it('cost what their sockets hold, delay nobody, and are disconnected when the log has passed them', async () => {
+  it('cost only their socket buffers, delay no other client, and are disconnected when the log is trimmed past them', async () => {
     const channel = new Channel<string>({ log: memoryLog({ maxEvents: 40 }) });
     const sse = createSse({ stallTimeoutMs: false });
     const responses: ServerResponse[] = [];
-    const door = sse((_req: unknown, res: ServerResponse) => {
+    const handler = sse((_req: unknown, res: ServerResponse) => {
       responses.push(res);
       return channel;
     });
-    const server = await SmallServer.start((req, res) => door(req, res));
+    const server = await SmallServer.start((req, res) => handler(req, res));
     const tails = new Array<string>(900).fill('');
     for (let n = 0; n < 100; n++) await server.connect();
     for (let n = 0; n < 900; n++) {
@@ -82,9 +82,9 @@ describe('100 of 1,000 clients that never read', () => {
     while (tails.some((tail) => !tail.endsWith(`id: ${last}\ndata: last\n\n\r\n`))) await setImmediate();
 
     expect(channel.size).toBe(900);
-    const held = responses.slice(0, 100).map((res) => res.socket?.writableLength ?? 0);
-    // A batch in the socket, and one that the connection had when the first was not taken.
-    expect(Math.max(...held)).toBeLessThan(200_000);
+    const bufferedBytes = responses.slice(0, 100).map((res) => res.socket?.writableLength ?? 0);
+    // One batch in the socket, and one that the connection already had when the socket needed a drain.
+    expect(Math.max(...bufferedBytes)).toBeLessThan(200_000);
     await channel.close();
     await server.stop();
     while (sse.size > 0) await setImmediate();
@@ -92,7 +92,7 @@ describe('100 of 1,000 clients that never read', () => {
 });
 
 describe('a client that reads nothing for a while', () => {
-  it('is disconnected once the log has passed it, also if it is the only one', async () => {
+  it('is disconnected when the log is trimmed past it, also if it is the only client', async () => {
     const channel = new Channel<string>({ log: memoryLog({ maxEvents: 4 }) });
     const server = await serve((app) => app.get('/', () => channel), { stallTimeoutMs: false });
     const client = await server.openStream('/');
@@ -105,7 +105,7 @@ describe('a client that reads nothing for a while', () => {
     expect(server.errors).toEqual([]);
   });
 
-  it('gets one gap and what is retained with overflow: skip', async () => {
+  it('receives one gap and the retained events with overflow: skip', async () => {
     const channel = new Channel<string>({ overflow: 'skip', log: memoryLog({ maxEvents: 4 }) });
     const server = await serve((app) => app.get('/', () => channel), { stallTimeoutMs: false });
     const client = await server.openStream('/');
@@ -126,7 +126,7 @@ describe('a client that reads nothing for a while', () => {
     expect(other.text).toContain('data: late 1999');
   });
 
-  it('goes on without a gap if the log still holds what comes next', async () => {
+  it('continues without a gap if the log still retains its next event', async () => {
     const channel = new Channel<string>();
     const server = await serve((app) => app.get('/', () => channel));
     const client = await server.openStream('/');
@@ -143,7 +143,7 @@ describe('a client that reads nothing for a while', () => {
     expect(body).toMatch(/data: late\n\nevent: end\nid: ~end\ndata: \n\n$/);
   });
 
-  it('may leave while it is stalled', async () => {
+  it('can disconnect while it is stalled', async () => {
     const channel = new Channel<string>();
     const server = await serve((app) => app.get('/', () => channel));
     const client = await server.openStream('/');
@@ -159,7 +159,7 @@ describe('a client that reads nothing for a while', () => {
 });
 
 describe('a publisher that awaits', () => {
-  it('does not outrun readers who keep up', async () => {
+  it('does not overflow readers that keep up', async () => {
     const channel = new Channel<number>({ log: memoryLog({ maxEvents: 10 }) });
     const readers = Array.from({ length: 300 }, async () => {
       let sum = 0;
@@ -174,7 +174,7 @@ describe('a publisher that awaits', () => {
     expect(new Set(await Promise.all(readers))).toEqual(new Set([125_250]));
   });
 
-  it('is answered although somebody else publishes all the time', async () => {
+  it('completes although another publisher floods the channel', async () => {
     const channel = new Channel<number>();
     const readers = Array.from({ length: 1_000 }, async () => {
       for await (const _ of channel);
@@ -197,7 +197,7 @@ describe('a publisher that awaits', () => {
     expect(channel.size).toBe(0);
   });
 
-  it('is answered when the readers it waits for leave', async () => {
+  it('completes when the readers that it waits for unsubscribe', async () => {
     const channel = new Channel<number>({ log: memoryLog({ maxEvents: 4 }) });
     const subscriptions = Array.from({ length: 10 }, () => channel.subscribe());
     const reading = subscriptions.map((subscription) => subscription.next());
@@ -209,7 +209,7 @@ describe('a publisher that awaits', () => {
     expect(channel.size).toBe(0);
   });
 
-  it('is not held up by one who reads nothing', async () => {
+  it('is not blocked by a client that reads nothing', async () => {
     const channel = new Channel<string>();
     const server = await serve((app) => app.get('/', () => channel));
     const client = await server.openStream('/');
@@ -223,7 +223,7 @@ describe('a publisher that awaits', () => {
 });
 
 describe('many channels', () => {
-  /** Runs code in a process of its own, whose heap is nobody else's. */
+  /** Runs code in a separate process, so that nothing else changes its heap. */
   async function run(code: string): Promise<unknown> {
     const lib = JSON.stringify(join(__dirname, '../../lib/index.ts'));
     const script = `
@@ -253,9 +253,9 @@ describe('many channels', () => {
     expect(bytes).toBeLessThan(200);
   });
 
-  it('that were read and have forgotten their events cost as little again', async () => {
+  it('whose only subscriber has left cost less than 1,500 bytes each', async () => {
     const bytes = await run(`
-      const room = async () => {
+      const usedChannel = async () => {
         const channel = new Channel({ log: memoryLog() });
         const subscription = channel.subscribe();
         const next = subscription.next();
@@ -264,19 +264,19 @@ describe('many channels', () => {
         await next;
         return channel;
       };
-      const channels = [await room()];
+      const channels = [await usedChannel()];
       const before = await heap();
-      for (let i = 0; i < 2_000; i++) channels.push(await room());
+      for (let i = 0; i < 2_000; i++) channels.push(await usedChannel());
       return ((await heap()) - before) / (channels.length - 1);
     `);
 
-    // The log has an epoch and a window by now.
+    // By then, the log has an epoch and a window.
     expect(bytes).toBeLessThan(1_500);
   });
 
-  it('that come and go leave nothing', async () => {
+  it('that are used and released leave nothing in the heap', async () => {
     const bytes = await run(`
-      const visit = async (n) => {
+      const cycle = async (n) => {
         const channel = new Channel({ log: memoryLog({ maxAgeMs: 1 }) });
         const readers = [channel, channel.filter(() => true)].map(async (each) => {
           try { for await (const { data } of each) if (n % 3 === 0) break; } catch {}
@@ -290,10 +290,10 @@ describe('many channels', () => {
         await Promise.all([...readers, aborted]);
         if (channel.size !== 0) throw new Error('left');
       };
-      for (let n = 0; n < 3_000; n++) await visit(n);
+      for (let n = 0; n < 3_000; n++) await cycle(n);
       await new Promise((resolve) => setTimeout(resolve, 20));
       const before = await heap();
-      for (let n = 0; n < 10_000; n++) await visit(n);
+      for (let n = 0; n < 10_000; n++) await cycle(n);
       await new Promise((resolve) => setTimeout(resolve, 20));
       return ((await heap()) - before) / 10_000;
     `);

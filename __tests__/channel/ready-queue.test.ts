@@ -15,7 +15,7 @@ function queueOf(...items: Named[]): ReadyQueue<Named> {
   return queue;
 }
 
-/** Takes all, first to last. */
+/** Removes all items from first to last. @returns their names */
 function drain(queue: ReadyQueue<Named>): string {
   let names = '';
   for (let item = queue.first; item !== undefined; item = queue.first) {
@@ -25,18 +25,18 @@ function drain(queue: ReadyQueue<Named>): string {
   return names;
 }
 
-describe('Queue', () => {
+describe('ReadyQueue', () => {
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => new Named(name)) as [Named, Named, Named, Named];
 
   it('is empty at first', () => {
     expect(queueOf().first).toBeUndefined();
   });
 
-  it('keeps the order', () => {
+  it('keeps the order of its items', () => {
     expect(drain(queueOf(a, b, c))).toBe('abc');
   });
 
-  it('puts who is pushed again at its end', () => {
+  it('moves an item that is pushed again to the end', () => {
     expect(drain(queueOf(a, b, a))).toBe('ba');
   });
 
@@ -44,16 +44,16 @@ describe('Queue', () => {
     [a, 'bc'],
     [b, 'ac'],
     [c, 'ab'],
-  ])('can be left from anywhere: %#', (leaver, rest) => {
+  ])('removes an item from any position: %#', (item, rest) => {
     const queue = queueOf(a, b, c);
 
-    leaver.unlink();
-    leaver.unlink();
+    item.unlink();
+    item.unlink();
 
     expect(drain(queue)).toBe(rest);
   });
 
-  it('gives up who is pushed to another', () => {
+  it('loses an item that is pushed to another queue', () => {
     const queue = queueOf(a, b);
 
     const other = queueOf(a);
@@ -66,7 +66,7 @@ describe('Queue', () => {
     [[], [c, d], 'cd'],
     [[a, b], [], 'ab'],
     [[], [], ''],
-  ])('takes all of another behind its own: %#', (own, others, all) => {
+  ])('appends all items of another queue: %#', (own, others, all) => {
     const [queue, other] = [queueOf(...own), queueOf(...others)];
 
     queue.pushAll(other);
@@ -75,7 +75,7 @@ describe('Queue', () => {
     expect(drain(queue)).toBe(all);
   });
 
-  it('and the other work on after that', () => {
+  it('and the other queue still work after pushAll()', () => {
     const [queue, other] = [queueOf(a), queueOf(b)];
 
     queue.pushAll(other);

@@ -7,7 +7,7 @@ import { LibTimers } from '../support/timers';
 
 afterEach(releaseAll);
 
-/** All that a channel has, and how it ends. */
+/** All data of a channel, followed by its end value or its error. */
 async function all(channel: Channel<never>): Promise<unknown[]> {
   const subscription = (channel as Channel).subscribe();
   const data: unknown[] = [];
@@ -20,7 +20,7 @@ async function all(channel: Channel<never>): Promise<unknown[]> {
 
 const boom = new Error('boom');
 
-/** What `process.emitWarning` gets. */
+/** Opens with the arguments of `process.emitWarning`. */
 let warned: Gate<unknown[]>;
 
 beforeEach(() => {
@@ -31,7 +31,7 @@ beforeEach(() => {
 afterEach(() => jest.restoreAllMocks());
 
 describe('Channel.from()', () => {
-  it('sends everything from the beginning to whoever comes, and the return value as the end', async () => {
+  it('sends every client all events from the beginning, and the return value as the end', async () => {
     const go = new Gate();
     const job = Channel.from(async function* () {
       yield 'a';
@@ -54,7 +54,7 @@ describe('Channel.from()', () => {
     expect([await late.ended(), job.size]).toEqual([body, 0]);
   });
 
-  it('goes on while nobody watches, and a client that comes back gets the rest', async () => {
+  it('continues without subscribers, and sends the rest to a client that reconnects', async () => {
     const go = new Gate();
     const job = Channel.from(async function* () {
       yield 'a';
@@ -74,7 +74,7 @@ describe('Channel.from()', () => {
     expect(await back.ended()).toMatch(/^id: .*\ndata: b\n\nevent: end\nid: ~end\ndata: \n\n$/);
   });
 
-  it('tells a client that has missed the beginning of a gap', async () => {
+  it('sends a gap to a client that has missed the beginning', async () => {
     const job = Channel.from([1, 2, 3], { log: memoryLog({ maxEvents: 2 }) });
 
     await setImmediate();
@@ -121,24 +121,27 @@ describe('Channel.from()', () => {
     expect(await all(Channel.from(source) as Channel<never>)).toEqual(values);
   });
 
-  it.each([['text'], [5], [undefined], [null], [new Uint8Array(2)]])('refuses %p at once', (source) => {
-    expect(() => Channel.from(source as never)).toThrow(
-      expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_SOURCE' }),
-    );
-  });
+  it.each([['text'], [5], [undefined], [null], [new Uint8Array(2)]])(
+    'throws immediately for %p',
+    (source) => {
+      expect(() => Channel.from(source as never)).toThrow(
+        expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_SOURCE' }),
+      );
+    },
+  );
 
   it.each([
     [{ ttlMs: 0 }, 'Expected ttlMs to be a positive integer or false, got 0'],
     [{ ttlMS: 5 }, "Did you mean 'ttlMs'?"],
     [{ overflow: 'x' }, 'Expected overflow to be'],
-  ])('refuses the options %p and does not begin', (options, message) => {
+  ])('refuses the options %p, and does not start', (options, message) => {
     const source = jest.fn(() => []);
 
     expect(() => Channel.from(source, options as RunOptions)).toThrow(message);
     expect(source).not.toHaveBeenCalled();
   });
 
-  it('does not starve the process with a source that never awaits', async () => {
+  it('does not block the event loop with a source that never waits', async () => {
     const job = Channel.from(async function* ({ signal }) {
       for (let n = 0; !signal.aborted; n++) yield n;
     });
@@ -149,7 +152,7 @@ describe('Channel.from()', () => {
     expect(job.size).toBe(0);
   });
 
-  it('holds the source back while those who keep up have not got what came before', async () => {
+  it('pulls no further values until subscribers that keep up have received the earlier ones', async () => {
     let pulled = 0;
     const job = Channel.from(
       (function* () {
@@ -168,7 +171,7 @@ describe('a run that fails', () => {
     throw boom;
   };
 
-  it('delivers what came before, and next(err) hears of the very error after the response', async () => {
+  it('delivers the earlier events, and passes the same error to next after the response', async () => {
     const go = new Gate();
     const job = Channel.from(async function* () {
       yield 'a';
@@ -185,7 +188,7 @@ describe('a run that fails', () => {
     expect((await server.errorsHandled(1))[0]).toBe(boom);
   });
 
-  it('is the same for those who come later, and a real status if nothing is left to replay', async () => {
+  it('sends later clients the same events, and an error status if no event is left to replay', async () => {
     const job = Channel.from(failing);
     await warned.promise;
     const server = await serve((app) => app.get('/', () => job));
@@ -199,7 +202,7 @@ describe('a run that fails', () => {
     expect([await server.errorsHandled(2), job.size]).toEqual([[boom, boom], 0]);
   });
 
-  it('before its first value is a real status', async () => {
+  it('before its first value causes an error status', async () => {
     const job = Channel.from(async () => {
       await setImmediate();
       throw Object.assign(new Error('no'), { status: 403 });
@@ -213,11 +216,11 @@ describe('a run that fails', () => {
 
   it.each([
     ['an event with an id', event('x', 1, { id: 1 }), 'ERR_SSE_INVALID_EVENT'],
-    ['what JSON refuses', 1n, 'ERR_SSE_INVALID_DATA'],
+    ['a value that JSON cannot encode', 1n, 'ERR_SSE_INVALID_DATA'],
   ])('because of %s runs the source’s finally and aborts its signal', async (_name, value, code) => {
-    const [cleaned, told] = [new Gate(), new Gate()];
+    const [cleaned, cancelled] = [new Gate(), new Gate()];
     const job = Channel.from<unknown>(async function* ({ signal }) {
-      signal.addEventListener('abort', () => told.open());
+      signal.addEventListener('abort', () => cancelled.open());
       try {
         yield value;
       } finally {
@@ -228,10 +231,10 @@ describe('a run that fails', () => {
     const [error] = await all(job as Channel<never>);
 
     expect(error).toMatchObject({ name: 'TypeError', code });
-    await Promise.all([cleaned.promise, told.promise]);
+    await Promise.all([cleaned.promise, cancelled.promise]);
   });
 
-  it('because of its return value fails, too', async () => {
+  it('because of its return value rejects its subscribers', async () => {
     const job = Channel.from(async function* () {
       yield 1;
       return 1n;
@@ -240,7 +243,7 @@ describe('a run that fails', () => {
     expect(await all(job as Channel<never>)).toMatchObject([1, { code: 'ERR_SSE_INVALID_DATA' }]);
   });
 
-  it('with nothing at all fails all the same', async () => {
+  it('with undefined rejects its subscribers', async () => {
     const job = Channel.from(async function* () {
       yield 1;
       throw undefined;
@@ -254,7 +257,7 @@ describe('a run that fails', () => {
     ]);
   });
 
-  it('while nobody watches is a warning', async () => {
+  it('without subscribers causes a warning', async () => {
     Channel.from(failing);
 
     expect(await warned.promise).toEqual([
@@ -263,7 +266,7 @@ describe('a run that fails', () => {
     ]);
   });
 
-  it('refuses what is published afterwards', async () => {
+  it('rejects later values', async () => {
     const job = Channel.from<unknown>(failing);
     await warned.promise;
 
@@ -272,7 +275,7 @@ describe('a run that fails', () => {
 });
 
 describe('ttlMs', () => {
-  /** A run that waits on its signal. */
+  /** A run that waits for its signal. */
   function waiting(options: RunOptions) {
     const [cancelled, cleaned] = [new Gate(), new Gate()];
     const job = Channel.from(async function* ({ signal }) {
@@ -287,7 +290,7 @@ describe('ttlMs', () => {
     return { job, cancelled, cleaned };
   }
 
-  it('cancels a run that nobody has ever watched', async () => {
+  it('cancels a run that has never had a subscriber', async () => {
     const { job, cancelled, cleaned } = waiting({ ttlMs: 20 });
 
     await Promise.all([cancelled.promise, cleaned.promise]);
@@ -295,7 +298,7 @@ describe('ttlMs', () => {
     expect(await all(job as Channel<never>)).toMatchObject(['a', { code: 'ERR_SSE_CHANNEL_FAILED' }]);
   });
 
-  it('cancels it so long after the last has left', async () => {
+  it('cancels a run ttlMs after its last subscriber has left', async () => {
     const { job, cancelled } = waiting({ ttlMs: 30 });
     const subscription = job.subscribe();
     await subscription.next();
@@ -313,14 +316,14 @@ describe('ttlMs', () => {
     expect(performance.now() - left).toBeGreaterThan(28);
   });
 
-  it('begins anew with everybody who comes', async () => {
+  it('restarts with every subscriber', async () => {
     const { job, cancelled } = waiting({ ttlMs: 250 });
     let isCancelled = false;
     void cancelled.promise.then(() => {
       isCancelled = true;
     });
 
-    for (let visit = 0; visit < 6; visit++) {
+    for (let i = 0; i < 6; i++) {
       await sleep(60);
       const subscription = job.subscribe();
       await subscription.next();
@@ -332,7 +335,7 @@ describe('ttlMs', () => {
     expect(job.size).toBe(0);
   });
 
-  it('leaves no timer behind when the run is through', async () => {
+  it('leaves no timer when the run has finished', async () => {
     const timers = new LibTimers();
     const job = Channel.from([1]);
 
@@ -342,7 +345,7 @@ describe('ttlMs', () => {
     expect(timers.stop()).toEqual([]);
   });
 
-  it('false never cancels', async () => {
+  it('never cancels a run if it is false', async () => {
     const timers = new LibTimers();
     const { job, cleaned } = waiting({ ttlMs: false });
 
@@ -352,7 +355,7 @@ describe('ttlMs', () => {
     await cleaned.promise;
   });
 
-  it('asks the log whether somebody watches elsewhere', async () => {
+  it('asks the log whether other processes have subscribers', async () => {
     const hasSubscribers = jest.fn<Promise<boolean>, []>();
     hasSubscribers.mockResolvedValueOnce(true).mockResolvedValueOnce(true).mockResolvedValue(false);
     const inner = memoryLog();
@@ -367,9 +370,9 @@ describe('ttlMs', () => {
     expect(hasSubscribers).toHaveBeenCalledTimes(3);
   });
 
-  it('is no crash if the log cannot tell', async () => {
+  it('causes no unhandled rejection if the log cannot answer', async () => {
     const inner = memoryLog();
-    const asked = new Gate();
+    const called = new Gate();
     const { job, cleaned } = waiting({
       ttlMs: 10,
       log: {
@@ -379,13 +382,13 @@ describe('ttlMs', () => {
         subscribe: (follower) => inner.subscribe(follower),
         compare: (a, b) => inner.compare(a, b),
         hasSubscribers: async () => {
-          asked.open();
+          called.open();
           throw new Error('away');
         },
       },
     });
 
-    await asked.promise;
+    await called.promise;
     await setImmediate();
     await setImmediate();
     await job.close();
@@ -419,7 +422,7 @@ describe('close() of a run', () => {
     expect([job.size, server.errors]).toEqual([0, []]);
   });
 
-  it('warns of no abort that a library has given another name or wrapped', async () => {
+  it('does not warn about an abort error that a library has renamed or wrapped', async () => {
     const [cleaned, waiting] = [new Gate(), new Gate()];
     class APIUserAbortError extends Error {}
     const job = Channel.from(async function* ({ signal }) {
@@ -436,7 +439,7 @@ describe('close() of a run', () => {
     expect(process.emitWarning).not.toHaveBeenCalled();
   });
 
-  it('before the source is there ends that as soon as it comes', async () => {
+  it('closes a source that becomes available after close()', async () => {
     const [go, closed] = [new Gate(), new Gate()];
     const job = Channel.from(async () => {
       await go.promise;
@@ -456,7 +459,7 @@ describe('close() of a run', () => {
     await closed.promise;
   });
 
-  it('destroys a Node stream at once', async () => {
+  it('destroys a Node stream immediately', async () => {
     const source = new Readable({ read: () => undefined });
     const job = Channel.from(source);
     await setImmediate();
@@ -468,7 +471,7 @@ describe('close() of a run', () => {
 });
 
 describe('end() of a run', () => {
-  it('cancels the source, and those who come later get the end', async () => {
+  it('cancels the source, and later subscribers receive the end', async () => {
     const cleaned = new Gate();
     const job = Channel.from(async function* ({ signal }) {
       try {

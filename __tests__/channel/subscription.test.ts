@@ -5,7 +5,7 @@ import { LibTimers } from '../support/timers';
 
 const DONE = { done: true, value: undefined };
 
-/** The data of so many events. */
+/** The data of the next `count` events. */
 async function take(subscription: Subscription, count: number): Promise<unknown[]> {
   const data = [];
   for (let i = 0; i < count; i++) data.push(((await subscription.next()).value as { data: unknown }).data);
@@ -40,7 +40,7 @@ function countedLog(other: Partial<EventLog> = {}): EventLog & { subscriptions: 
 }
 
 describe('reading with for await', () => {
-  it('gets events with their fields, and lets go with break', async () => {
+  it('receives events with their fields, and unsubscribes on break', async () => {
     const channel = new Channel<{ n: number }>();
     const subscription = channel.subscribe();
     const id = await channel.publish({ n: 1 });
@@ -55,7 +55,7 @@ describe('reading with for await', () => {
     expect(await subscription.next()).toEqual(DONE);
   });
 
-  it('begins where the loop begins if the channel itself is read', async () => {
+  it('starts when the loop starts if it reads the channel itself', async () => {
     const channel = new Channel<number>();
     await channel.publish(1);
     const iterator = channel[Symbol.asyncIterator]();
@@ -78,7 +78,7 @@ describe('reading with for await', () => {
     expect(channel.size).toBe(0);
   });
 
-  it('throws when the channel is closed, once, and is done from then on', async () => {
+  it('throws once when the channel is closed, and is done afterwards', async () => {
     const channel = new Channel();
     const subscription = channel.subscribe();
     const pending = subscription.next();
@@ -90,7 +90,7 @@ describe('reading with for await', () => {
     await expect(channel.subscribe().next()).rejects.toMatchObject({ code: 'ERR_SSE_CHANNEL_CLOSED' });
   });
 
-  it('tells of a closing between two calls at the next', async () => {
+  it('throws on the next call if the channel was closed between two calls', async () => {
     const channel = new Channel();
     const subscription = channel.subscribe();
     await channel.publish(1);
@@ -102,7 +102,7 @@ describe('reading with for await', () => {
     expect(await subscription.next()).toEqual(DONE);
   });
 
-  it('throws when the log has gone past it', async () => {
+  it('throws when the log is trimmed past it', async () => {
     const channel = new Channel({ log: memoryLog({ maxEvents: 2 }) });
     const subscription = channel.subscribe();
     await channel.publish(0);
@@ -114,7 +114,7 @@ describe('reading with for await', () => {
     expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
   });
 
-  it('gets a gap instead with overflow: skip, each time', async () => {
+  it('receives a gap instead with overflow: skip, each time', async () => {
     const channel = new Channel({ overflow: 'skip', log: memoryLog({ maxEvents: 2 }) });
     const subscription = channel.subscribe();
     const ids: string[] = [];
@@ -134,7 +134,7 @@ describe('reading with for await', () => {
     await subscription.return();
   });
 
-  it('throws what its filter throws, and has handed out what came before', async () => {
+  it('throws the error of its filter, after the earlier events', async () => {
     const channel = new Channel<number>();
     const boom = new Error('boom');
     const subscription = channel
@@ -151,13 +151,13 @@ describe('reading with for await', () => {
     expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
   });
 
-  it('lets the event loop go on although its filter publishes for each event that it sees', async () => {
+  it('does not block the event loop if its filter publishes for each event', async () => {
     const channel = new Channel<number>();
-    let looks = 0;
+    let calls = 0;
     const subscription = channel
       .filter(() => {
-        looks++;
-        if (looks < 20_000) void channel.publish(looks);
+        calls++;
+        if (calls < 20_000) void channel.publish(calls);
         return false;
       })
       .subscribe();
@@ -165,7 +165,7 @@ describe('reading with for await', () => {
 
     void channel.publish(0);
     await setImmediate();
-    const inOneTurn = looks;
+    const inOneTurn = calls;
     await subscription.return();
 
     expect(await pending).toEqual(DONE);
@@ -173,7 +173,7 @@ describe('reading with for await', () => {
     expect(inOneTurn).toBeLessThan(10_000);
   });
 
-  it('throws what parse throws', async () => {
+  it('throws the error of parse', async () => {
     const channel = new Channel({ serialize: () => 'no JSON', replay: true });
     await channel.publish({});
 
@@ -183,7 +183,7 @@ describe('reading with for await', () => {
 });
 
 describe('next()', () => {
-  it('may be called again before it has resolved; the events go to the calls in order', async () => {
+  it('can be called again before it has resolved; the calls receive the events in order', async () => {
     const channel = new Channel();
     const subscription = channel.subscribe();
     const calls = [1, 2, 3, 4].map(() => subscription.next());
@@ -200,7 +200,7 @@ describe('next()', () => {
     ]);
   });
 
-  it('called many times rejects once when the channel is closed, and is done for the others', async () => {
+  it('rejects the first of several pending calls when the channel is closed, and resolves the others as done', async () => {
     const channel = new Channel();
     const subscription = channel.subscribe();
     const calls = [1, 2, 3].map(() => subscription.next());
@@ -214,7 +214,7 @@ describe('next()', () => {
     ]);
   });
 
-  it('does not hold up the publisher while nobody asks', async () => {
+  it('does not block the publisher while it is not called', async () => {
     const channel = new Channel({ log: memoryLog({ maxEvents: 4 }) });
     const subscription = channel.subscribe();
     await channel.publish(0);
@@ -227,7 +227,7 @@ describe('next()', () => {
 });
 
 describe('return()', () => {
-  it('before next() ends it, and has never held anything', async () => {
+  it('before next() ends the subscription, which never subscribes to the log', async () => {
     const log = countedLog();
     const channel = new Channel({ log });
     const subscription = channel.subscribe();
@@ -238,7 +238,7 @@ describe('return()', () => {
     expect([await subscription.next(), log.subscriptions]).toEqual([DONE, 0]);
   });
 
-  it('ends what is awaited at once', async () => {
+  it('resolves pending calls immediately', async () => {
     const channel = new Channel();
     const subscription = channel.subscribe();
     const calls = [subscription.next(), subscription.next()];
@@ -250,7 +250,7 @@ describe('return()', () => {
     expect([channel.size, await subscription.return()]).toEqual([0, DONE]);
   });
 
-  it('while a turn serves the others leaves nobody out', async () => {
+  it('during a delivery does not skip other subscribers', async () => {
     const channel = new Channel<number>();
     const got: number[] = [];
     const subscriptions = Array.from({ length: 5 }, () => channel.subscribe());
@@ -271,7 +271,7 @@ describe('return()', () => {
 });
 
 describe('the signal', () => {
-  it('ends what is awaited with its reason', async () => {
+  it('rejects a pending call with its reason', async () => {
     const channel = new Channel();
     const controller = new AbortController();
     const subscription = channel.subscribe({ signal: controller.signal });
@@ -283,7 +283,7 @@ describe('the signal', () => {
     expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
   });
 
-  it('that has aborted before leaves no follower of the log', async () => {
+  it('that has already aborted leaves no subscription to the log', async () => {
     const log = countedLog();
     const channel = new Channel({ log });
     const subscription = channel.subscribe({ signal: AbortSignal.abort() });
@@ -297,7 +297,7 @@ describe('the signal', () => {
     ['return()', (subscription: Subscription) => subscription.return()],
     ['the end', (_: Subscription, channel: Channel) => channel.end()],
     ['close()', (_: Subscription, channel: Channel) => channel.close()],
-  ])('is let go of with %s', async (_name, end) => {
+  ])('has no listener after %s', async (_name, end) => {
     const channel = new Channel();
     const { signal } = new AbortController();
     const remove = jest.spyOn(signal, 'removeEventListener');
@@ -314,14 +314,14 @@ describe('the signal', () => {
 });
 
 describe('lastEventId', () => {
-  it('is the place from which another subscription goes on', async () => {
+  it('is the position from which another subscription resumes', async () => {
     const channel = new Channel<number>();
-    const part = channel.filter((n) => n % 2 === 0);
-    const subscription = part.subscribe();
+    const filtered = channel.filter((n) => n % 2 === 0);
+    const subscription = filtered.subscribe();
     for (const n of [1, 2, 3, 4, 5]) await channel.publish(n);
 
     const first = await take(subscription, 1);
-    const rest = await take(part.subscribe({ lastEventId: subscription.lastEventId }), 1);
+    const rest = await take(filtered.subscribe({ lastEventId: subscription.lastEventId }), 1);
 
     expect([first, rest]).toEqual([[2], [4]]);
     await subscription.return();
@@ -329,33 +329,33 @@ describe('lastEventId', () => {
 });
 
 describe('a log that fails', () => {
-  const away = () => Promise.reject(new Error('away'));
+  const fail = () => Promise.reject(new Error('unavailable'));
   const close = (): void => undefined;
 
   it.each([
-    ['head', { head: away }, {}],
-    ['subscribe', { subscribe: () => ({ from: away(), close }) }, {}],
-    ['read', { read: away, subscribe: () => ({ from: 'other-1', close }) }, { lastEventId: 'x' }],
-  ])('in %s() is what the reader gets, and nothing else hears of it', async (_name, other, subscriber) => {
+    ['head', { head: fail }, {}],
+    ['subscribe', { subscribe: () => ({ from: fail(), close }) }, {}],
+    ['read', { read: fail, subscribe: () => ({ from: 'other-1', close }) }, { lastEventId: 'x' }],
+  ])('in %s() rejects next(), and causes no unhandled rejection', async (_name, other, subscriber) => {
     const channel = new Channel({ log: countedLog(other) });
 
     channel.subscribe(subscriber);
     const subscription = channel.subscribe(subscriber);
 
-    await expect(subscription.next()).rejects.toThrow('away');
+    await expect(subscription.next()).rejects.toThrow('unavailable');
     // An unhandled rejection would fail the test.
     await setImmediate();
     expect([channel.size, await subscription.next()]).toEqual([0, DONE]);
   });
 
-  it('in append() is what the publisher gets', async () => {
-    const channel = new Channel({ log: countedLog({ append: away }) });
+  it('in append() rejects publish() and end()', async () => {
+    const channel = new Channel({ log: countedLog({ append: fail }) });
 
-    await expect(channel.publish(1)).rejects.toThrow('away');
-    await expect(channel.end()).rejects.toThrow('away');
+    await expect(channel.publish(1)).rejects.toThrow('unavailable');
+    await expect(channel.end()).rejects.toThrow('unavailable');
   });
 
-  it('of a closed channel is not followed', async () => {
+  it('has no subscription after the channel was closed', async () => {
     const log = countedLog();
     const channel = new Channel({ log });
     await channel.close();
@@ -365,7 +365,7 @@ describe('a log that fails', () => {
     expect(log.subscriptions).toBe(0);
   });
 
-  it('does not keep a publisher who has published while the first reader joined', async () => {
+  it('does not block a publisher that has published while the first reader subscribed', async () => {
     const [appended, joined] = [new Gate(), new Gate()];
     const inner = memoryLog();
     const channel = new Channel({
@@ -400,7 +400,7 @@ describe('a log that fails', () => {
 });
 
 describe('maxAgeMs', () => {
-  it('is a gap for who comes back too late, with nothing and with something retained', async () => {
+  it('causes a gap for a client that resumes too late, with and without retained events', async () => {
     const timers = new LibTimers();
     const channel = new Channel({ log: memoryLog({ maxAgeMs: 250 }) });
     const a = await channel.publish('a');
@@ -422,7 +422,7 @@ describe('maxAgeMs', () => {
     timers.stop();
   });
 
-  it('leaves no timer once nothing is retained', async () => {
+  it('leaves no timer when nothing is retained', async () => {
     const timers = new LibTimers();
     const channel = new Channel({ log: memoryLog({ maxAgeMs: 10 }) });
     const ended = new Channel({ log: memoryLog({ maxAgeMs: 10 }) });

@@ -6,10 +6,10 @@ import { Channel, memoryLog } from '../../lib';
 import { Expectation } from '../support/expectation';
 import { releaseAll, serve, type TestServer } from '../support/serve';
 
-/** How many random schedules real sockets go through; `SCHEDULES` counts those of exactness.test.ts. */
+/** The number of random schedules over real sockets; `SCHEDULES` is the number for exactness.test.ts. */
 const SCHEDULES = Number(process.env.WIRE_SCHEDULES ?? 150);
 
-/** Printed, so that a failure can be repeated: `SEED=… npx jest wire-exactness`. */
+/** Printed, so that you can repeat a failure: `SEED=… npx jest wire-exactness`. */
 const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 
 const PATHS = ['/all', '/all', '/even', '/generator'];
@@ -51,7 +51,7 @@ class Browser {
     return this.#expectation.next;
   }
 
-  /** @param published how many numbers there were; a newcomer is owed those that follow */
+  /** @param published how many numbers were published; a new subscriber must receive all later ones */
   connect(published: number): Promise<void> {
     this.#connected ??= this.#connect(published);
     return this.#connected;
@@ -78,7 +78,7 @@ class Browser {
       rest = frames.pop() ?? '';
       if (this.#response === response) for (const frame of frames) this.#take(frame);
     });
-    // It was too slow, or lost; a browser comes back by itself.
+    // The client was too slow or lost its connection; a browser reconnects.
     response.on('error', () => undefined);
     response.on('close', () => {
       if (this.#response === response) this.drop();
@@ -89,7 +89,7 @@ class Browser {
     const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(frame)?.[1];
     const data = field('data');
     const id = field('id');
-    // An id without data dispatches nothing, and is kept all the same (spec 9.2.6).
+    // An id without data dispatches no event, but sets the last event ID (spec 9.2.6).
     if (data === undefined) this.#expectation.lastEventId = id ?? this.#expectation.lastEventId;
     else this.#try(() => this.#expectation.take({ type: field('event'), id, data: JSON.parse(data) }));
   }
@@ -103,7 +103,7 @@ class Browser {
   }
 }
 
-/** A server whose channel is another one after each restart. */
+/** A server with a new channel after each restart. */
 class Site {
   readonly #failures: unknown[] = [];
   readonly #browsers: readonly Browser[];
@@ -144,7 +144,7 @@ class Site {
     this.channel = new Channel<number>({ log: memoryLog({ maxEvents: this.maxEvents }) });
   }
 
-  /** Everybody comes back and gets the last two numbers, of which one is even; soon, if the log is so short that it takes a few. */
+  /** All browsers reconnect and receive the last two numbers, one of which is even. A short log may need several rounds. */
   async #settle(): Promise<void> {
     const deadline = performance.now() + 5_000;
     do {
@@ -156,7 +156,9 @@ class Site {
     } while (this.#browsers.some(({ next }) => next < this.published) && performance.now() < deadline);
     for (const browser of this.#browsers) {
       if (browser.next < this.published)
-        this.#failures.push(new Error(`Expected all, got ${browser.next - 1}.`));
+        this.#failures.push(
+          new Error(`Expected all numbers before ${this.published}, got those before ${browser.next}.`),
+        );
       browser.drop();
     }
     while (this.#server.sse.size > 0) await setImmediate();
@@ -164,7 +166,7 @@ class Site {
   }
 }
 
-it('gives every browser each retained event once and in order, or tells it of a gap first, over real sockets', async () => {
+it('sends every browser each retained event once and in order, or a gap first, over real sockets', async () => {
   let site: Site | undefined;
   const channel = () => (site as Site).channel;
   const server = await serve((app) => {

@@ -17,7 +17,7 @@ const END_CHUNK = `1c\r\n${END}\r\n0\r\n\r\n`;
 
 type Generator = () => AsyncGenerator<unknown, unknown, undefined>;
 
-/** What a bare socket receives of a stream. */
+/** Requests a stream over a plain socket, and waits for the end of the response. */
 async function wireOf(generator: Generator, request = get()): Promise<Wire> {
   const server = await HandlerServer.start(sse(generator));
   const wire = await Wire.open(server.port, request);
@@ -26,12 +26,12 @@ async function wireOf(generator: Generator, request = get()): Promise<Wire> {
   return wire;
 }
 
-/** A middleware that has every `res.write` pass through `see`. */
-function wrappedWrite(see: (text: string) => void): RequestHandler {
+/** A middleware that wraps `res.write` and calls `onWrite` with each text. */
+function wrappedWrite(onWrite: (text: string) => void): RequestHandler {
   return (_req, res, next) => {
     const { write } = res;
     res.write = ((text: string) => {
-      see(text);
+      onWrite(text);
       return write.call(res, text, 'utf8');
     }) as ServerResponse['write'];
     next();
@@ -61,13 +61,13 @@ describe('bytes on the wire', () => {
     expect(wire.body).toBe(chunks.join('') + END_CHUNK);
   });
 
-  it('have no chunks on HTTP/1.0', async () => {
+  it('are not chunked on HTTP/1.0', async () => {
     const wire = await wireOf(oneTwo, get('/', '', '1.0'));
 
     expect(wire.body).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
-  it('of a pipelined response wait for the one in front of it', async () => {
+  it('of a pipelined response follow those of the response before it', async () => {
     const server = await HandlerServer.start(
       sse(async function* (req) {
         for (let i = 0; i < 3; i++) {
@@ -84,7 +84,7 @@ describe('bytes on the wire', () => {
     await server.close();
   });
 
-  it('pass through a wrapped write, each of them', async () => {
+  it('all pass through a wrapped res.write', async () => {
     const texts: string[] = [];
     const server = await serve(route(oneTwo), { outermost: [wrappedWrite((text) => texts.push(text))] });
 
@@ -94,26 +94,26 @@ describe('bytes on the wire', () => {
     expect(texts).toEqual(['data: one\n\n', 'data: two\n\n']);
   });
 
-  it('do not wait for a wrapped write that answers nothing', async () => {
-    const forgetful: RequestHandler = (_req, res, next) => {
+  it('do not wait for a drain when a wrapped res.write returns undefined', async () => {
+    const withoutReturnValue: RequestHandler = (_req, res, next) => {
       const { write } = res;
       res.write = ((text: string) =>
         void write.call(res, text, 'utf8')) as unknown as ServerResponse['write'];
       next();
     };
-    const server = await serve(route(oneTwo), { outermost: [forgetful] });
+    const server = await serve(route(oneTwo), { outermost: [withoutReturnValue] });
 
     const client = await server.openStream('/');
 
     expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
-  it('are the same if somebody has set res.stream', async () => {
-    const misleading: RequestHandler = (_req, res, next) => {
+  it('do not change when a middleware has set res.stream', async () => {
+    const setResStream: RequestHandler = (_req, res, next) => {
       Object.assign(res, { stream: () => 1 });
       next();
     };
-    const server = await serve(route(oneTwo), { outermost: [misleading] });
+    const server = await serve(route(oneTwo), { outermost: [setResStream] });
 
     const client = await server.openStream('/');
 
@@ -121,8 +121,8 @@ describe('bytes on the wire', () => {
   });
 
   it.each([
-    ['straight to the socket', []],
-    ['through a wrapped write', [wrappedWrite(() => undefined)]],
+    ['directly to the socket', []],
+    ['through a wrapped res.write', [wrappedWrite(() => undefined)]],
   ])('stay whole and in order while a socket fills and drains (%s)', async (_how, outermost) => {
     const server = await serve(
       route(async function* () {
@@ -163,7 +163,7 @@ describe('coalescing', () => {
     expect(wire.body).toBe(chunks.join('') + END_CHUNK);
   });
 
-  it('writes a lone event before any timer or other work of the event loop', async () => {
+  it('writes a single event before any timer or immediate runs', async () => {
     const order: string[] = [];
     const server = await serve(
       route(async function* () {
@@ -171,7 +171,7 @@ describe('coalescing', () => {
         await sleep(2);
         setTimeout(() => order.push('timer'));
         global.setImmediate(() => order.push('immediate'));
-        yield 'lone';
+        yield 'single';
         await sleep(5);
       }),
       { outermost: [wrappedWrite((text) => order.push(text))] },
@@ -179,7 +179,7 @@ describe('coalescing', () => {
 
     await (await server.openStream('/')).ended();
 
-    expect(order.slice(0, 2)).toEqual(['data: first\n\n', 'data: lone\n\n']);
+    expect(order.slice(0, 2)).toEqual(['data: first\n\n', 'data: single\n\n']);
     expect(order).toHaveLength(4);
   });
 
@@ -194,7 +194,7 @@ describe('coalescing', () => {
     write.mockRestore();
   });
 
-  it('gives way to other work while a generator never really awaits', async () => {
+  it('lets the event loop run other work while a generator never waits', async () => {
     let turns = 0;
     const server = await serve(
       route(async function* () {
@@ -215,13 +215,13 @@ describe('coalescing', () => {
 
     await (await server.openStream('/')).ended();
 
-    // 540,000 bytes, and a turn for each 64 KiB.
+    // 540,000 bytes, with one turn of the event loop per 64 KiB.
     expect(turns).toBeGreaterThanOrEqual(8);
   });
 });
 
 describe('backpressure', () => {
-  it('pulls no more than the socket takes', async () => {
+  it('pulls no more values than the socket accepts', async () => {
     let pulled = 0;
     const done = new Gate();
     const server = await serve(
@@ -264,7 +264,7 @@ describe('backpressure', () => {
     const client = await server.openStream('/');
     client.stall();
     while (!server.responses[0]?.writableNeedDrain) await sleep(1);
-    // More than twice the idle time, which is at least 16 ticks of a millisecond.
+    // More than twice the idle time, which is at least 16 ticks of 1 ms.
     await sleep(60);
 
     expect(texts).not.toContain(': keep-alive\n\n');
@@ -274,7 +274,7 @@ describe('backpressure', () => {
 });
 
 describe('compression()', () => {
-  it('leaves the stream alone by default, and each event comes at once', async () => {
+  it('does not compress the stream by default, and each event arrives immediately', async () => {
     const gate = new Gate();
     const server = await serve(
       route(async function* () {
@@ -294,7 +294,7 @@ describe('compression()', () => {
   });
 
   it.each(['gzip', 'br'])(
-    'compresses with compress: true (%s), and each event and keep-alive comes at once',
+    'compresses with compress: true (%s), and each event and keep-alive arrives immediately',
     async (encoding) => {
       const gate = new Gate();
       const server = await serve(
@@ -316,7 +316,7 @@ describe('compression()', () => {
     },
   );
 
-  it('needs no compression() for compress: true', async () => {
+  it('is not required for compress: true', async () => {
     const server = await serve(route(oneTwo), { compress: true });
 
     const client = await server.openStream('/', { headers: { 'Accept-Encoding': 'gzip' } });
@@ -324,7 +324,7 @@ describe('compression()', () => {
     expect(await client.ended()).toBe(`data: one\n\ndata: two\n\n${END}`);
   });
 
-  it('keeps backpressure with compress: true, and runs finally when the client leaves', async () => {
+  it('applies backpressure with compress: true, and runs finally when the client disconnects', async () => {
     const done = new Gate();
     let pulled = 0;
     const server = await serve(
@@ -351,8 +351,8 @@ describe('compression()', () => {
   });
 });
 
-describe('a response that breaks', () => {
-  it('tells next of a write that throws, and runs finally', async () => {
+describe('a write that throws', () => {
+  it('passes its error to next, and runs finally', async () => {
     const done = new Gate();
     const server = await serve(
       (app) => {

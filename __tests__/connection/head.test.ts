@@ -8,7 +8,7 @@ function requestWith(headers: IncomingMessage['headers']): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), { headers });
 }
 
-/** Text as Node hands over a header that was sent in UTF-8. */
+/** The string that Node returns for a header sent in UTF-8. */
 function asHeader(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
 }
@@ -41,7 +41,7 @@ describe('RFC 9110 12.5.1 Accept', () => {
     ['text/event-stream; q=0.000', false],
     ['*/*;q=0', false],
     ['text/*;q=0, text/html', false],
-  ])('%p is answered with a stream: %p', (accept, expected) => {
+  ])('%p accepts an event stream: %p', (accept, expected) => {
     expect(acceptsEventStream(requestWith({ accept }))).toBe(expected);
   });
 
@@ -63,7 +63,7 @@ describe('RFC 9110 12.5.1 Accept', () => {
 describe('lastEventIdOf()', () => {
   it.each([
     ['an id', 'row-7'],
-    ['the end', '~end'],
+    ['the reserved id of the end', '~end'],
     ['accents', 'é'],
     ['three bytes', '✓'],
     ['four bytes', '😀'],
@@ -76,21 +76,21 @@ describe('lastEventIdOf()', () => {
     expect(lastEventIdOf(requestWith({ 'last-event-id': header }))).toBe('');
   });
 
-  it("reads what is no UTF-8 as latin1, which Node's fetch sends", () => {
+  it("reads a header that is not valid UTF-8 as latin1, which Node's fetch sends", () => {
     expect(lastEventIdOf(requestWith({ 'last-event-id': 'caf\xe9' }))).toBe('café');
   });
 
-  it('takes the first of several', () => {
+  it('reads the first of several headers', () => {
     expect(lastEventIdOf(requestWith({ 'last-event-id': ['a', 'b'] }))).toBe('a');
   });
 
-  it('brings back the longest id whole', () => {
+  it('reads the longest allowed id completely', () => {
     const id = '✓'.repeat(Math.floor(MAX_ID_BYTES / 3));
 
     expect(lastEventIdOf(requestWith({ 'last-event-id': asHeader(id) }))).toBe(id);
   });
 
-  it('is bounded', () => {
+  it('truncates a header after MAX_ID_BYTES', () => {
     expect(lastEventIdOf(requestWith({ 'last-event-id': 'x'.repeat(100_000) })).length).toBe(MAX_ID_BYTES);
   });
 });
@@ -102,7 +102,7 @@ describe('writeHead()', () => {
     return res;
   }
 
-  it('sets the head of an event stream, and nothing else', () => {
+  it('sets the headers of an event stream, and no others', () => {
     const res = responseWith();
 
     writeHead(res, resolveSseOptions());
@@ -114,7 +114,7 @@ describe('writeHead()', () => {
     });
   });
 
-  it('permits transformation with compress', () => {
+  it('allows transformation with compress: true', () => {
     const res = responseWith();
 
     writeHead(res, resolveSseOptions({ compress: true }));
@@ -122,7 +122,7 @@ describe('writeHead()', () => {
     expect(res.getHeader('cache-control')).toBe('no-cache');
   });
 
-  it('keeps headers that were set before', () => {
+  it('keeps headers that were set earlier', () => {
     const before = { 'Set-Cookie': ['a=1', 'b=2'], 'Access-Control-Allow-Origin': '*' };
     const res = responseWith(before);
 
@@ -134,7 +134,7 @@ describe('writeHead()', () => {
     });
   });
 
-  it('lets the headers option win', () => {
+  it('gives precedence to the headers option', () => {
     const res = responseWith({ 'X-A': 'before' });
 
     writeHead(
@@ -149,7 +149,7 @@ describe('writeHead()', () => {
     });
   });
 
-  it('removes a length that would cut the stream off', () => {
+  it('removes a Content-Length, which would truncate the stream', () => {
     const res = responseWith({ 'Content-Length': '5' });
 
     writeHead(res, resolveSseOptions());
@@ -157,7 +157,7 @@ describe('writeHead()', () => {
     expect(res.hasHeader('content-length')).toBe(false);
   });
 
-  it('answers 200 whatever the status was, and fixes the head', () => {
+  it('replaces any earlier status by 200, and writes the head', () => {
     const res = responseWith();
     res.statusCode = 201;
 

@@ -3,7 +3,7 @@ import { KeepAlive, type KeepAliveTarget } from '../../lib/connection/keep-alive
 const IDLE_MS = 16_000;
 const TICK_MS = 1_000;
 
-/** A connection that notes when it was asked for a comment. */
+/** Records when it was asked for a comment. */
 class FakeConnection implements KeepAliveTarget {
   static readonly #all = new Set<FakeConnection>();
 
@@ -47,7 +47,7 @@ describe('KeepAlive', () => {
     jest.useRealTimers();
   });
 
-  it('asks an idle connection for one comment in each idle time', () => {
+  it('asks an idle connection for one comment per idle time', () => {
     const connection = new FakeConnection();
 
     jest.advanceTimersByTime(3 * (IDLE_MS + TICK_MS));
@@ -56,7 +56,7 @@ describe('KeepAlive', () => {
   });
 
   it.each([0, 1, 500, 999, 1_000, 7_300])(
-    'comes 1 to 17/16 idle times after bytes written at %i ms',
+    'asks for a comment 1 to 17/16 idle times after bytes written at %i ms',
     (writtenAtMs) => {
       const connection = new FakeConnection();
       jest.advanceTimersByTime(writtenAtMs);
@@ -70,7 +70,7 @@ describe('KeepAlive', () => {
     },
   );
 
-  it('leaves a connection alone that writes often enough', () => {
+  it('asks for no comment if the connection writes often enough', () => {
     const connection = new FakeConnection();
 
     for (let turn = 0; turn < 10; turn++) {
@@ -81,7 +81,7 @@ describe('KeepAlive', () => {
     expect(connection.commentedAtMs).toEqual([]);
   });
 
-  it('gives a connection that comes later its whole idle time', () => {
+  it('waits a full idle time for a connection that is added later', () => {
     new FakeConnection();
     jest.advanceTimersByTime(10 * IDLE_MS + 1);
     const late = new FakeConnection();
@@ -93,13 +93,13 @@ describe('KeepAlive', () => {
     expect(late.commentedAtMs).toHaveLength(1);
   });
 
-  it('needs one timer for all connections of one idle time', () => {
+  it('needs one timer for all connections with the same idle time', () => {
     for (let n = 0; n < 100; n++) new FakeConnection();
 
     expect(jest.getTimerCount()).toBe(1);
   });
 
-  it('keeps the time of each idle time', () => {
+  it('counts each idle time separately', () => {
     const often = new FakeConnection(IDLE_MS);
     const rarely = new FakeConnection(4 * IDLE_MS);
 
@@ -117,17 +117,17 @@ describe('KeepAlive', () => {
     expect(made?.value.hasRef()).toBe(false);
   });
 
-  it('asks no connection that was deleted', () => {
-    const gone = new FakeConnection();
+  it('does not ask a deleted connection', () => {
+    const deleted = new FakeConnection();
     new FakeConnection();
-    gone.close();
+    deleted.close();
 
     jest.advanceTimersByTime(2 * IDLE_MS);
 
-    expect(gone.commentedAtMs).toEqual([]);
+    expect(deleted.commentedAtMs).toEqual([]);
   });
 
-  it('goes on with the others when one is deleted', () => {
+  it('still asks the others when one is deleted', () => {
     const other = new FakeConnection();
     new FakeConnection().close();
 
@@ -136,7 +136,7 @@ describe('KeepAlive', () => {
     expect(other.commentedAtMs).toHaveLength(1);
   });
 
-  it('goes on with the others when one is deleted while it is asked', () => {
+  it('still asks the others when one deletes itself while it is asked', () => {
     const first = new FakeConnection();
     const second = new FakeConnection();
     first.keepAlive = () => first.close();
@@ -154,7 +154,7 @@ describe('KeepAlive', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('begins again after it was empty', () => {
+  it('works again after the last connection was deleted', () => {
     new FakeConnection().close();
     const next = new FakeConnection();
 

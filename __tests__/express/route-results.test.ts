@@ -18,8 +18,8 @@ async function* one(value: unknown) {
   yield value;
 }
 
-describe('app.use(sse()) streams', () => {
-  it('an async generator function', async () => {
+describe('app.use(sse())', () => {
+  it('streams an async generator function', async () => {
     const server = await serve((app) => app.get('/', async function* () { yield 1; })); // biome-ignore format: short
     const client = await server.openStream('/');
     expect(await client.ended()).toBe(`data: 1\n\n${END}`);
@@ -28,14 +28,14 @@ describe('app.use(sse()) streams', () => {
   it.each([
     ['an ordinary handler', () => one(1)],
     ['an async handler', async () => one(1)],
-    ['a handler of a promise of a promise', () => Promise.resolve(Promise.resolve(one(1)))],
-  ])('what %s returns', async (_what, handler) => {
+    ['a handler that returns a nested promise', () => Promise.resolve(Promise.resolve(one(1)))],
+  ])('streams the return value of %s', async (_what, handler) => {
     const server = await serve((app) => app.get('/', handler));
     const client = await server.openStream('/');
     expect(await client.ended()).toBe(`data: 1\n\n${END}`);
   });
 
-  it('from routers, mounted sub-apps, and handlers behind other handlers', async () => {
+  it('streams from routers, mounted sub-apps, and handlers after other handlers', async () => {
     const server = await serve((app) => {
       const inner = express.Router().get('/router', () => one('router'));
       const sub = express().get('/sub', () => one('sub'));
@@ -50,10 +50,10 @@ describe('app.use(sse()) streams', () => {
     }
   });
 
-  it('gives an async handler its throw a real status', async () => {
+  it('responds with the status of an error that an async handler throws', async () => {
     const server = await serve((app) => {
       app.get('/', async () => {
-        throw Object.assign(new Error('who?'), { status: 401 });
+        throw Object.assign(new Error('unauthorized'), { status: 401 });
       });
     });
 
@@ -62,7 +62,7 @@ describe('app.use(sse()) streams', () => {
     expect(client.status).toBe(401);
   });
 
-  it('under a mounted router, with an error that reaches its handlers and then the app’s', async () => {
+  it('passes an error under a mounted router to its error handlers, then to those of the app', async () => {
     const server = await serve((app) => {
       const router = express.Router();
       router.get('/', async function* () {
@@ -82,8 +82,8 @@ describe('app.use(sse()) streams', () => {
   });
 });
 
-describe('app.use(sse()) leaves alone', () => {
-  it('routes that answer by themselves, whatever they return', async () => {
+describe('app.use(sse()) ignores', () => {
+  it('the return values of routes that send their own response', async () => {
     const answered: Array<[string, (req: Request, res: Response) => unknown]> = [
       ['/json', (_req, res) => res.json({ a: 1 })],
       ['/async', async (_req, res) => res.json({ a: 1 })],
@@ -105,10 +105,10 @@ describe('app.use(sse()) leaves alone', () => {
       expect([path, await client.ended()]).toEqual([path, '{"a":1}']);
     }
     const client = await server.openStream('/file');
-    expect(await client.ended()).toContain('app.use(sse()) leaves alone');
+    expect(await client.ended()).toContain('app.use(sse()) ignores');
   });
 
-  it('what router.param() callbacks return', async () => {
+  it('the return values of router.param() callbacks', async () => {
     const server = await serve((app) => {
       app.param('id', (_req, _res, next) => {
         next();
@@ -124,7 +124,7 @@ describe('app.use(sse()) leaves alone', () => {
     expect(await client.ended()).toBe('answered');
   });
 
-  it('objects that throw when they are looked at', async () => {
+  it('objects that throw on property access', async () => {
     const strict = new Proxy({}, {
       get: (_target, name) => {
         if (name === 'then') return undefined;
@@ -146,7 +146,7 @@ describe('app.use(sse()) leaves alone', () => {
     expect(await client.ended()).toBe('answered');
   });
 
-  it('apps without it', async () => {
+  it('apps that do not use it', async () => {
     await serve(() => undefined);
     const app = express().get('/', (_req, res) => {
       setImmediate(() => res.send('answered'));
@@ -160,8 +160,8 @@ describe('app.use(sse()) leaves alone', () => {
   });
 });
 
-describe('the nearest sse() wins', () => {
-  it('for a route in a router with its own', async () => {
+describe('the nearest sse() applies', () => {
+  it('to a route in a router with its own sse()', async () => {
     const server = await serve(
       (app) => {
         const router = express.Router();
@@ -180,12 +180,12 @@ describe('the nearest sse() wins', () => {
     expect(await outer.ended()).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
   });
 
-  it('for a route in a router without one: not that of a router beside it', async () => {
+  it('to a route in a router without one, not that of a sibling router', async () => {
     const server = await serve(
       (app) => {
-        const beside = express.Router().use(sse({ retryMs: 2 }));
+        const sibling = express.Router().use(sse({ retryMs: 2 }));
         const own = express.Router().get('/x', () => one(1));
-        app.use(beside, express.Router().use(own));
+        app.use(sibling, express.Router().use(own));
       },
       { retryMs: 1 },
     );
@@ -195,7 +195,7 @@ describe('the nearest sse() wins', () => {
     expect(await client.ended()).toBe(`retry: 1\n\ndata: 1\n\n${END}`);
   });
 
-  it('for a router whose sse() is the only one, also after it was left', async () => {
+  it('to routes after a router whose sse() is the only one', async () => {
     const app = express();
     app.use(express.Router().use(sse({ retryMs: 2 })));
     app.get('/x', () => one(1));
@@ -206,7 +206,7 @@ describe('the nearest sse() wins', () => {
     await client.close();
   });
 
-  it('for two in a row: the later', async () => {
+  it('to routes after two of them: the later one', async () => {
     const server = await serve(
       (app) => {
         app.use('/', sse({ retryMs: 2 }));
@@ -220,7 +220,7 @@ describe('the nearest sse() wins', () => {
     expect(await client.ended()).toBe(`retry: 2\n\ndata: 1\n\n${END}`);
   });
 
-  it('and sse(handler) on its own route', async () => {
+  it('to a route with sse(handler): its own', async () => {
     const server = await serve(
       (app) =>
         app.get(
@@ -236,8 +236,8 @@ describe('the nearest sse() wins', () => {
   });
 });
 
-describe('an Express that does not publish', () => {
-  async function answer(handler: RequestListener): Promise<OpenedStream> {
+describe('a router that does not publish route results', () => {
+  async function respond(handler: RequestListener): Promise<OpenedStream> {
     const client = await openStream(handler);
     await client.ended();
     await client.close();
@@ -254,40 +254,40 @@ describe('an Express that does not publish', () => {
     res.end(JSON.stringify({ code: error.code, message: error.message }));
   };
 
-  it('is told of by ERR_SSE_EXPRESS_VERSION through next, with both remedies (Express 4)', async () => {
+  it('is reported to next as ERR_SSE_EXPRESS_VERSION, with both remedies (Express 4)', async () => {
     const app = express4();
     app.use(sse());
     app.get('/', () => one(1));
     app.use(onError);
 
-    const client = await answer(app);
+    const client = await respond(app);
 
     expect(client.text).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
     expect(client.text).toMatch(/Update to Express 5\.3.*or wrap the route.*sse\(handler\)/);
   });
 
-  it('is told of on router 2.2, too', async () => {
+  it('is reported for router 2.2, too', async () => {
     const router = router22();
     router.use(sse());
     router.use(onError);
 
-    const client = await answer((req, res) => router(req as Request, res as Response, () => res.end()));
+    const client = await respond((req, res) => router(req as Request, res as Response, () => res.end()));
 
     expect(client.text).toContain('"code":"ERR_SSE_EXPRESS_VERSION"');
   });
 
-  it('is not mistaken for one that does when both run in one process', async () => {
+  it('is detected when Express 5 runs in the same process', async () => {
     const server = await serve((app) => app.get('/', () => one(1)));
     const app = express4().use(sse()).use(onError);
 
     expect(await (await server.openStream('/')).ended()).toContain('data: 1');
-    expect((await answer(app)).text).toContain('ERR_SSE_EXPRESS_VERSION');
+    expect((await respond(app)).text).toContain('ERR_SSE_EXPRESS_VERSION');
   });
 
-  it('is told of on plain node:http by a 500 and a warning', async () => {
+  it('is reported on plain node:http with a 500 and a warning', async () => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
 
-    const client = await answer(sse() as RequestListener);
+    const client = await respond(sse() as RequestListener);
 
     expect(client.status).toBe(500);
     expect(client.text).toBe('');
@@ -299,7 +299,7 @@ describe('an Express that does not publish', () => {
   });
 });
 
-it('works in a wrapper that decides by the request, also after an await', async () => {
+it('works in a wrapper that calls it for some requests only, also after an await', async () => {
   const middleware = sse();
   const server = await serve((app) => {
     app.use(async (req, res, next) => {
@@ -315,11 +315,11 @@ it('works in a wrapper that decides by the request, also after an await', async 
   expect(await client.ended()).toBe(`data: 1\n\n${END}`);
 });
 
-it('never throws from its subscriber', async () => {
+it('never throws from its subscriber to the tracing channel', async () => {
   const done = new Gate();
   const server = await serve((app) => {
     app.get('/', (_req, res) => {
-      // A response that somebody else has broken.
+      // A response that other code has broken.
       res.setHeader = () => {
         throw new Error('broken by a middleware');
       };
@@ -339,8 +339,8 @@ it('never throws from its subscriber', async () => {
   await done.promise;
 });
 
-it('never throws from its subscriber, also where no generator is started', async () => {
-  const heard = new Gate<Error>();
+it('never throws from its subscriber to the tracing channel, also when no generator is started', async () => {
+  const received = new Gate<Error>();
   const server = await serve((app) => {
     app.get('/', (_req, res) => {
       res.setHeader = () => {
@@ -349,7 +349,7 @@ it('never throws from its subscriber, also where no generator is started', async
       return one(1);
     });
     app.use((error: Error, _req: Request, res: Response, _next: NextFunction) => {
-      heard.open(error);
+      received.open(error);
       res.destroy();
     });
   });
@@ -357,5 +357,5 @@ it('never throws from its subscriber, also where no generator is started', async
   const request = httpGet(server.url('/'), { agent: false, headers: { 'Last-Event-ID': '~end' } });
   request.on('error', () => undefined);
 
-  expect(await heard.promise).toMatchObject({ message: 'broken by a middleware' });
+  expect(await received.promise).toMatchObject({ message: 'broken by a middleware' });
 });

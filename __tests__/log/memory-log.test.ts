@@ -4,14 +4,14 @@ import { LibTimers } from '../support/timers';
 
 const record = (data: string): EventRecord => ({ kind: 'event', data, serialized: false });
 
-/** The data that a log retains, and whether anything is missing in front of it. */
+/** The retained data after an id, with the prefix `gap` if earlier events are missing. */
 async function retained(log: ReturnType<typeof memoryLog>, after = ''): Promise<string> {
   const { entries, gap } = await log.read(after, 10_000);
   return (gap ? 'gap ' : '') + entries.map((entry) => entry.record.data).join('');
 }
 
 describe('memoryLog()', () => {
-  it('retains 1,000 events', async () => {
+  it('retains 1,000 events by default', async () => {
     const log = memoryLog();
 
     for (let n = 0; n < 1_500; n++) await log.append(record('x'));
@@ -19,7 +19,7 @@ describe('memoryLog()', () => {
     expect((await retained(log)).length).toBe(1_000);
   });
 
-  it('retains 16 MiB', async () => {
+  it('retains 16 MiB by default', async () => {
     const log = memoryLog();
     const bytes = 1024 * 1024;
 
@@ -42,7 +42,7 @@ describe('memoryLog()', () => {
     expect(await retained(log)).toBe(data);
   });
 
-  it('counts the bytes of frames, in UTF-8', async () => {
+  it('counts the bytes of the frames in UTF-8', async () => {
     const log = memoryLog({ maxBytes: 400 });
 
     for (let n = 0; n < 3; n++) await log.append(record('ü'.repeat(80)));
@@ -50,7 +50,7 @@ describe('memoryLog()', () => {
     expect(await retained(log)).toBe('ü'.repeat(160));
   });
 
-  it('forgets by age, down to nothing, and goes on from there', async () => {
+  it('drops events by age, also the last one, and continues with the next', async () => {
     const timers = new LibTimers();
     const log = memoryLog({ maxAgeMs: 200 });
     const first = await log.append(record('a'));
@@ -75,7 +75,7 @@ describe('memoryLog()', () => {
     timers.stop();
   });
 
-  it('appends nothing behind an end or an error', async () => {
+  it('appends nothing after an end or an error', async () => {
     for (const kind of ['end', 'error'] as const) {
       const log = memoryLog({ maxEvents: 1 });
       await log.append(record('a'));
@@ -88,22 +88,22 @@ describe('memoryLog()', () => {
     }
   });
 
-  it('tells a follower everything from its place on, until it is stopped', async () => {
+  it('notifies a subscriber of every later event until it closes', async () => {
     const log = memoryLog();
-    const heard: string[] = [];
+    const received: string[] = [];
     const first = await log.append(record('a'));
 
-    const following = log.subscribe({
+    const subscription = log.subscribe({
       onEntries: (entries, missed) => {
-        heard.push(...entries.map(({ id }) => `${id} ${missed}`));
+        received.push(...entries.map(({ id }) => `${id} ${missed}`));
       },
     });
     const second = await log.append(record('b'));
-    following.close();
-    following.close();
+    subscription.close();
+    subscription.close();
     await log.append(record('c'));
 
-    expect([await following.from, heard]).toEqual([first, [`${second} false`]]);
+    expect([await subscription.from, received]).toEqual([first, [`${second} false`]]);
   });
 
   it.each([

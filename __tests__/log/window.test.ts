@@ -22,7 +22,7 @@ function ids(window: Window): string[] {
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
 describe('Window', () => {
-  it('is empty at first, behind the id that it was made with', () => {
+  it('is empty at first, and starts after the id given to its constructor', () => {
     const window = windowOf();
 
     expect([window.first, window.head, window.size, window.headId, window.oldestId]).toEqual([
@@ -35,7 +35,7 @@ describe('Window', () => {
     expect([window.after('0'), window.after('1'), window.after('')]).toEqual([0, undefined, undefined]);
   });
 
-  it('keeps positions while it is trimmed, also beyond the room that is left in front', () => {
+  it('keeps positions while it is trimmed, also when it copies its arrays', () => {
     const window = windowOf({ maxEvents: 3 });
 
     for (const id of upTo(1_000)) {
@@ -52,7 +52,7 @@ describe('Window', () => {
     ]);
   });
 
-  it('finds where to go on behind every id that it holds, and behind the last that was trimmed', () => {
+  it('finds the position after every id that it holds, and after the last trimmed id', () => {
     const window = windowOf({ maxEvents: 5 });
     push(window, ...upTo(20).map((id) => id * 2));
 
@@ -68,7 +68,7 @@ describe('Window', () => {
     expect(window.after(id)).toBeUndefined();
   });
 
-  it('holds as many bytes as it may, and the newest entry in any case', () => {
+  it('holds at most maxBytes, but always the newest entry', () => {
     const { bytes } = new Entry('1', { kind: 'event', data: 'x'.repeat(10), serialized: false });
     const three = windowOf({ maxBytes: bytes * 3 });
     const none = windowOf({ maxBytes: 1 });
@@ -79,7 +79,7 @@ describe('Window', () => {
     expect([ids(three), ids(none)]).toEqual([['3', '4', '5'], ['2']]);
   });
 
-  it('drops what is too old when it is looked at, down to nothing', async () => {
+  it('drops entries that are too old on push() and trim(), also the last one', async () => {
     const window = windowOf({ maxAgeMs: 20 });
     push(window, 1, 2);
     await sleep(25);
@@ -98,7 +98,7 @@ describe('Window', () => {
     expect([window.after('3'), window.at(3).id]).toEqual([3, '4']);
   });
 
-  it('keeps the end however old it is', async () => {
+  it('keeps the end at any age', async () => {
     const window = windowOf({ maxAgeMs: 10 });
     push(window, 1);
     window.push(new Entry('2', { kind: 'end', data: '', serialized: false }));
@@ -109,7 +109,7 @@ describe('Window', () => {
     expect(ids(window)).toEqual(['2']);
   });
 
-  it('passes through a gap who stands before it, and does not let anybody begin behind it by a lost id', () => {
+  it('resumes at a gap after the id before it, and does not find an id that is lost in the gap', () => {
     const window = windowOf();
     push(window, 1, 2);
     window.push(Entry.gap({ lastEventId: '2', oldest: '7' }));
@@ -118,7 +118,7 @@ describe('Window', () => {
     expect(['1', '2', '7', '5'].map((id) => window.after(id))).toEqual([1, 2, 4, undefined]);
   });
 
-  it('does not know what comes before a gap that was trimmed', () => {
+  it('does not know the id before its oldest entry after a gap was trimmed', () => {
     const window = windowOf({ maxEvents: 2 });
     push(window, 1);
     window.push(Entry.gap({ lastEventId: '1', oldest: '7' }));
@@ -127,7 +127,7 @@ describe('Window', () => {
     expect([window.before, window.after('1'), window.after('7')]).toEqual([undefined, undefined, 3]);
   });
 
-  it('tells the oldest id that a client will see', () => {
+  it('has the oldest id that a client receives, which is never that of a gap', () => {
     const window = windowOf();
     window.push(Entry.gap({ lastEventId: '0', oldest: '7' }));
     expect(window.oldestId).toBeNull();

@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { RequestContext } from '../../lib/stream/context';
 
-/** A request's context, and the response by whose fate it lives. */
+/** The context of a request, with the response that it observes. */
 function exchange(lastEventId?: string): { context: RequestContext; res: ServerResponse } {
   const headers = { 'last-event-id': lastEventId };
   const req = Object.assign(new IncomingMessage(new Socket()), { headers });
@@ -10,63 +10,63 @@ function exchange(lastEventId?: string): { context: RequestContext; res: ServerR
   return { context: new RequestContext(req, res), res };
 }
 
-/** What Node does when the client is gone. */
-function leave(res: ServerResponse): void {
+/** Simulates a client that disconnects. */
+function disconnect(res: ServerResponse): void {
   res.destroy();
   res.emit('close');
 }
 
-/** What Node does once the client has got everything. */
+/** Simulates a response that was sent completely. */
 function finish(res: ServerResponse): void {
   res.end();
   res.emit('close');
 }
 
 describe('lastEventId', () => {
-  it('is what the client has sent', () => {
+  it('is the id that the client has sent', () => {
     expect(exchange('row-7').context.lastEventId).toBe('row-7');
   });
 
-  it("is '' at the first connection", () => {
+  it("is '' on the first connection", () => {
     expect(exchange().context.lastEventId).toBe('');
   });
 });
 
 describe('signal', () => {
-  it('is not aborted while the client is there', () => {
+  it('is not aborted while the client is connected', () => {
     expect(exchange().context.signal.aborted).toBe(false);
   });
 
-  it('is always the same', () => {
+  it('is always the same object', () => {
     const { context } = exchange();
 
     expect(context.signal).toBe(context.signal);
   });
 
-  it('aborts when the client leaves', () => {
+  it('aborts when the client disconnects', () => {
     const { context, res } = exchange();
     const { signal } = context;
 
-    leave(res);
+    disconnect(res);
 
     expect(signal.aborted).toBe(true);
     expect(context.aborted).toBe(true);
   });
 
-  it('listens to nothing while a stream tells of the end, and again once that has given it back', () => {
+  it('needs no listener between adopt() and release(), and listens again after release()', () => {
     const { context, res } = exchange();
     const { signal } = context;
 
     context.adopt();
     expect(res.listenerCount('close')).toBe(0);
     context.release();
-    leave(res);
+    disconnect(res);
 
     expect(signal.aborted).toBe(true);
     expect(res.listenerCount('close')).toBe(0);
   });
 
-  it('does not abort when the response was ended', () => {
+  it('does not abort when the response has ended', () => {
     const { context, res } = exchange();
     const { signal } = context;
 
@@ -86,7 +86,7 @@ describe('signal', () => {
     expect(context.aborted).toBe(true);
   });
 
-  it('aborts with an AbortError, as every AbortController', () => {
+  it('has an AbortError as its reason, like any AbortController', () => {
     const { context } = exchange();
 
     context.abort();
@@ -94,23 +94,23 @@ describe('signal', () => {
     expect(context.signal.reason).toMatchObject({ name: 'AbortError' });
   });
 
-  it('tells its listeners once', () => {
+  it('notifies its listeners once', () => {
     const { context, res } = exchange();
     const onAbort = jest.fn();
     context.signal.addEventListener('abort', onAbort);
 
     context.abort();
     context.abort();
-    leave(res);
+    disconnect(res);
 
     expect(onAbort).toHaveBeenCalledTimes(1);
   });
 
   it.each<[string, (context: RequestContext, res: ServerResponse) => void]>([
     ['after abort()', (context) => context.abort()],
-    ['after the client has left', (_context, res) => leave(res)],
-    ['after the response is over', (_context, res) => finish(res)],
-  ])('is aborted from the start when it is asked for %s', (_when, happen) => {
+    ['after the client has disconnected', (_context, res) => disconnect(res)],
+    ['after the response has ended', (_context, res) => finish(res)],
+  ])('is already aborted when it is first read %s', (_when, happen) => {
     const { context, res } = exchange();
 
     happen(context, res);
@@ -119,13 +119,13 @@ describe('signal', () => {
     expect(context.aborted).toBe(true);
   });
 
-  it('costs no listener before it is asked for', () => {
+  it('adds no listener before it is read', () => {
     const { res } = exchange();
 
     expect(res.listenerCount('close')).toBe(0);
   });
 
-  it('costs one listener, however often it is asked for', () => {
+  it('adds one listener for any number of reads', () => {
     const { context, res } = exchange();
 
     expect([context.signal, context.signal]).toHaveLength(2);
@@ -134,9 +134,9 @@ describe('signal', () => {
   });
 
   it.each([
-    ['the client has left', leave],
-    ['the response is over', finish],
-  ])('leaves no listener behind when %s', (_when, happen) => {
+    ['the client has disconnected', disconnect],
+    ['the response has ended', finish],
+  ])('leaves no listener when %s', (_when, happen) => {
     const { context, res } = exchange();
     expect(context.signal.aborted).toBe(false);
 
@@ -145,9 +145,9 @@ describe('signal', () => {
     expect(res.listenerCount('close')).toBe(0);
   });
 
-  it('takes no listener when it is asked for too late', () => {
+  it('adds no listener when it is first read after the client has disconnected', () => {
     const { context, res } = exchange();
-    leave(res);
+    disconnect(res);
 
     expect(context.signal.aborted).toBe(true);
 
@@ -156,7 +156,7 @@ describe('signal', () => {
 });
 
 describe('isAbort()', () => {
-  it('is true of what the signal has aborted, and of nothing before', () => {
+  it('is true for an abort error only after the signal has aborted', () => {
     const { context } = exchange();
     expect(context.signal.aborted).toBe(false);
     const error = new Error('request failed', { cause: new DOMException('', 'AbortError') });
@@ -168,7 +168,7 @@ describe('isAbort()', () => {
     expect(context.isAbort(error)).toBe(true);
   });
 
-  it('is false when nobody held the signal', () => {
+  it('is false when the signal was never read', () => {
     const { context } = exchange();
     context.abort();
 

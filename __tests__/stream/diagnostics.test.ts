@@ -12,7 +12,7 @@ const closed: StreamRecord[] = [];
 let onNext: (() => void) | undefined;
 
 const onOpen = (message: unknown) => {
-  // As it was at that moment.
+  // A copy of the record as it is now.
   opened.push({ ...(message as StreamRecord) });
   opening.push(message as StreamRecord);
 };
@@ -35,8 +35,8 @@ afterEach(async () => {
   expect(channel('express-yield:open').hasSubscribers).toBe(false);
 });
 
-/** Resolves with the records of the streams that are over, once there are so many. */
-async function over(count: number): Promise<StreamRecord[]> {
+/** Resolves with the records of the closed streams when there are at least `count`. */
+async function closedRecords(count: number): Promise<StreamRecord[]> {
   while (closed.length < count) {
     await new Promise<void>((resolve) => {
       onNext = resolve;
@@ -46,7 +46,7 @@ async function over(count: number): Promise<StreamRecord[]> {
 }
 
 describe('express-yield:open and express-yield:close', () => {
-  it('bring the same record, complete at the close', async () => {
+  it('publish the same record, which is complete at the close', async () => {
     const server = await serve((app) => {
       const router = Router();
       router.get('/items/:id', async function* () {
@@ -60,7 +60,7 @@ describe('express-yield:open and express-yield:close', () => {
 
     const client = await server.openStream('/api/items/7?x=1');
     const body = await client.ended();
-    const [record] = await over(1);
+    const [record] = await closedRecords(1);
 
     expect(opened).toMatchObject([{ route: '/api/items/:id', events: 0, bytes: 0, reason: undefined }]);
     expect(opening[0]).toBe(record);
@@ -76,7 +76,7 @@ describe('express-yield:open and express-yield:close', () => {
     expect(record?.res.statusCode).toBe(200);
   });
 
-  it('count the events and bytes of a channel, its greeting and its end', async () => {
+  it('count the events and bytes of a channel, with its initial id and its end', async () => {
     const ticks = new Channel<number>();
     const server = await serve((app) => app.get('/ticks', () => ticks));
     const client = await server.openStream('/ticks');
@@ -85,18 +85,20 @@ describe('express-yield:open and express-yield:close', () => {
     for (let n = 0; n < 3; n++) await ticks.publish(n);
     await ticks.end();
     const body = await client.ended();
-    const [record] = await over(1);
+    const [record] = await closedRecords(1);
 
     expect(record).toMatchObject({ reason: 'finished', events: 4, bytes: Buffer.byteLength(body) });
   });
 
   const failure = new Error('broken');
 
-  it.each<[string, ServeOptions, (server: Awaited<ReturnType<typeof serve>>, leave: () => void) => unknown]>([
-    ['left', {}, (_server, leave) => leave()],
+  it.each<
+    [string, ServeOptions, (server: Awaited<ReturnType<typeof serve>>, disconnect: () => void) => unknown]
+  >([
+    ['left', {}, (_server, disconnect) => disconnect()],
     ['closed', {}, (server) => server.sse.close({ spreadMs: 0, graceMs: 0 })],
     ['expired', { maxDurationMs: 20 }, () => undefined],
-  ])('say why a stream is over: %s', async (reason, options, end) => {
+  ])('report why a stream has ended: %s', async (reason, options, end) => {
     const server = await serve(
       (app) =>
         app.get('/', async function* (_req, res) {
@@ -110,10 +112,10 @@ describe('express-yield:open and express-yield:close', () => {
 
     void end(server, () => client.drop());
 
-    expect(await over(1)).toMatchObject([{ reason, events: 1, error: undefined }]);
+    expect(await closedRecords(1)).toMatchObject([{ reason, events: 1, error: undefined }]);
   });
 
-  it('say why a stream is over: stalled', async () => {
+  it('report why a stream has ended: stalled', async () => {
     const server = await serve(
       (app) =>
         app.get('/', async function* () {
@@ -124,10 +126,10 @@ describe('express-yield:open and express-yield:close', () => {
     const client = await server.openStream('/');
     client.stall();
 
-    expect(await over(1)).toMatchObject([{ reason: 'stalled' }]);
+    expect(await closedRecords(1)).toMatchObject([{ reason: 'stalled' }]);
   });
 
-  it('say why a stream is over: failed, before the head and after', async () => {
+  it('report why a stream has ended: failed, before and after the head', async () => {
     const server = await serve((app) => {
       app.get('/early', async function* () {
         if (failure) throw failure;
@@ -144,13 +146,13 @@ describe('express-yield:open and express-yield:close', () => {
     const late = await server.openStream('/late');
     await late.ended().catch(() => undefined);
 
-    expect(await over(2)).toMatchObject([
+    expect(await closedRecords(2)).toMatchObject([
       { route: '/early', reason: 'failed', events: 0, bytes: 0, error: failure },
       { route: '/late', reason: 'failed', events: 1, error: failure },
     ]);
   });
 
-  it('say why a stream is over: its channel was closed', async () => {
+  it('report why a stream has ended: its channel was closed', async () => {
     const ticks = new Channel();
     const server = await serve((app) => {
       app.get('/whole', () => ticks);
@@ -167,10 +169,10 @@ describe('express-yield:open and express-yield:close', () => {
     await ticks.close();
     await Promise.all([whole.ended(), part.ended()]);
 
-    expect(await over(2)).toMatchObject([{ reason: 'channel' }, { reason: 'channel' }]);
+    expect(await closedRecords(2)).toMatchObject([{ reason: 'channel' }, { reason: 'channel' }]);
   });
 
-  it('are of no stream that never was: a 204, a HEAD, a full server', async () => {
+  it('are not published for responses without a stream: HEAD and 204', async () => {
     const server = await serve(
       (app) =>
         app.get('/', async function* () {
@@ -185,7 +187,7 @@ describe('express-yield:open and express-yield:close', () => {
     expect([opened, closed]).toEqual([[], []]);
   });
 
-  it('name the path where there is no route', async () => {
+  it('contain the path if there is no route', async () => {
     const done = new Gate();
     const plain = createServer(
       createSse()(async function* () {
@@ -198,11 +200,11 @@ describe('express-yield:open and express-yield:close', () => {
     await (await fetch(`http://127.0.0.1:${(plain.address() as AddressInfo).port}/a/b?c`)).text();
     plain.close();
 
-    expect(await over(1)).toMatchObject([{ route: '/a/b' }]);
+    expect(await closedRecords(1)).toMatchObject([{ route: '/a/b' }]);
   });
 });
 
-it('a stream that nobody listened to when it opened is not told of when it closes', async () => {
+it('a stream that opened without a subscriber is not reported when it closes', async () => {
   unsubscribe('express-yield:open', onOpen);
   unsubscribe('express-yield:close', onClose);
   const server = await serve((app) => app.get('/', () => new Channel({ replay: true })));

@@ -5,12 +5,12 @@ const SPREAD_MS = 1_000;
 const GRACE_MS = 5_000;
 const OPTIONS = { spreadMs: SPREAD_MS, graceMs: GRACE_MS };
 
-/** A stream that notes when it was told to end, and how much time it got. */
+/** Records when it was asked to end, and with which grace period. */
 class FakeStream implements Closable {
-  readonly told: { readonly atMs: number; readonly graceMs: number }[] = [];
+  readonly shutdowns: { readonly atMs: number; readonly graceMs: number }[] = [];
 
   shutdown(graceMs: number): void {
-    this.told.push({ atMs: Date.now(), graceMs });
+    this.shutdowns.push({ atMs: Date.now(), graceMs });
   }
 }
 
@@ -40,7 +40,7 @@ describe('Registry', () => {
     jest.useRealTimers();
   });
 
-  it('counts the streams that are open', () => {
+  it('counts the open streams', () => {
     const stream = new FakeStream();
     const registry = registryOf(stream, new FakeStream());
     expect(registry.size).toBe(2);
@@ -49,7 +49,7 @@ describe('Registry', () => {
     expect(registry.size).toBe(1);
   });
 
-  it('counts a stream that is deleted twice once', () => {
+  it('ignores a second delete of the same stream', () => {
     const stream = new FakeStream();
     const registry = registryOf(stream, new FakeStream());
 
@@ -66,7 +66,7 @@ describe('Registry', () => {
   });
 
   describe('close()', () => {
-    it('makes it closed for good', async () => {
+    it('sets closed permanently', async () => {
       const registry = registryOf();
       expect(registry.closed).toBe(false);
 
@@ -74,11 +74,11 @@ describe('Registry', () => {
       expect(registry.closed).toBe(true);
     });
 
-    it('resolves at once when nothing is open', async () => {
+    it('resolves immediately when no stream is open', async () => {
       await expect(registryOf().close(OPTIONS)).resolves.toBeUndefined();
     });
 
-    it('resolves when the last stream is gone, and not before', async () => {
+    it('resolves when the last stream is deleted, not earlier', async () => {
       const [first, last] = [new FakeStream(), new FakeStream()];
       const registry = registryOf(first, last);
       const closed = registry.close(OPTIONS);
@@ -97,7 +97,7 @@ describe('Registry', () => {
       expect(registry.close(OPTIONS)).toBe(registry.close({ spreadMs: 0, graceMs: 0 }));
     });
 
-    it('tells no stream a second time when it is called again', () => {
+    it('notifies no stream twice when it is called again', () => {
       const stream = new FakeStream();
       const registry = registryOf(stream);
 
@@ -105,10 +105,10 @@ describe('Registry', () => {
       registry.close(OPTIONS);
       jest.advanceTimersByTime(SPREAD_MS);
 
-      expect(stream.told).toHaveLength(1);
+      expect(stream.shutdowns).toHaveLength(1);
     });
 
-    it('tells each stream at a random moment of its own', () => {
+    it('notifies each stream at a separate random time', () => {
       const random = jest.spyOn(Math, 'random');
       for (const value of [0.75, 0, 0.25]) random.mockReturnValueOnce(value);
       const streams = [new FakeStream(), new FakeStream(), new FakeStream()];
@@ -116,28 +116,28 @@ describe('Registry', () => {
       registryOf(...streams).close(OPTIONS);
       jest.advanceTimersByTime(SPREAD_MS);
 
-      expect(streams.map(({ told }) => told[0]?.atMs)).toEqual([750, 0, 250]);
+      expect(streams.map(({ shutdowns }) => shutdowns[0]?.atMs)).toEqual([750, 0, 250]);
     });
 
-    it('tells every stream within spreadMs', () => {
+    it('notifies every stream within spreadMs', () => {
       const streams = Array.from({ length: 100 }, () => new FakeStream());
 
       registryOf(...streams).close(OPTIONS);
       jest.advanceTimersByTime(SPREAD_MS);
 
-      expect(streams.filter(({ told }) => told.length === 0)).toEqual([]);
+      expect(streams.filter(({ shutdowns }) => shutdowns.length === 0)).toEqual([]);
     });
 
-    it('tells how long a stream may go on', () => {
+    it('passes graceMs to each stream', () => {
       const stream = new FakeStream();
 
       registryOf(stream).close(OPTIONS);
       jest.advanceTimersByTime(SPREAD_MS);
 
-      expect(stream.told).toEqual([expect.objectContaining({ graceMs: GRACE_MS })]);
+      expect(stream.shutdowns).toEqual([expect.objectContaining({ graceMs: GRACE_MS })]);
     });
 
-    it('does not keep the process alive by itself', () => {
+    it('does not keep the process alive', () => {
       const setTimeout = jest.spyOn(globalThis, 'setTimeout');
 
       registryOf(new FakeStream(), new FakeStream()).close(OPTIONS);
@@ -145,7 +145,7 @@ describe('Registry', () => {
       expect(setTimeout.mock.results.map(({ value }) => value.hasRef())).toEqual([false, false]);
     });
 
-    it('leaves no timer behind', () => {
+    it('leaves no timer', () => {
       registryOf(new FakeStream(), new FakeStream()).close(OPTIONS);
 
       jest.advanceTimersByTime(SPREAD_MS);

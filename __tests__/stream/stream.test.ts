@@ -12,7 +12,7 @@ afterEach(releaseAll);
 
 const END = 'event: end\nid: ~end\ndata: \n\n';
 
-/** A generator that yields `values`, then waits on its signal, and opens `done` in its `finally`. */
+/** A generator function that yields `values`, waits for its signal, and opens `done` in its `finally`. */
 function waiting(done: Gate, ...values: unknown[]) {
   return async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
     try {
@@ -27,11 +27,11 @@ function waiting(done: Gate, ...values: unknown[]) {
 describe('before the head', () => {
   it('calls return() on the source of a response that has closed, and does not start it', async () => {
     const returned = new Gate();
-    const asked = new Gate();
+    const requested = new Gate();
     const started = jest.fn();
     const server = await serve((app) => {
       app.get('/', async (_req, res) => {
-        asked.open();
+        requested.open();
         await once(res, 'close');
         const source = (async function* () {
           started();
@@ -47,14 +47,14 @@ describe('before the head', () => {
     });
 
     const request = server.send('/');
-    await asked.promise;
+    await requested.promise;
     request.destroy();
     await returned.promise;
 
     expect(started).not.toHaveBeenCalled();
   });
 
-  it('answers Last-Event-ID ~end with 204 and does not start the generator', async () => {
+  it('responds with 204 to Last-Event-ID: ~end, and does not start the generator', async () => {
     const started = jest.fn();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -72,9 +72,9 @@ describe('before the head', () => {
   });
 
   it.each([
-    ['alone', []],
-    ['behind compression', [compression()]],
-  ])('answers HEAD with the head and no body (%s)', async (_where, outermost) => {
+    ['without compression', []],
+    ['with compression', [compression()]],
+  ])('responds to HEAD with headers and no body (%s)', async (_where, outermost) => {
     const started = jest.fn();
     const server = await serve(
       (app) => {
@@ -94,7 +94,7 @@ describe('before the head', () => {
     expect(started).not.toHaveBeenCalled();
   });
 
-  it('passes a 406 to next if Accept refuses text/event-stream', async () => {
+  it('passes a 406 to next if Accept excludes text/event-stream', async () => {
     const started = jest.fn();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -110,7 +110,7 @@ describe('before the head', () => {
     expect(started).not.toHaveBeenCalled();
   });
 
-  it('sends the head of an event stream and keeps the headers set before', async () => {
+  it('sends the headers of an event stream, and keeps headers set earlier', async () => {
     const server = await serve((app) => {
       app.use((_req, res, next) => {
         res.cookie('session', 'a').cookie('theme', 'b');
@@ -137,7 +137,7 @@ describe('before the head', () => {
     await client.ended();
   });
 
-  it('sends the headers option, which wins', async () => {
+  it('sends the headers option, which takes precedence', async () => {
     const headers = { 'X-Trace': ['a', 'b'], 'Cache-Control': 'no-store' };
     const server = await serve((app) => app.get('/', async function* () {}), { headers });
 
@@ -146,7 +146,7 @@ describe('before the head', () => {
     expect(client.headers).toMatchObject({ 'x-trace': 'a, b', 'cache-control': 'no-store' });
   });
 
-  it('adds to Set-Cookie and Vary what the headers option has', async () => {
+  it('appends the headers option to Set-Cookie and Vary', async () => {
     const headers = { 'Set-Cookie': 'b=2', Vary: 'Cookie' };
     const server = await serve(
       (app) => {
@@ -183,7 +183,7 @@ describe('before the head', () => {
     expect(await client.ended()).toBe(`retry: 1234\n\n${END}`);
   });
 
-  it('opens with a comment if no value has come after commitAfterMs', async () => {
+  it('sends the head and a comment if there is no value within commitAfterMs', async () => {
     const first = new Gate();
     const server = await serve(
       (app) => {
@@ -202,7 +202,7 @@ describe('before the head', () => {
     expect(await client.ended()).toBe(`: \n\ndata: 1\n\n${END}`);
   });
 
-  it('opens before the first value with commitAfterMs: 0', async () => {
+  it('sends the head before the first value with commitAfterMs: 0', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* () {
@@ -219,7 +219,7 @@ describe('before the head', () => {
     await server.errorsHandled(1);
   });
 
-  it('waits for the first value for ever with commitAfterMs: false', async () => {
+  it('waits for the first value without a limit with commitAfterMs: false', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* (_req, res) {
@@ -238,8 +238,8 @@ describe('before the head', () => {
   });
 });
 
-describe('the client leaves', () => {
-  it.each(['GET', 'POST'])('aborts the signal and runs finally at once (%s)', async (method) => {
+describe('the client disconnects', () => {
+  it.each(['GET', 'POST'])('aborts the signal and runs finally immediately (%s)', async (method) => {
     const done = new Gate();
     const server = await serve((app) => {
       app.use(express.json());
@@ -275,14 +275,14 @@ describe('the client leaves', () => {
   it('calls return() while the generator is blocked, so that finally runs when its await settles', async () => {
     const blocked = new Gate();
     const done = new Gate();
-    const went = jest.fn();
+    const resumed = jest.fn();
     const server = await serve((app) => {
       app.get('/', async function* () {
         try {
           yield 1;
           await blocked.promise;
           yield 2;
-          went();
+          resumed();
         } finally {
           done.open();
         }
@@ -296,10 +296,10 @@ describe('the client leaves', () => {
     blocked.open();
     await done.promise;
 
-    expect(went).not.toHaveBeenCalled();
+    expect(resumed).not.toHaveBeenCalled();
   });
 
-  it('runs finally when the client leaves before the first value', async () => {
+  it('runs finally when the client disconnects before the first value', async () => {
     const done = new Gate();
     const started = new Gate();
     const server = await serve(
@@ -325,7 +325,7 @@ describe('the client leaves', () => {
     expect(server.errors).toEqual([]);
   });
 
-  it('runs finally when the client leaves while it does not read', async () => {
+  it('runs finally when the client disconnects while it does not read', async () => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -345,7 +345,7 @@ describe('the client leaves', () => {
     await done.promise;
   });
 
-  it('takes an error that the abort caused for no error', async () => {
+  it('does not report an error that the abort caused', async () => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
@@ -367,14 +367,14 @@ describe('the client leaves', () => {
     expect(server.errors).toEqual([]);
   });
 
-  it('tells the error handlers of an error that the abort did not cause', async () => {
+  it('passes an error that the abort did not cause to the error handlers', async () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         try {
-          // Never through by itself, so that it is return() that fails.
+          // Endless, so that the error comes from return().
           for (;;) yield 'x'.repeat(50_000);
         } finally {
-          // biome-ignore lint/correctness/noUnsafeFinally: that a clean-up fails is what is tested
+          // biome-ignore lint/correctness/noUnsafeFinally: the test needs a cleanup that fails
           throw new Error('clean-up failed');
         }
       });
@@ -386,7 +386,7 @@ describe('the client leaves', () => {
     expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ message: 'clean-up failed' })]);
   });
 
-  it('runs the rest of a finally that yields, and discards what it yields', async () => {
+  it('runs a finally block that yields to its end, and discards the values', async () => {
     const rest = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -408,7 +408,7 @@ describe('the client leaves', () => {
     await rest.promise;
   });
 
-  it('warns once per route of a generator that outlives its client', async () => {
+  it('warns once per route about a generator that continues after its client has disconnected', async () => {
     const warned = new Gate<unknown[]>();
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation((...args) => warned.open(args));
     const blocked = new Gate();
@@ -454,9 +454,9 @@ describe('the generator returns', () => {
     expect(await client.ended()).toBe('data: 1\n\nevent: end\nid: ~end\ndata: {"rows":2}\n\n');
   });
 
-  it('lets a returned event name the last frame', async () => {
+  it('sends a returned event as the last frame, with its type', async () => {
     const server = await serve((app) => {
-      // biome-ignore lint/correctness/useYield: the return value is what is tested
+      // biome-ignore lint/correctness/useYield: the test needs only a return value
       app.get('/', async function* () {
         return event('done', { rows: 2 });
       });
@@ -467,9 +467,9 @@ describe('the generator returns', () => {
     expect(await client.ended()).toBe('event: done\nid: ~end\ndata: {"rows":2}\n\n');
   });
 
-  it.each([null, 0, false, ''])('sends %p as it is', async (value) => {
+  it.each([null, 0, false, ''])('sends the return value %p unchanged', async (value) => {
     const server = await serve((app) => {
-      // biome-ignore lint/correctness/useYield: the return value is what is tested
+      // biome-ignore lint/correctness/useYield: the test needs only a return value
       app.get('/', async function* () {
         return value;
       });
@@ -535,7 +535,7 @@ describe('the generator returns', () => {
 });
 
 describe('the generator throws', () => {
-  it('passes what is thrown before the head to next, with all headers untouched', async () => {
+  it('passes an error before the head to next, and sets no headers', async () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         yield await Promise.reject(Object.assign(new Error('no ticket'), { status: 401 }));
@@ -552,7 +552,7 @@ describe('the generator throws', () => {
     expect(server.sse.size).toBe(0);
   });
 
-  it('delivers what was yielded before, ends without ~end or error text, and then calls next', async () => {
+  it('delivers earlier values, ends without ~end or error text, and then calls next', async () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         yield 1;
@@ -568,7 +568,7 @@ describe('the generator throws', () => {
     expect(server.closedBefore).toEqual([true]);
   });
 
-  it('lets onError give one last value', async () => {
+  it('sends the return value of onError as the last event', async () => {
     const onError = jest.fn((error: unknown) => event('failed', { message: (error as Error).message }));
     const server = await serve(
       (app) => {
@@ -590,9 +590,9 @@ describe('the generator throws', () => {
 
   it.each([
     ['throws', () => { throw new Error('in onError'); }], // biome-ignore format: one line a row
-    ['gives what cannot be encoded', () => new Uint8Array(1)],
-    ['gives a promise', async () => 'too late'],
-  ])('survives an onError that %s', async (_what, onError) => {
+    ['returns a value that cannot be encoded', () => new Uint8Array(1)],
+    ['returns a promise', async () => 'too late'],
+  ])('still ends the stream when onError %s, and warns', async (_what, onError) => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
     const server = await serve(
       (app) => {
@@ -612,7 +612,7 @@ describe('the generator throws', () => {
     emitWarning.mockRestore();
   });
 
-  it.each([undefined, null, 0, ''])('makes an error of a thrown %p', async (thrown) => {
+  it.each([undefined, null, 0, ''])('passes an Error to next for a thrown %p', async (thrown) => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         yield await Promise.reject(thrown);
@@ -626,16 +626,16 @@ describe('the generator throws', () => {
   });
 });
 
-describe('a value cannot be encoded', () => {
+describe('a value that cannot be encoded', () => {
   const bad: Array<[string, unknown]> = [
     ['undefined', undefined],
     ['a function', () => 1],
     ['a BigInt', 1n],
     ['bytes', new Uint8Array(1)],
-    ['a generator that yield* would pass on', (async function* () {})()],
+    ['a generator, which would need yield*', (async function* () {})()],
   ];
 
-  it.each(bad)('before the head: %s becomes a status', async (_what, value) => {
+  it.each(bad)('before the head: %s causes an error status', async (_what, value) => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -654,7 +654,7 @@ describe('a value cannot be encoded', () => {
     expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_DATA' })]);
   });
 
-  it.each(bad)('after it: %s ends the stream, and nothing yielded before is lost', async (_what, value) => {
+  it.each(bad)('after the head: %s ends the stream, and no earlier value is lost', async (_what, value) => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -675,11 +675,11 @@ describe('a value cannot be encoded', () => {
   });
 });
 
-describe('a generator that answers by itself', () => {
+describe('a generator that sends its own response', () => {
   it.each([
     ['ends the response', 'data: 1\n\n', (res: Response) => res.end()],
-    ['destroys it', undefined, (res: Response) => res.destroy()],
-  ])('after its first value %s, and nothing breaks', async (_what, body, act) => {
+    ['destroys the response', undefined, (res: Response) => res.destroy()],
+  ])('%s after its first value, without an error', async (_what, body, act) => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
@@ -703,11 +703,11 @@ describe('a generator that answers by itself', () => {
   });
 
   it.each([
-    ['at once', () => undefined],
+    ['immediately', () => undefined],
     ['after an await', () => sleep(1)],
-  ])('with a large answer gets it through, %s', async (_when, check) => {
+  ])('delivers a large body, %s', async (_when, check) => {
     const server = await serve((app) => {
-      // biome-ignore lint/correctness/useYield: that it does not is what is tested
+      // biome-ignore lint/correctness/useYield: this generator must not yield
       app.get('/', async function* (_req, res) {
         await check();
         res.status(403).send('x'.repeat(8_000_000));
@@ -721,7 +721,7 @@ describe('a generator that answers by itself', () => {
     expect(server.errors).toEqual([]);
   });
 
-  it('and then yields is stopped, and its answer stands', async () => {
+  it('and then yields is stopped, and its response is kept', async () => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
@@ -755,10 +755,10 @@ describe('next', () => {
 
   it.each([
     ['a value that cannot be sent', async () => ({ done: false, value: 1n })],
-    ['an error', () => Promise.reject(new Error('in next'))],
-    ['an error thrown in place of a promise', () => { throw new Error('in next'); }], // biome-ignore format: one line
-    ['no object', () => 7],
-  ])('hears once of a source with %s whose return() throws too', async (_what, step) => {
+    ['a rejection', () => Promise.reject(new Error('in next'))],
+    ['a synchronous error', () => { throw new Error('in next'); }], // biome-ignore format: one line
+    ['a result that is not an object', () => 7],
+  ])('is called once for a source with %s whose return() also throws', async (_what, step) => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation();
     const server = await serve((app, sse) =>
       app.get(
@@ -777,7 +777,7 @@ describe('next', () => {
     emitWarning.mockRestore();
   });
 
-  it('hears of an exotic error after the signal has aborted', async () => {
+  it('receives a thrown object whose name is not a string, after the signal has aborted', async () => {
     const exotic = { name: Object.create(null) };
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
@@ -836,13 +836,13 @@ describe('a pipelined response', () => {
 });
 
 describe('sse.close()', () => {
-  it('tells each stream, lets it say farewell, and ends response and socket without ~end', async () => {
+  it('aborts each signal, lets generators send last events, and ends response and socket without ~end', async () => {
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         yield 1;
         await aborted(res.sse.signal);
-        yield 'farewell';
-        return 'not a finish';
+        yield 'last event';
+        return 'ignored';
       });
     });
     const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
@@ -850,13 +850,13 @@ describe('sse.close()', () => {
 
     const closed = server.sse.close({ spreadMs: 0, graceMs: 1_000 });
 
-    expect(await client.ended()).toBe('data: 1\n\ndata: farewell\n\n');
+    expect(await client.ended()).toBe('data: 1\n\ndata: last event\n\n');
     await closed;
     await client.closed();
     expect(server.sse.size).toBe(0);
   });
 
-  it('ends the socket of a client that would keep it', async () => {
+  it('ends the socket of a keep-alive client', async () => {
     const server = await serve((app) => app.get('/', waiting(new Gate(), 'open')));
     server.server.keepAliveTimeout = 60_000;
     const wire = await Wire.open(server.port, get('/', ''));
@@ -867,7 +867,7 @@ describe('sse.close()', () => {
     expect(await wire.ended()).toMatch(/0\r\n\r\n$/);
   });
 
-  it('ends a generator that does not listen after graceMs', async () => {
+  it('ends a generator that ignores its signal after graceMs', async () => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -890,7 +890,7 @@ describe('sse.close()', () => {
     expect(await client.ended()).not.toContain('~end');
   });
 
-  it('destroys a client that does not take its last bytes', async () => {
+  it('destroys the connection of a client that does not read its last bytes', async () => {
     const done = new Gate();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -911,7 +911,7 @@ describe('sse.close()', () => {
     expect(server.responses[0]?.destroyed).toBe(true);
   });
 
-  it('destroys a stream that is finishing and is not read', async () => {
+  it('destroys a finishing stream that the client does not read', async () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         yield 1;
@@ -927,32 +927,32 @@ describe('sse.close()', () => {
     expect(server.responses[0]?.destroyed).toBe(true);
   });
 
-  it('ends a stream sooner that maxDurationMs has told already', async () => {
-    const told = new Gate();
+  it('shortens the grace period of a stream that maxDurationMs has already aborted', async () => {
+    const notified = new Gate();
     const stuck = new Gate();
     const server = await serve(
       (app) => {
         app.get('/', async function* (_req, res) {
           yield 1;
           await aborted(res.sse.signal);
-          told.open();
+          notified.open();
           await stuck.promise;
         });
       },
       { maxDurationMs: 5, cleanupWarnMs: false },
     );
     await server.openStream('/');
-    await told.promise;
+    await notified.promise;
 
-    const begun = performance.now();
+    const startedAt = performance.now();
     await server.sse.close({ spreadMs: 0, graceMs: 0 });
 
-    // Not after the 5,000 ms of grace that maxDurationMs gives.
-    expect(performance.now() - begun).toBeLessThan(4_000);
+    // Well before the 5,000 ms grace period of maxDurationMs.
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     stuck.open();
   });
 
-  it('gives new streams 200 and an end, and closes their sockets', async () => {
+  it('responds to new streams with 200 and an empty body, and closes their sockets', async () => {
     const started = jest.fn();
     const server = await serve((app) => {
       app.get('/', async function* () {
@@ -971,7 +971,7 @@ describe('sse.close()', () => {
     expect(started).not.toHaveBeenCalled();
   });
 
-  it('opens a stream that has no value yet, so that its client comes again', async () => {
+  it('sends the head of a stream without a value, so that its client reconnects', async () => {
     const started = new Gate();
     const server = await serve(
       (app) => {
@@ -993,7 +993,7 @@ describe('sse.close()', () => {
     expect(await client.ended()).toBe('');
   });
 
-  it('takes an AbortError in the grace period for no error', async () => {
+  it('does not report an AbortError in the grace period', async () => {
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         yield 1;
@@ -1025,21 +1025,21 @@ describe('sse.close()', () => {
 });
 
 describe('maxDurationMs', () => {
-  it('ends a stream in its last fifth so that the client comes again', async () => {
+  it('ends a stream in the last fifth of the duration, so that the client reconnects', async () => {
     const done = new Gate();
     const server = await serve((app) => app.get('/', waiting(done, 'open')), { maxDurationMs: 50 });
 
-    const begun = performance.now();
+    const startedAt = performance.now();
     const client = await server.openStream('/');
 
     expect(await client.ended()).toBe('data: open\n\n');
-    expect(performance.now() - begun).toBeGreaterThanOrEqual(39);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(39);
     await done.promise;
   });
 });
 
 describe('stallTimeoutMs', () => {
-  it('destroys a client that does not read', async () => {
+  it('destroys the connection of a client that does not read', async () => {
     const done = new Gate();
     const server = await serve(
       (app) => {
@@ -1061,7 +1061,7 @@ describe('stallTimeoutMs', () => {
     expect(server.sse.size).toBe(0);
   });
 
-  it('destroys a client that does not read a last value that is too large for it', async () => {
+  it('destroys the connection of a client that does not read a large last value', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* () {
@@ -1079,7 +1079,7 @@ describe('stallTimeoutMs', () => {
     expect(server.responses[0]?.destroyed).toBe(true);
   });
 
-  it('destroys a client that does not read the end', async () => {
+  it('destroys the connection of a client that does not read the end', async () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
         yield 'x'.repeat(20_000_000);
@@ -1118,7 +1118,7 @@ describe('keepAliveMs', () => {
     await done.promise;
   });
 
-  it('sends none while events flow', async () => {
+  it('sends no comments while events are sent', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* () {
@@ -1142,7 +1142,7 @@ describe('maxStreams', () => {
     yield* waiting(done, 'open')(_req, res);
   }; // biome-ignore format: short
 
-  it('tells one more to come again in 5 to 15 s, and takes that back with retry: 3000', async () => {
+  it('sends an extra client a retry: of 5 to 15 s, and an admitted client retry: 3000', async () => {
     const done = new Gate();
     const server = await serve((app) => app.get('/', busy(done)), { defaults: { maxStreams: 1 } });
     const first = await server.openStream('/');
@@ -1176,7 +1176,7 @@ describe('maxStreams', () => {
     await done.promise;
   });
 
-  it('gives the slot back', async () => {
+  it('frees the slot when a stream ends', async () => {
     const server = await serve((app) => app.get('/', async function* () {}), { defaults: { maxStreams: 1 } });
 
     for (let i = 0; i < 3; i++) {
@@ -1208,7 +1208,7 @@ describe('values', () => {
     );
   });
 
-  it('uses serialize', async () => {
+  it('uses the serialize option', async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* () {

@@ -16,48 +16,53 @@ const TEXT = 'format/event-stream › encode() › a string is the data as it is
 const JSON_DATA = 'format/event-stream › encode() › every other value is data through JSON › %p';
 const SERIALIZED = 'format/event-stream › encode() › with a serialize function › sends %s that it returns';
 const FIELDS = 'format/event-stream › encode() › only a ServerSentEvent is read as fields › %s';
-const HEAD = 'connection/head › writeHead() › sets the head of an event stream, and nothing else';
-const BACKPRESSURE = 'connection/connection › backpressure › pulls no more than the socket takes';
+const HEAD = 'connection/head › writeHead() › sets the headers of an event stream, and no others';
+const BACKPRESSURE = 'connection/connection › backpressure › pulls no more values than the socket accepts';
 const COMPRESSED =
-  'connection/connection › compression() › compresses with compress: true (%s), and each event and keep-alive comes at once';
+  'connection/connection › compression() › compresses with compress: true (%s), and each event and keep-alive arrives immediately';
 const COMPRESSED_BACKPRESSURE =
-  'connection/connection › compression() › keeps backpressure with compress: true, and runs finally when the client leaves';
+  'connection/connection › compression() › applies backpressure with compress: true, and runs finally when the client disconnects';
 const ONE_DRAIN =
   'system/pains/defects › C71: the stream adds one drain listener to the socket, however often it waits';
 const BROKEN_WRITE =
-  'connection/connection › a response that breaks › tells next of a write that throws, and runs finally';
+  'connection/connection › a write that throws › passes its error to next, and runs finally';
 const ONE_CHUNK =
   'connection/connection › coalescing › puts the frames that become ready in one turn into one chunk';
 const NO_PING_TO_STALLED =
   'connection/connection › backpressure › sends no keep-alive to a client that does not read';
-const ONE_TIMER = 'connection/keep-alive › KeepAlive › needs one timer for all connections of one idle time';
-const LEAVES = 'stream/stream › the client leaves › aborts the signal and runs finally at once (%s)';
+const ONE_TIMER =
+  'connection/keep-alive › KeepAlive › needs one timer for all connections with the same idle time';
+const LEAVES = 'stream/stream › the client disconnects › aborts the signal and runs finally immediately (%s)';
 const LEAVES_STALLED =
-  'stream/stream › the client leaves › runs finally when the client leaves while it does not read';
+  'stream/stream › the client disconnects › runs finally when the client disconnects while it does not read';
 const POST =
-  'stream/stream › the client leaves › does not end a POST stream early when its body has been read';
+  'stream/stream › the client disconnects › does not end a POST stream early when its body has been read';
 const DEAD =
   'stream/stream › before the head › calls return() on the source of a response that has closed, and does not start it';
 const RETURN_FAILS =
   'system/pains/defects › C31: %s rejects after its client has disconnected is reported, without unhandledRejection';
 const THROWS =
-  'stream/stream › the generator throws › delivers what was yielded before, ends without ~end or error text, and then calls next';
+  'stream/stream › the generator throws › delivers earlier values, ends without ~end or error text, and then calls next';
 const THROWS_FIRST =
-  'stream/stream › the generator throws › passes what is thrown before the head to next, with all headers untouched';
-const ON_ERROR_THROWS = 'stream/stream › the generator throws › survives an onError that %s';
-const STALL_TIMEOUT = 'stream/stream › stallTimeoutMs › destroys a client that does not read';
+  'stream/stream › the generator throws › passes an error before the head to next, and sets no headers';
+const ON_ERROR_THROWS =
+  'stream/stream › the generator throws › still ends the stream when onError %s, and warns';
+const STALL_TIMEOUT =
+  'stream/stream › stallTimeoutMs › destroys the connection of a client that does not read';
 const NEVER_GIVES =
-  'sse › sse(handler) takes › a stream that never gives anything, and destroys it when the client leaves';
+  'sse › sse(handler) accepts › a stream without data, and destroys it when the client disconnects';
 const HTTP2 = 'sse › sse(handler) runs on › node:http2';
-const RESUME = 'channel/channel › $shape through $door › goes on behind the last event ID';
-const NEW_ID = 'channel/channel › publish() › gives ids that ascend, one epoch a channel';
-const SERIALIZED_ONCE = 'channel/channel › publish() › serializes each value once, whatever the routes say';
-const UNKNOWN_ID = 'channel/channel › a gap › comes first for the id %.20s, which is not the log’s';
-const OTHER_LOG = 'channel/channel › a gap › comes for an id of a log before a restart';
-const RETAINS = 'log/memory-log › memoryLog() › retains 1,000 events';
+const RESUME = 'channel/channel › $shape with $api › resumes after the last event ID';
+const NEW_ID = 'channel/channel › publish() › assigns ascending ids, with one epoch per channel';
+const SERIALIZED_ONCE =
+  'channel/channel › publish() › serializes each value once, regardless of the route options';
+const UNKNOWN_ID = 'channel/channel › a gap › is sent first for the id %.20s, which is not in the log';
+const OTHER_LOG = 'channel/channel › a gap › is sent for an id from before a restart';
+const RETAINS = 'log/memory-log › memoryLog() › retains 1,000 events by default';
 const STALLED_CHANNEL =
-  'channel/hub › 100 of 1,000 clients that never read › cost what their sockets hold, delay nobody, and are disconnected when the log has passed them';
-const STALLED_READER = 'channel/hub › a publisher that awaits › is not held up by one who reads nothing';
+  'channel/hub › 100 of 1,000 clients that never read › cost only their socket buffers, delay no other client, and are disconnected when the log is trimmed past them';
+const STALLED_READER =
+  'channel/hub › a publisher that awaits › is not blocked by a client that reads nothing';
 const OWN_TURN =
   'channel/deliveries › scheduleDelivery() › delivers in a later turn, once however often it was called';
 
@@ -73,9 +78,9 @@ const PART_C: Readonly<Record<number, Proof>> = {
   2: [TYPE, ID, COMMENT],
   3: SERIALIZED,
   4: [POST, LEAVES],
-  5: [DEAD, 'sse › res.sse › has an aborted signal for a client that left while the handler was busy'],
-  6: 'stream/stream › before the head › adds to Set-Cookie and Vary what the headers option has',
-  7: ['sse › streams whatever the URL: %s', 'system/pains/defects › C7: streams with any Host: %p'],
+  5: [DEAD, 'sse › res.sse › has an aborted signal if the client disconnected while the handler was busy'],
+  6: 'stream/stream › before the head › appends the headers option to Set-Cookie and Vary',
+  7: ['sse › streams for any URL: %s', 'system/pains/defects › C7: streams with any Host: %p'],
   8: [BROKEN_WRITE, RETURN_FAILS],
   9: [BACKPRESSURE, STALL_TIMEOUT],
   10: [NEW_ID, RESUME],
@@ -89,20 +94,23 @@ const PART_C: Readonly<Record<number, Proof>> = {
     'format/event-stream › encode() › every other value is data through JSON › also what has the keys of an event',
   ],
   17: [
-    'stream/stream › before the head › opens with a comment if no value has come after commitAfterMs',
-    'stream/stream › before the head › opens before the first value with commitAfterMs: 0',
+    'stream/stream › before the head › sends the head and a comment if there is no value within commitAfterMs',
+    'stream/stream › before the head › sends the head before the first value with commitAfterMs: 0',
   ],
   18: [FALSY_ID, FIELDS],
-  19: [NO_PING_TO_STALLED, 'stream/stream › keepAliveMs › sends none while events flow'],
+  19: [NO_PING_TO_STALLED, 'stream/stream › keepAliveMs › sends no comments while events are sent'],
   20: [DEAD, HEAD, "stream/stream › before the head › keeps a client's Connection: close"],
   21: LEAVES,
   22: THROWS,
   23: [TYPE, ID, COMMENT, TEXT, JSON_DATA],
   24: HTTP2,
   25: THROWS,
-  26: [ON_ERROR_THROWS, 'sse › sse(handler) without a next › survives an onError whose promise is rejected'],
+  26: [
+    ON_ERROR_THROWS,
+    'sse › sse(handler) without a next › still responds when the promise of onError rejects, and warns',
+  ],
   27: [ID, RETRY],
-  28: [LEAVES, 'stream/context › signal › aborts when the client leaves'],
+  28: [LEAVES, 'stream/context › signal › aborts when the client disconnects'],
   29: JSON_DATA,
   30: ID,
   31: RETURN_FAILS,
@@ -114,7 +122,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   34: COMPRESSED,
   35: [TYPE, ID],
   36: 'system/pains/defects › C36: the events that one client has missed are sent only to that client',
-  37: 'connection/connection › compression() › needs no compression() for compress: true',
+  37: 'connection/connection › compression() › is not required for compress: true',
   38: [POST, ONE_CHUNK, ONE_DRAIN],
   39: POST,
   40: [
@@ -124,7 +132,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   41: [UNKNOWN_ID, OTHER_LOG],
   42: [NO_PING_TO_STALLED, BACKPRESSURE],
   43: [TYPE, ID, COMMENT, SERIALIZED],
-  44: 'sse › sse() › refuses a misspelt option at once, in all three places',
+  44: 'sse › sse() › throws immediately for a misspelt option of sse(), sse(handler) and createSse()',
   45: [
     "package/layers › the layers of lib › import only Node's own modules and files of lib",
     'package/package › the packed tarball › has no runtime dependencies, and names Express as an optional peer',
@@ -133,18 +141,18 @@ const PART_C: Readonly<Record<number, Proof>> = {
     'system/pains/defects › C46: a client that has reconnected stays subscribed when its old connection closes',
     'connection/keep-alive › KeepAlive › still needs one timer after a connection was deleted twice',
   ],
-  47: [JSON_DATA, 'stream/stream › the generator returns › sends %p as it is'],
+  47: [JSON_DATA, 'stream/stream › the generator returns › sends the return value %p unchanged'],
   48: 'system/pains/defects › C48: the log receives %s, so that other processes receive it',
   49: [STALLED_CHANNEL, STALL_TIMEOUT],
   50: [
     'stream/stream › sse.close() › lets server.close() finish with open keep-alive streams',
-    'stream/registry › Registry › close() › tells every stream within spreadMs',
+    'stream/registry › Registry › close() › notifies every stream within spreadMs',
   ],
   51: HEAD,
   52: COMPRESSED,
   53: BACKPRESSURE,
-  54: ['connection/head › RFC 9110 12.5.1 Accept › %p is answered with a stream: %p', HEAD],
-  55: 'channel/source-run › ttlMs › cancels a run that nobody has ever watched',
+  54: ['connection/head › RFC 9110 12.5.1 Accept › %p accepts an event stream: %p', HEAD],
+  55: 'channel/source-run › ttlMs › cancels a run that has never had a subscriber',
   56: [RETURN_FAILS, 'source › closeSource() › returns a custom iterator'],
   57: ID,
   58: ONE_CHUNK,
@@ -180,7 +188,7 @@ const CROSS_CUTTING: Readonly<Record<string, Proof>> = {
   'error as an unrequested event name': THROWS,
   'error text to clients': [
     THROWS,
-    'sse › sse(handler) without a next › makes its status of a handler that %s, without its text, and warns',
+    'sse › sse(handler) without a next › responds with an error status and no text when the handler %s, and warns',
   ],
   'a timer for each connection': ONE_TIMER,
   'NUL in an id': ID,
