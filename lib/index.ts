@@ -1,6 +1,7 @@
 /**
- * The front door: `sse()` streams what Express routes return, `event()` gives a value its fields, and a `Channel`
- * publishes to many. `import { sse } from 'express-yield'`, or `require('express-yield')`.
+ * The main entry point: `sse()` streams the async generators that Express routes return, `event()` sets the fields of an
+ * event, and a `Channel` broadcasts to many subscribers. `import { sse } from 'express-yield'`, or
+ * `require('express-yield')`.
  *
  * @module express-yield
  */
