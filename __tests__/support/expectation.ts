@@ -38,7 +38,10 @@ export class Expectation {
 
   /** @throws if the event is not the expected one */
   take({ type, id, data }: Received): void {
-    if (type === 'gap') return this.#onGap(data as Gap);
+    if (type === 'gap') {
+      this.#onGap(data as Gap);
+      return;
+    }
     const number = data as number;
     if (this.#gap === undefined && number !== this.next)
       throw new Error(`Expected ${this.next}, got ${number}.`);

@@ -241,7 +241,8 @@ function visit(node: ts.Node, path: string, titles: string[]): void {
   const isNamed = title !== undefined && ts.isStringLiteralLike(title) && body !== undefined;
   const name = isNamed && ts.isCallExpression(node) ? calledName(node.expression) : undefined;
   if (name !== 'describe' && name !== 'it') {
-    return ts.forEachChild(node, (child) => visit(child, path, titles));
+    ts.forEachChild(node, (child) => visit(child, path, titles));
+    return;
   }
   const inner = `${path} › ${isNamed ? title.text : ''}`;
   if (name === 'it') titles.push(inner);
