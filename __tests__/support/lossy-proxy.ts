@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between a client and its server. Answers can be made to get lost on the way, with their connection. */
+/** A proxy between a client and its server that can drop a response together with its connection. */
 export class LossyProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isLossy = false;
 
   constructor(port: number) {
-    this.#server = createServer((client) => this.#join(client, connect(port, '127.0.0.1')));
+    this.#server = createServer((client) => this.#connect(client, connect(port, '127.0.0.1')));
   }
 
   async listen(): Promise<number> {
@@ -17,8 +17,8 @@ export class LossyProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The next answer does not arrive. */
-  loseNextAnswer(): void {
+  /** Drops the next response. */
+  dropNextResponse(): void {
     this.#isLossy = true;
   }
 
@@ -28,16 +28,16 @@ export class LossyProxy {
     await once(this.#server, 'close');
   }
 
-  #join(client: Socket, server: Socket): void {
+  #connect(client: Socket, server: Socket): void {
     const cut = () => {
       client.destroy();
       server.destroy();
     };
     for (const socket of [client, server]) this.#sockets.add(socket.on('error', cut).on('close', cut));
     client.pipe(server);
-    server.on('data', (answer) => {
+    server.on('data', (response) => {
       if (this.#isLossy) cut();
-      else client.write(answer);
+      else client.write(response);
       this.#isLossy = false;
     });
   }

@@ -119,7 +119,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   39: POST,
   40: [
     'system/pains/defects › C40: ids are ordered as numbers: behind %i comes the next',
-    'redis/redis-log › a log › orders ids, and knows what is none',
+    'redis/redis-log › a log › orders ids, and returns NaN for a string that is not an id',
   ],
   41: [UNKNOWN_ID, OTHER_LOG],
   42: [NO_PING_TO_STALLED, BACKPRESSURE],
