@@ -1,5 +1,5 @@
 /**
- * The log of a channel on Redis, for many processes. `import { redisLogs } from 'express-yield/redis'`.
+ * Logs on Redis, for channels that span several processes. `import { redisLogs } from 'express-yield/redis'`.
  *
  * @module express-yield/redis
  */

@@ -1,37 +1,38 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Dial } from '../../lib/redis/address';
-import type { Line, LineListener } from '../../lib/redis/drivers';
+import type { Connect } from '../../lib/redis/address';
+import type { DriverListener, RedisDriver } from '../../lib/redis/drivers';
 import { RedisConnection } from '../../lib/redis/redis-connection';
 
 const HEARTBEAT_MS = 1_000;
 
-/** A line at whose other end the test stands. */
-class FakeLine implements Line {
-  readonly listener: LineListener;
+/** A driver whose replies the test sends. */
+class FakeDriver implements RedisDriver {
+  readonly listener: DriverListener;
   readonly sent: Array<readonly string[]> = [];
   ended = false;
   open!: () => void;
-  #waiting: Array<{ resolve(reply: unknown): void; reject(error: Error): void }> = [];
+  #pending: Array<{ resolve(reply: unknown): void; reject(error: Error): void }> = [];
   readonly ready = new Promise<void>((resolve) => {
     this.open = resolve;
   });
 
-  constructor(listener: LineListener) {
+  constructor(listener: DriverListener) {
     this.listener = listener;
   }
 
   send(_key: string, command: readonly string[]): Promise<unknown> {
     this.sent.push(command);
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => this.#pending.push({ resolve, reject }));
   }
 
-  /** What is first in line. */
+  /** Answers the oldest pending command. */
   answer(reply: unknown): void {
-    this.#waiting.shift()?.resolve(reply);
+    this.#pending.shift()?.resolve(reply);
   }
 
+  /** Rejects the oldest pending command. */
   refuse(error: Error): void {
-    this.#waiting.shift()?.reject(error);
+    this.#pending.shift()?.reject(error);
   }
 
   async sendToAll(command: readonly string[]): Promise<readonly unknown[]> {
@@ -43,27 +44,27 @@ class FakeLine implements Line {
 
   async end(): Promise<void> {
     this.ended = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error('ended'));
+    for (const { reject } of this.#pending.splice(0)) reject(new Error('ended'));
   }
 }
 
 class ErrorReply extends Error {}
 
-let lines: FakeLine[];
+let drivers: FakeDriver[];
 let lost: unknown[];
 let connection: RedisConnection;
 
 beforeEach(() => {
   jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'performance', 'setTimeout'] });
-  lines = [];
+  drivers = [];
   lost = [];
-  const dial: Dial = (listener) => {
-    const line = new FakeLine(listener);
-    lines.push(line);
-    return line;
+  const connect: Connect = (listener) => {
+    const driver = new FakeDriver(listener);
+    drivers.push(driver);
+    return driver;
   };
   const listener = { onReady: () => undefined, onLost: (error: unknown) => lost.push(error), onMessage: () => undefined }; // biome-ignore format: one line
-  connection = new RedisConnection(dial, listener, HEARTBEAT_MS);
+  connection = new RedisConnection(connect, listener, HEARTBEAT_MS);
 });
 
 afterEach(async () => {
@@ -71,107 +72,107 @@ afterEach(async () => {
   await connection.close();
 });
 
-/** The newest line, once there are so many. */
-async function nth(count: number): Promise<FakeLine> {
-  while (lines.length < count) await setImmediate();
-  return lines[count - 1] as FakeLine;
+/** Resolves with the newest driver once this number of drivers has been created. */
+async function nth(count: number): Promise<FakeDriver> {
+  while (drivers.length < count) await setImmediate();
+  return drivers[count - 1] as FakeDriver;
 }
 
-async function opened(count: number): Promise<FakeLine> {
-  const line = await nth(count);
-  line.open();
-  while (connection.line !== line) await setImmediate();
-  return line;
+async function opened(count: number): Promise<FakeDriver> {
+  const driver = await nth(count);
+  driver.open();
+  while (connection.driver !== driver) await setImmediate();
+  return driver;
 }
 
-async function beat(): Promise<void> {
+async function heartbeat(): Promise<void> {
   jest.advanceTimersByTime(HEARTBEAT_MS);
   await setImmediate();
 }
 
 describe('a connection to Redis', () => {
-  it('is asked for a sign of life, and stays as long as it gives one', async () => {
-    const line = await opened(1);
+  it('sends pings, and keeps its driver while they are answered', async () => {
+    const driver = await opened(1);
 
     for (let i = 0; i < 3; i++) {
-      await beat();
-      line.answer('PONG');
+      await heartbeat();
+      driver.answer('PONG');
       await setImmediate();
     }
 
-    expect(line.sent).toEqual([['PING'], ['PING'], ['PING']]);
+    expect(driver.sent).toEqual([['PING'], ['PING'], ['PING']]);
     expect(lost).toEqual([]);
   });
 
-  it('that gives none is given up, and made anew', async () => {
-    const silent = await opened(1);
-    const appended = connection.now((line) => line.send('key', ['EVAL']));
+  it('drops a driver that does not answer a ping, and reconnects', async () => {
+    const unanswered = await opened(1);
+    const appended = connection.now((driver) => driver.send('key', ['EVAL']));
 
-    await beat();
-    await beat();
+    await heartbeat();
+    await heartbeat();
 
-    expect(silent.ended).toBe(true);
+    expect(unanswered.ended).toBe(true);
     expect(lost).toEqual([expect.objectContaining({ message: 'Redis has not answered for too long.' })]);
     await expect(appended).rejects.toMatchObject({ code: 'ERR_SSE_LOG_UNAVAILABLE' });
-    expect(await opened(2)).not.toBe(silent);
+    expect(await opened(2)).not.toBe(unanswered);
   });
 
-  it('that does not come about is given up, too', async () => {
+  it('drops a driver that does not connect, too', async () => {
     const first = await nth(1);
 
-    await beat();
-    await beat();
+    await heartbeat();
+    await heartbeat();
 
     expect(first.ended).toBe(true);
     await opened(2);
   });
 
-  it('sends what waited for it before what comes later, in order', async () => {
-    const line = await nth(1);
+  it('sends the commands that waited for it before later ones, in order', async () => {
+    const driver = await nth(1);
     const send = (name: string) => connection.now((to) => to.send('key', [name]));
     const sends = [send('a'), send('b')];
-    line.open();
-    while (connection.line === undefined) await Promise.resolve();
+    driver.open();
+    while (connection.driver === undefined) await Promise.resolve();
     sends.push(send('c'));
 
-    expect(line.sent).toEqual([['a'], ['b'], ['c']]);
+    expect(driver.sent).toEqual([['a'], ['b'], ['c']]);
     await connection.close();
     await Promise.allSettled(sends);
   });
 
-  it('asks again what may be asked twice, after a loss and while Redis is loading', async () => {
-    const asked = connection.patiently((line) => line.send('key', ['XRANGE']));
+  it('sends a repeatable command again, after a loss and while Redis is loading', async () => {
+    const reply = connection.retrying((driver) => driver.send('key', ['XRANGE']));
     const first = await opened(1);
     while (first.sent.length < 1) await setImmediate();
-    first.listener.onEnd(new Error('gone'));
+    first.listener.onEnd(new Error('lost'));
     const second = await opened(2);
     while (second.sent.length < 1) await setImmediate();
     second.refuse(new ErrorReply('LOADING Redis is loading the dataset in memory'));
     while (second.sent.length < 2) await setImmediate();
     second.answer('found');
 
-    expect(await asked).toBe('found');
+    expect(await reply).toBe('found');
   });
 
-  it('is made anew when Redis has become a replica', async () => {
-    const line = await opened(1);
+  it('reconnects when Redis has become a replica', async () => {
+    const driver = await opened(1);
     const appended = connection.now((to) => to.send('key', ['EVAL']));
 
-    line.refuse(new ErrorReply("READONLY You can't write against a read only replica."));
+    driver.refuse(new ErrorReply("READONLY You can't write against a read only replica."));
 
     await expect(appended).rejects.toMatchObject({ message: expect.stringContaining('READONLY') });
-    expect(line.ended).toBe(true);
+    expect(driver.ended).toBe(true);
     await opened(2);
   });
 
-  it('is not lost by a line that was given up before', async () => {
+  it('ignores the end of a driver that it has dropped', async () => {
     const first = await opened(1);
-    first.listener.onEnd(new Error('gone'));
+    first.listener.onEnd(new Error('lost'));
     const second = await opened(2);
 
-    first.listener.onEnd(new Error('gone again'));
+    first.listener.onEnd(new Error('lost again'));
 
-    expect(connection.line).toBe(second);
+    expect(connection.driver).toBe(second);
     expect(lost).toHaveLength(1);
   });
 });

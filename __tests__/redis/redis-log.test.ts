@@ -21,7 +21,7 @@ function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
 }
 
-/** All in one go, as fast as they can be sent. */
+/** Appends all without waiting for the acknowledgements. */
 function appendAll(log: EventLog, data: readonly string[]): Promise<string[]> {
   return Promise.all(data.map((text) => log.append(record(text))));
 }
@@ -38,7 +38,7 @@ beforeEach(() => {
 });
 afterEach(() => emitWarning.mockRestore());
 
-/** Resolves when so many outages have been told of. */
+/** Resolves when this number of warnings has been emitted. */
 async function warned(times: number): Promise<void> {
   while (emitWarning.mock.calls.length < times) await setImmediate();
 }
@@ -63,7 +63,7 @@ for (const [name, connect] of CLIENTS) {
       await user.end();
     });
 
-    /** The same log as two processes see it. */
+    /** The same log, once for each of two processes. */
     function logs(options?: RedisLogOptions): [EventLog, EventLog] {
       if (here === undefined || there === undefined) throw new Error('Expected logs.');
       return [here(`key-${key}`, options), there(`key-${key}`, options)];
@@ -76,18 +76,18 @@ for (const [name, connect] of CLIENTS) {
       while ((await server.call('EXISTS', redisKey())) === 1) await setImmediate();
     }
 
-    /** Until `back`, connections that are lost stay lost. */
-    async function keepAway(): Promise<void> {
+    /** Until `allowConnections`, no connection that was lost can be made again. */
+    async function refuseConnections(): Promise<void> {
       await server.call('CONFIG', 'SET', 'maxclients', '1');
     }
-    async function back(): Promise<void> {
+    async function allowConnections(): Promise<void> {
       await server.call('CONFIG', 'SET', 'maxclients', '1000');
     }
 
-    describe('keeps the contract of a log:', () => {
+    describe('meets the contract of a log:', () => {
       for (const { name: clause, run } of eventLogContract) {
         it(clause, () => {
-          // What two processes have of one log, in turn.
+          // The logs of two processes, in turn.
           const sides = [here, there];
           const make = (of: string, maxEvents: number) => {
             const [side] = sides.reverse();
@@ -100,7 +100,7 @@ for (const [name, connect] of CLIENTS) {
     });
 
     describe('a log', () => {
-      it('gives ascending ids, and reads back what was appended', async () => {
+      it('gives ascending ids, and reads the appended entries', async () => {
         const [log] = logs();
 
         const ids = await appendAll(log, numbers(1, 5));
@@ -117,7 +117,7 @@ for (const [name, connect] of CLIENTS) {
         expect(await dataAfter(log, '')).toEqual(numbers(1, 5));
       });
 
-      it('keeps every field of a record', async () => {
+      it('retains every field of a record', async () => {
         const [log] = logs();
         const full: EventRecord = { kind: 'event', type: 'a b', data: 'ü\n\u0000"\ud83d\ude00', serialized: true, retry: 3, comment: 'c\nd' }; // biome-ignore format: one line
 
@@ -126,7 +126,7 @@ for (const [name, connect] of CLIENTS) {
         expect((await log.read('', 1)).entries[0]?.record).toEqual(full);
       });
 
-      it('says where it ends', async () => {
+      it('reports its head', async () => {
         const [log, other] = logs();
         expect(await log.head()).toEqual({ id: '0-0', ended: false });
 
@@ -138,7 +138,7 @@ for (const [name, connect] of CLIENTS) {
         expect((await other.head()).ended).toBe(true);
       });
 
-      it.each(['end', 'error'] as const)('takes nothing after an %s', async (kind) => {
+      it.each(['end', 'error'] as const)('rejects an append after an %s', async (kind) => {
         const [log, other] = logs();
         await log.append(record('last', kind));
 
@@ -147,7 +147,7 @@ for (const [name, connect] of CLIENTS) {
         expect(await dataAfter(log, '')).toEqual(['last']);
       });
 
-      it('orders ids, and knows what is none', () => {
+      it('orders ids, and returns NaN for a string that is not an id', () => {
         const [log] = logs();
 
         expect(log.compare('9-0', '10-0')).toBeLessThan(0);
@@ -166,46 +166,45 @@ for (const [name, connect] of CLIENTS) {
           '$',
           `${'1'.repeat(16)}-0`,
         ]) {
-          // biome-ignore format: one line
           expect(log.compare(id, '1-1')).toBeNaN();
           expect(log.compare('1-1', id)).toBeNaN();
         }
       });
 
-      it('knows whether anybody follows, anywhere', async () => {
+      it('reports whether it has subscribers in any process', async () => {
         const [log, other] = logs();
         expect(await log.hasSubscribers?.()).toBe(false);
 
-        const following = other.subscribe(new LogRecorder());
-        await following.from;
+        const subscription = other.subscribe(new LogRecorder());
+        await subscription.from;
 
         expect(await log.hasSubscribers?.()).toBe(true);
-        following.close();
+        subscription.close();
         while (await log.hasSubscribers?.()) await setImmediate();
       });
     });
 
-    describe('followers', () => {
-      it('hear what any process appends, in order, each entry once', async () => {
+    describe('subscribers', () => {
+      it('receive the entries of every process, in order, each once', async () => {
         const [log, other] = logs();
         const recorders = [new LogRecorder(), new LogRecorder(), new LogRecorder()];
-        const followings = recorders.map((recorder, index) =>
+        const subscriptions = recorders.map((recorder, index) =>
           (index === 2 ? other : log).subscribe(recorder),
         );
-        await Promise.all(followings.map(({ from }) => from));
+        await Promise.all(subscriptions.map(({ from }) => from));
 
         await Promise.all([appendAll(log, numbers(1, 500)), appendAll(other, numbers(501, 1_000))]);
         await log.append(record('last'));
 
-        const heard = await Promise.all(recorders.map((recorder) => recorder.until('last')));
+        const received = await Promise.all(recorders.map((recorder) => recorder.until('last')));
         const inRedis = await dataAfter(log, '');
         expect(inRedis).toHaveLength(1_001);
-        for (const each of heard) expect(each).toEqual(inRedis);
-        // What one process appends is kept in the order of its calls.
+        for (const each of received) expect(each).toEqual(inRedis);
+        // The entries of one process are in the order of its calls.
         expect(inRedis.filter((data) => Number(data) <= 500)).toEqual(numbers(1, 500));
       });
 
-      it('begin behind the id that they are told, also while others append', async () => {
+      it('receive all entries after their `from` id, also while another process appends', async () => {
         const [log, other] = logs({ maxEvents: 10_000 });
         const appending = appendAll(other, numbers(1, 2_000));
 
@@ -227,21 +226,21 @@ for (const [name, connect] of CLIENTS) {
         }
       });
 
-      it('hear nothing once they have stopped, and others go on', async () => {
+      it('receive nothing after close(), while others continue to receive', async () => {
         const [log, other] = logs();
         const [recorder, stays] = [new LogRecorder(), new LogRecorder()];
-        const following = log.subscribe(recorder);
-        await Promise.all([following.from, log.subscribe(stays).from]);
+        const subscription = log.subscribe(recorder);
+        await Promise.all([subscription.from, log.subscribe(stays).from]);
 
-        following.close();
-        following.close();
+        subscription.close();
+        subscription.close();
         await other.append(record(1));
 
         expect(await stays.until('1')).toEqual(['1']);
         expect(recorder.received).toEqual([]);
       });
 
-      it('can come and go at once', async () => {
+      it('can be closed immediately', async () => {
         const [log, other] = logs();
         for (let i = 0; i < 20; i++) log.subscribe(new LogRecorder()).close();
         const recorder = new LogRecorder();
@@ -255,7 +254,7 @@ for (const [name, connect] of CLIENTS) {
         expect(await recorder.until('1')).toEqual(['1']);
       });
 
-      it('read from the stream what no message has told them', async () => {
+      it('read entries without a message from the stream', async () => {
         const [log, other] = logs();
         const recorder = new LogRecorder();
         await log.subscribe(recorder).from;
@@ -269,21 +268,21 @@ for (const [name, connect] of CLIENTS) {
         expect(recorder.gaps).toEqual([]);
       });
 
-      it('read on, page after page, when they have missed much', async () => {
+      it('read page by page after they have missed many entries', async () => {
         const [log, other] = logs({ maxEvents: 10_000 });
         const recorder = new LogRecorder();
         await log.subscribe(recorder).from;
 
-        await keepAway();
+        await refuseConnections();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
         await appendAll(other, numbers(1, 1_700));
-        await back();
+        await allowConnections();
 
         expect(await recorder.until('1700')).toEqual(numbers(1, 1_700));
         expect(recorder.gaps).toEqual([]);
       });
 
-      it('pass over what others have put into the stream', async () => {
+      it('skip foreign entries and messages', async () => {
         const [log, other] = logs();
         const recorder = new LogRecorder();
         await log.subscribe(recorder).from;
@@ -300,7 +299,7 @@ for (const [name, connect] of CLIENTS) {
         expect(await log.read(first?.id ?? '', 1)).toMatchObject({ entries: [{ record: record(2) }], gap: false }); // biome-ignore format: one line
       });
 
-      it('see no gap in a log that has expired and begins anew', async () => {
+      it('receive no gap when a log has expired and starts again', async () => {
         const [log, other] = logs();
         const recorder = new LogRecorder();
         await log.subscribe(recorder).from;
@@ -315,22 +314,22 @@ for (const [name, connect] of CLIENTS) {
       });
     });
 
-    describe('tip()', () => {
-      it('comes before whatever is appended after the call', async () => {
+    describe('head()', () => {
+      it('is before every entry that is appended after the call', async () => {
         const [log, other] = logs();
         await appendAll(log, numbers(1, 10));
 
         for (let i = 0; i < 20; i++) {
-          const tip = log.head();
+          const head = log.head();
           const appended = appendAll(other, numbers(1, 20));
-          const { id } = await tip;
+          const { id } = await head;
           const [first = ''] = await appended;
 
           expect(log.compare(id, first)).toBeLessThan(0);
         }
       });
 
-      it('does not come before what was appended here, or heard', async () => {
+      it('is not before an entry that this process has appended or received', async () => {
         const [log, other] = logs();
         const id = await log.append(record(1));
         expect((await log.head()).id).toBe(id);
@@ -343,7 +342,7 @@ for (const [name, connect] of CLIENTS) {
         expect((await other.head()).id).toBe(next);
       });
 
-      it('is that of a log whose entries are gone', async () => {
+      it('is the last id of a log whose entries were all trimmed', async () => {
         const [log, other] = logs();
         const id = await log.append(record(1));
         await server.call('XTRIM', redisKey(), 'MAXLEN', '0');
@@ -354,7 +353,7 @@ for (const [name, connect] of CLIENTS) {
     });
 
     describe('trimming', () => {
-      it('by number leaves a gap to those who come too late', async () => {
+      it('by number results in a gap for a reader after an old id', async () => {
         const [log] = logs({ maxEvents: 10 });
         const [first = ''] = await appendAll(log, numbers(1, 500));
 
@@ -366,7 +365,7 @@ for (const [name, connect] of CLIENTS) {
         expect(await log.read('', 1_000)).toEqual({ entries: page.entries, gap: false });
       });
 
-      it('by age is exact, and a room that nobody appends to disappears', async () => {
+      it('by age is exact, and a log without new entries expires', async () => {
         const [log] = logs({ maxAgeMs: 60_000 });
         await server.call('XADD', redisKey(), '1-1', 'before', '0-0', 'event', JSON.stringify(record('old')));
 
@@ -388,36 +387,38 @@ for (const [name, connect] of CLIENTS) {
         expect(left).toBeLessThanOrEqual(60_000);
       });
 
-      it('while a follower was away is told to it', async () => {
+      it('during an outage is a gap for a subscriber', async () => {
         const [log, other] = logs();
         const recorder = new LogRecorder();
         await log.subscribe(recorder).from;
         await other.append(record(1));
         await recorder.until('1');
 
-        await keepAway();
+        await refuseConnections();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
         await appendAll(other, ['2', '3']);
         await server.call('XTRIM', redisKey(), 'MAXLEN', '1');
-        await back();
+        await allowConnections();
 
         expect(await recorder.until('3')).toEqual(['1', '3']);
         expect(recorder.gaps).toEqual([1]);
       });
+    });
 
-      it('and data that Redis has lost are a gap, too', async () => {
+    describe('a loss of data', () => {
+      it('during an outage is a gap for a subscriber, and for a later read', async () => {
         const [log, other] = logs();
         const recorder = new LogRecorder();
         await log.subscribe(recorder).from;
         const id = await other.append(record(1));
         await recorder.until('1');
 
-        await keepAway();
+        await refuseConnections();
         await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
         await other.append(record(2));
         await expire();
         await other.append(record(3));
-        await back();
+        await allowConnections();
 
         expect(await recorder.until('3')).toEqual(['1', '3']);
         expect(recorder.gaps).toEqual([1]);
@@ -425,7 +426,7 @@ for (const [name, connect] of CLIENTS) {
       });
     });
 
-    describe('ids that a client has made up', () => {
+    describe('ids invented by a client', () => {
       const HOSTILE = [
         '0-0\r\nFLUSHALL',
         '-',
@@ -435,7 +436,7 @@ for (const [name, connect] of CLIENTS) {
         '9'.repeat(5_000_000),
       ];
 
-      it('never reach Redis', async () => {
+      it('are not sent to Redis if they are malformed', async () => {
         const [log] = logs();
         await log.append(record(1));
         const watcher = new IoRedis(server.port, '127.0.0.1');
@@ -456,16 +457,19 @@ for (const [name, connect] of CLIENTS) {
         expect(asked).toHaveLength(HOSTILE.length);
       });
 
-      it.each(['1-1', '999999999999999-0', '0-0'])('but look like one are a gap: %s', async (id) => {
-        const [log] = logs();
-        expect(await log.read('1-1', 10)).toEqual({ entries: [], gap: true });
-        await appendAll(log, ['1', '2']);
-        await server.call('XTRIM', redisKey(), 'MAXLEN', '1');
+      it.each(['1-1', '999999999999999-0', '0-0'])(
+        'result in a gap if they are well formed: %s',
+        async (id) => {
+          const [log] = logs();
+          expect(await log.read('1-1', 10)).toEqual({ entries: [], gap: true });
+          await appendAll(log, ['1', '2']);
+          await server.call('XTRIM', redisKey(), 'MAXLEN', '1');
 
-        expect(await log.read(id, 10)).toMatchObject({ entries: [{ record: record(2) }], gap: true });
-      });
+          expect(await log.read(id, 10)).toMatchObject({ entries: [{ record: record(2) }], gap: true });
+        },
+      );
 
-      it('in the midst of those that exist are a gap from the oldest on', async () => {
+      it('between existing ids result in a gap, followed by all entries from the oldest', async () => {
         const [log] = logs();
         await server.call('XADD', redisKey(), '5-1', 'before', '0-0', 'event', JSON.stringify(record('a')));
         await server.call('XADD', redisKey(), '5-3', 'before', '5-1', 'event', JSON.stringify(record('b')));
@@ -477,8 +481,8 @@ for (const [name, connect] of CLIENTS) {
       });
     });
 
-    describe('while Redis is away', () => {
-      it('appending rejects at once, and followers catch up when it is back', async () => {
+    describe('while Redis is disconnected', () => {
+      it('an append rejects immediately, and subscribers catch up after the reconnection', async () => {
         const [log, other] = logs();
         const recorders = [new LogRecorder(), new LogRecorder()];
         await Promise.all([
@@ -493,21 +497,22 @@ for (const [name, connect] of CLIENTS) {
         await warned(2);
         await expect(log.append(record('lost'))).rejects.toMatchObject({
           ...UNAVAILABLE,
-          message: 'Cannot publish: Redis is away. Nothing was appended; publish again when it is back.',
+          message:
+            'Cannot publish: Redis is DISCONNECTED. Nothing was appended; publish again after it has reconnected.',
           cause: expect.any(Error),
         });
-        const [tip, from] = [log.head(), log.subscribe(new LogRecorder()).from];
+        const [head, from] = [log.head(), log.subscribe(new LogRecorder()).from];
         const read = log.read('', 1_000);
         await server.start();
 
         expect((await read).entries).toHaveLength(100);
-        expect(await from).toBe((await tip).id);
+        expect(await from).toBe((await head).id);
         await appendAll(log, numbers(101, 200));
         for (const recorder of recorders) expect(await recorder.until('200')).toEqual(numbers(1, 200));
         expect(recorders.map(({ gaps }) => gaps)).toEqual([[], []]);
       });
 
-      it('there is one warning for each outage and process', async () => {
+      it('one warning is emitted for each outage and process', async () => {
         const [log, other] = logs();
         await Promise.all([log.subscribe(new LogRecorder()).from, other.head()]);
         emitWarning.mockClear();
@@ -529,7 +534,7 @@ for (const [name, connect] of CLIENTS) {
         ]);
       });
 
-      it('from the beginning, appending rejects as soon as that is known', async () => {
+      it('from the start, an append rejects as soon as the first attempt to connect has failed', async () => {
         await server.kill();
         const fresh = redisLogs(user.client);
 
@@ -540,22 +545,22 @@ for (const [name, connect] of CLIENTS) {
         await Promise.all([fresh.close(), server.start()]);
       });
 
-      it('an append whose answer is lost is in doubt, and is not sent again', async () => {
+      it('the outcome of an append whose reply is lost is unknown, and it is not sent again', async () => {
         const proxy = new LossyProxy(server.port);
-        const behind = await connect(await proxy.listen());
-        const lossy = redisLogs(behind.client);
+        const proxied = await connect(await proxy.listen());
+        const lossy = redisLogs(proxied.client);
         const log = lossy(`key-${key}`);
         const recorder = new LogRecorder();
         await Promise.all([log.append(record(1)), log.subscribe(recorder).from]);
 
-        // Nobody else is asked, so the next answer is that to the append; or the message of it, and then its answer.
+        // No other command is in flight: the next response is the reply to the append, or first its message.
         proxy.dropNextResponse();
-        const doubtful = await Promise.resolve(log.append(record(2))).catch((error: unknown) => error);
+        const outcome = await Promise.resolve(log.append(record(2))).catch((error: unknown) => error);
         await log.head();
         await log.append(record(3));
 
-        if (typeof doubtful !== 'string') {
-          expect(doubtful).toMatchObject({
+        if (typeof outcome !== 'string') {
+          expect(outcome).toMatchObject({
             ...UNAVAILABLE,
             message: expect.stringContaining('it is unknown whether the event was appended'),
           });
@@ -564,11 +569,11 @@ for (const [name, connect] of CLIENTS) {
         await recorder.until('3');
         expect(recorder.received.filter((data) => data !== '1')).toEqual(['2', '3']);
         await lossy.close();
-        await behind.end();
+        await proxied.end();
         await proxy.close();
       });
 
-      it.each(['pubsub', 'normal'])('for a moment, for a %s connection was killed, nothing is lost or doubled', async (type) => {
+      it.each(['pubsub', 'normal'])('for a moment, after a %s connection was killed, no entry is lost or duplicated', async (type) => {
         const [log, other] = logs({ maxEvents: 100_000 });
         const recorders = [new LogRecorder(), new LogRecorder()];
         await Promise.all([log.subscribe(recorders[0] as LogRecorder).from, other.subscribe(recorders[1] as LogRecorder).from]);
@@ -589,7 +594,7 @@ for (const [name, connect] of CLIENTS) {
           await server.call('CLIENT', 'KILL', 'TYPE', type);
         }
         await publishing;
-        while ((await Promise.resolve(log.append(record('last'))).catch(() => 'away')) === 'away') await sleep(5);
+        while ((await Promise.resolve(log.append(record('last'))).catch(() => 'rejected')) === 'rejected') await sleep(5);
 
         const inRedis = await dataAfter(log, '');
         for (const recorder of recorders) expect(await recorder.until('last')).toEqual(inRedis);
@@ -599,8 +604,8 @@ for (const [name, connect] of CLIENTS) {
       }); // biome-ignore format: one line
     });
 
-    describe('what Redis refuses', () => {
-      it('is an error that says why', async () => {
+    describe('errors from Redis', () => {
+      it('reject the call with their message', async () => {
         const [log] = logs();
         await server.call('SET', redisKey(), 'a string');
         const refused = {
@@ -614,7 +619,7 @@ for (const [name, connect] of CLIENTS) {
         await expect(log.read('', 1)).rejects.toMatchObject(refused);
       });
 
-      it('survives the loss of its scripts', async () => {
+      it('do not occur after SCRIPT FLUSH', async () => {
         const [log] = logs();
         await log.append(record(1));
         await server.call('SCRIPT', 'FLUSH');
@@ -631,7 +636,7 @@ for (const [name, connect] of CLIENTS) {
           .trim()
           .split('\n').length;
 
-      it('leaves no connection, no timer, and the client as it was', async () => {
+      it('leaves no connection and no timer, and does not change the client', async () => {
         await Promise.all(logs().map((log) => log.head()));
         const [before, resources] = [await connections(), process.getActiveResourcesInfo().sort()];
         const fresh = redisLogs(user.client);
@@ -649,7 +654,7 @@ for (const [name, connect] of CLIENTS) {
         expect(process.getActiveResourcesInfo().sort()).toEqual(resources);
       });
 
-      it('rejects what waits, and what comes later', async () => {
+      it('rejects pending and later calls', async () => {
         await server.kill();
         const fresh = redisLogs(user.client);
         const log = fresh('close');
@@ -668,7 +673,7 @@ for (const [name, connect] of CLIENTS) {
     });
 
     describe('keys', () => {
-      it('have the prefix, and that of the client', async () => {
+      it('have the prefix of redisLogs(), after that of the client', async () => {
         const prefixed = redisLogs(user.client, { prefix: 'app:' });
 
         await prefixed('x').append(record(1));
@@ -677,7 +682,7 @@ for (const [name, connect] of CLIENTS) {
         await prefixed.close();
       });
 
-      it.each([[''], [undefined], [7], [{}]])('that are %j are refused', (bad) => {
+      it.each([[''], [undefined], [7], [{}]])('are refused if they are not a non-empty string: %j', (bad) => {
         expect(() => here?.(bad as string)).toThrow(
           expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_OPTION' }),
         );
@@ -687,7 +692,7 @@ for (const [name, connect] of CLIENTS) {
 }
 
 describeWithRedis('redisLogs() and the options of the client', (server) => {
-  it('honours the prefix and the database of ioredis', async () => {
+  it('uses the prefix and the database of ioredis', async () => {
     const client = new IoRedis(server.port, '127.0.0.1', { keyPrefix: 'mine:', db: 3 });
     const logs = redisLogs(client);
     const recorder = new LogRecorder();
@@ -703,7 +708,7 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
     client.disconnect();
   });
 
-  it('does not hear what is told in another database', async () => {
+  it('receives no entries of another database', async () => {
     const clients = [0, 1].map((db) => new IoRedis(server.port, '127.0.0.1', { db }));
     const [zero, one] = clients.map((client) => redisLogs(client)) as [RedisLogs, RedisLogs];
     const recorder = new LogRecorder();
@@ -719,7 +724,7 @@ describeWithRedis('redisLogs() and the options of the client', (server) => {
 
   it.each([
     ['RESP 2', { RESP: 2 } as const],
-    ['a client that gives up', { socket: { reconnectStrategy: false } } as const],
+    ['a client that does not reconnect', { socket: { reconnectStrategy: false } } as const],
   ])('works with node-redis and %s', async (_name, options) => {
     const { socket, ...rest } = { socket: {}, ...options };
     const client = createClient({ ...rest, socket: { host: '127.0.0.1', port: server.port, ...socket } });
@@ -786,7 +791,7 @@ describeWithRedis(
       ],
     ];
 
-    it.each(connects)('%s hears, reads back and catches up', async (name, connect) => {
+    it.each(connects)('%s receives, reads and catches up', async (name, connect) => {
       const user = await connect();
       const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
       const [log, other] = [here(name), there(name)];
@@ -809,7 +814,7 @@ describeWithRedis(
       await user.end();
     });
 
-    it.each(connects)('%s sends nothing twice', async (name, connect) => {
+    it.each(connects)('%s sends no command twice', async (name, connect) => {
       const user = await connect();
       const [here, there] = [redisLogs(user.client), redisLogs(user.client)];
       const [log, other] = [here(`${name} once`), there(`${name} once`)];
@@ -836,7 +841,7 @@ describe('redisLogs() refuses', () => {
     ['null', null],
     ['a URL', 'redis://localhost'],
     ['an object', {}],
-    ['what can only be duplicated', { duplicate: () => undefined }],
+    ['an object with duplicate() only', { duplicate: () => undefined }],
   ])('%s as a client', (_name, client) => {
     expect(() => redisLogs(client as never)).toThrow(
       expect.objectContaining({

@@ -12,8 +12,8 @@ export class LogRecorder implements LogSubscriber {
     return this.entries.map(({ record }) => record.data);
   }
 
-  onEntries(entries: readonly LogEntry[], missed: boolean): void {
-    if (missed) this.gaps.push(this.entries.length);
+  onEntries(entries: readonly LogEntry[], gapBefore: boolean): void {
+    if (gapBefore) this.gaps.push(this.entries.length);
     this.entries.push(...entries);
     this.#onReceived();
   }

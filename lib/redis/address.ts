@@ -1,42 +1,42 @@
 import { describe, wrongType } from '../errors';
 import {
+  type DriverListener,
   type Ioredis,
-  IoredisLine,
-  type Line,
-  type LineListener,
+  IoredisDriver,
   type NodeRedis,
   type NodeRedisCluster,
-  NodeRedisClusterLine,
-  NodeRedisLine,
+  NodeRedisClusterDriver,
+  NodeRedisDriver,
+  type RedisDriver,
 } from './drivers';
 
 /**
- * A client of `redis` (node-redis, version 4 or later) or `ioredis` (version 5 or later), or of a cluster by either.
- * Nothing is sent on it: it is the pattern of the connections that are made.
+ * A client of `redis` (node-redis, version 4 or later) or `ioredis` (version 5 or later): a single client or a cluster
+ * client. It is only the template for the connections that `redisLogs()` opens; no command is sent on it.
  *
  * @example
  * const client: RedisClient = new Redis(process.env.REDIS_URL ?? 'redis://localhost:6379');
  * const logs = redisLogs(client);
  */
 export interface RedisClient {
-  /** How the connections are made, with the client's own address and credentials. */
+  /** Creates the connections of `redisLogs()`, with the address and the credentials of this client. */
   duplicate(...overrides: never[]): unknown;
 }
 
-/** Makes a line; throws if there is nothing to make it of at the moment. */
-export type Dial = (listener: LineListener) => Line;
+/** Starts a connection. May throw if no node is known at the moment. */
+export type Connect = (listener: DriverListener) => RedisDriver;
 
 /** How to reach the Redis that a client is connected to. */
 export interface RedisAddress {
-  /** Of the client's options; goes in front of every key. */
+  /** From the client's options; prepended to every key. */
   readonly keyPrefix: string;
-  /** Messages know no databases, so it is a part of the channels' names. */
+  /** Pub/sub messages are not separated by database, so each channel name includes it. */
   readonly database: number;
-  readonly dialForCommands: Dial;
-  readonly dialForMessages: Dial;
+  readonly connectForCommands: Connect;
+  readonly connectForMessages: Connect;
 }
 
-/** @throws `TypeError` `ERR_SSE_INVALID_OPTION` for what is not a client of a kind that we know */
+/** @throws `TypeError` `ERR_SSE_INVALID_OPTION` for an unsupported client */
 export function addressOf(client: RedisClient): RedisAddress {
   if (isIoredis(client)) return client.isCluster ? addressOfIoredisCluster(client) : addressOfIoredis(client);
   if (isNodeRedisCluster(client)) return addressOfNodeRedisCluster(client);
@@ -50,59 +50,64 @@ export function addressOf(client: RedisClient): RedisAddress {
 
 function addressOfIoredis(client: Ioredis): RedisAddress {
   const { keyPrefix = '', db = 0 } = client.options;
-  const dial: Dial = (listener) => new IoredisLine(client, listener);
-  return { keyPrefix, database: db, dialForCommands: dial, dialForMessages: dial };
+  const connect: Connect = (listener) => new IoredisDriver(client, listener);
+  return { keyPrefix, database: db, connectForCommands: connect, connectForMessages: connect };
 }
 
-/** A message that is published at one node reaches all, so that one connection to any of them hears it. */
+/** A cluster forwards every message to all of its nodes, so a connection to any one of them receives all messages. */
 function addressOfIoredisCluster(client: Ioredis): RedisAddress {
   return {
     keyPrefix: client.options.keyPrefix ?? '',
     database: 0,
-    dialForCommands: (listener) => new IoredisLine(client, listener),
-    dialForMessages: (listener) => new IoredisLine(anyOf(client.nodes?.('master') ?? []), listener),
+    connectForCommands: (listener) => new IoredisDriver(client, listener),
+    connectForMessages: (listener) => new IoredisDriver(randomNode(client.nodes?.('master') ?? []), listener),
   };
 }
 
 function addressOfNodeRedis(client: NodeRedis): RedisAddress {
   const { keyPrefix = '', database = 0 } = client.options ?? {};
-  const dial: Dial = (listener) => new NodeRedisLine(client, listener);
-  return { keyPrefix, database, dialForCommands: dial, dialForMessages: dial };
+  const connect: Connect = (listener) => new NodeRedisDriver(client, listener);
+  return { keyPrefix, database, connectForCommands: connect, connectForMessages: connect };
 }
 
 function addressOfNodeRedisCluster(client: NodeRedisCluster): RedisAddress {
   return {
     keyPrefix: client._options?.keyPrefix ?? '',
     database: 0,
-    dialForCommands: (listener) => new NodeRedisClusterLine(client, listener),
-    dialForMessages: (listener) => {
+    connectForCommands: (listener) => new NodeRedisClusterDriver(client, listener),
+    connectForMessages: (listener) => {
       const nodes = client.masters.map((master) => master.client).filter(isNodeRedis);
-      return new NodeRedisLine(anyOf(nodes), listener);
+      return new NodeRedisDriver(randomNode(nodes), listener);
     },
   };
 }
 
-/** Another one each time, for one may be gone for good. */
-function anyOf<Node>(nodes: readonly Node[]): Node {
+/** Chosen anew for each attempt, because a node may have been removed for good. */
+function randomNode<Node>(nodes: readonly Node[]): Node {
   const node = nodes[Math.floor(Math.random() * nodes.length)];
   if (node === undefined) throw new Error('The cluster client knows no node at the moment. Is it connected?');
   return node;
 }
 
 function isIoredis(client: unknown): client is Ioredis {
-  return has(client, 'call', 'duplicate', 'disconnect', 'subscribe') && 'status' in client;
+  return hasMethods(client, 'call', 'duplicate', 'disconnect', 'subscribe') && 'status' in client;
 }
 
-/** `select` is what a cluster, a sentinel and a pool do not have. */
+/** Clusters, sentinels and pools have no `select`. */
 function isNodeRedis(client: unknown): client is NodeRedis {
-  return has(client, 'sendCommand', 'duplicate', 'connect', 'subscribe', 'select') && 'isOpen' in client;
+  return (
+    hasMethods(client, 'sendCommand', 'duplicate', 'connect', 'subscribe', 'select') && 'isOpen' in client
+  );
 }
 
 function isNodeRedisCluster(client: unknown): client is NodeRedisCluster {
-  return has(client, 'sendCommand', 'duplicate', 'connect', 'subscribe', 'nodeClient') && 'masters' in client;
+  return (
+    hasMethods(client, 'sendCommand', 'duplicate', 'connect', 'subscribe', 'nodeClient') &&
+    'masters' in client
+  );
 }
 
-function has<Name extends string>(
+function hasMethods<Name extends string>(
   client: unknown,
   ...methods: Name[]
 ): client is Record<Name, () => unknown> {

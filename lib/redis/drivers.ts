@@ -1,29 +1,28 @@
-/** Who hears what happens on a {@link Line}. */
-export interface LineListener {
+/** Receives the messages and the end of a {@link RedisDriver}. */
+export interface DriverListener {
   onMessage(channel: string, text: string): void;
-  /** It is lost, or could not be had. */
+  /** The connection was lost, or the attempt to connect failed. May be called more than once. */
   onEnd(error: unknown): void;
 }
 
 /**
- * One connection to Redis of our own, made as a duplicate of the user's client, from its beginning to its end. It never
- * comes back by itself and sends nothing twice: a client that reconnects may send a command again whose answer was
- * lost, and the event would be there twice.
+ * One connection to Redis, made as a duplicate of the user's client. It does not reconnect and must never send a command
+ * twice: a client that reconnects may repeat a command whose reply was lost, and the event would be appended twice.
  */
-export interface Line {
-  /** Resolves when Redis can be asked. */
+export interface RedisDriver {
+  /** Resolves when Redis accepts commands. */
   readonly ready: Promise<unknown>;
-  /** @param key the one key of the command, which says where in a cluster it goes */
+  /** @param key the only key of the command, by which a cluster selects the node */
   send(key: string, command: readonly string[]): Promise<unknown>;
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
-  /** Asks every node the same. */
+  /** Sends the command to every node. @returns one reply for each node */
   sendToAll(command: readonly string[]): Promise<readonly unknown[]>;
-  /** Rejects what waits. Can be called more than once. */
+  /** Closes the connection and rejects pending commands. May be called more than once. */
   end(): Promise<unknown>;
 }
 
-/** What we call of an ioredis client, `Redis` or `Cluster`. */
+/** The members that we use of an ioredis client, `Redis` or `Cluster`. */
 export interface Ioredis {
   readonly status: string;
   readonly isCluster?: boolean;
@@ -38,15 +37,15 @@ export interface Ioredis {
   once(event: string, listener: (...values: never[]) => void): unknown;
 }
 
-type Hear = (text: string, channel: string) => void;
+type MessageListener = (text: string, channel: string) => void;
 
-/** What we call of a node-redis client and of its cluster's. */
+/** The members that we use of a node-redis client and of a cluster client. */
 interface NodeRedisBase<Own> {
   connect(): Promise<unknown>;
-  subscribe(channels: string[], listener: Hear): Promise<unknown>;
-  unsubscribe(channel: string, listener: Hear): Promise<unknown>;
+  subscribe(channels: string[], listener: MessageListener): Promise<unknown>;
+  unsubscribe(channel: string, listener: MessageListener): Promise<unknown>;
   duplicate(overrides: object): Own;
-  /** Version 4 has `disconnect()` only. */
+  /** Version 4 has only `disconnect()`. */
   destroy?(): unknown;
   disconnect(): Promise<unknown>;
   on(event: 'error' | 'end', listener: (error?: unknown) => void): unknown;
@@ -72,7 +71,7 @@ export interface NodeRedisCluster extends NodeRedisBase<NodeRedisCluster> {
   sendCommand(key: string | undefined, isReadonly: boolean, command: readonly string[]): Promise<unknown>;
 }
 
-/** Whatever else the user's client does, a line of ours does none of it. */
+/** Replaces options of the user's client that would make ours reconnect, or repeat, delay or change commands. */
 const IOREDIS_OVERRIDES = {
   enableReadyCheck: true,
   enableAutoPipelining: false,
@@ -88,8 +87,8 @@ const IOREDIS_OVERRIDES = {
 const IOREDIS_SINGLE_OVERRIDES = { ...IOREDIS_OVERRIDES, lazyConnect: false, enableOfflineQueue: false };
 
 /**
- * A cluster's client would send again what a failing node has not answered. Its nodes are connected to when the first
- * command is for them; that one waits for it.
+ * Without these, a cluster client would resend a command that a failing node has not answered. The offline queue stays
+ * on: the client connects to a node at the first command for it, and that command waits for the connection.
  */
 const IOREDIS_CLUSTER_OVERRIDES = {
   lazyConnect: false,
@@ -101,11 +100,11 @@ const IOREDIS_CLUSTER_OVERRIDES = {
   redisOptions: IOREDIS_OVERRIDES,
 };
 
-export class IoredisLine implements Line {
+export class IoredisDriver implements RedisDriver {
   readonly ready: Promise<unknown>;
   readonly #client: Ioredis;
 
-  constructor(client: Ioredis, listener: LineListener) {
+  constructor(client: Ioredis, listener: DriverListener) {
     const own = client.isCluster
       ? client.duplicate([], IOREDIS_CLUSTER_OVERRIDES)
       : client.duplicate(IOREDIS_SINGLE_OVERRIDES);
@@ -146,8 +145,9 @@ export class IoredisLine implements Line {
 }
 
 /**
- * @param commandOptions the user's, without the time limit that version 6 gives each command by an `AbortSignal` of its
- *   own: a third of the cost of publishing (measured), for what only waits to be written and here never does
+ * @param commandOptions the user's options, of which the time limit is removed. Version 6 implements it with one
+ *   `AbortSignal` for each command, which is a third of the cost of publishing (measured), and it only limits how long a
+ *   command waits to be written, which ours never do
  */
 function nodeRedisOverrides(commandOptions: object | undefined) {
   return {
@@ -158,14 +158,14 @@ function nodeRedisOverrides(commandOptions: object | undefined) {
   };
 }
 
-abstract class NodeRedisBaseLine<Client extends NodeRedisBase<Client>> implements Line {
+abstract class NodeRedisBaseDriver<Client extends NodeRedisBase<Client>> implements RedisDriver {
   readonly ready: Promise<unknown>;
   protected readonly client: Client;
-  readonly #hear: Hear;
+  readonly #messageListener: MessageListener;
 
-  constructor(client: Client, listener: LineListener) {
+  constructor(client: Client, listener: DriverListener) {
     this.client = client;
-    this.#hear = (text, channel) => listener.onMessage(channel, text);
+    this.#messageListener = (text, channel) => listener.onMessage(channel, text);
     client.on('error', (error) => listener.onEnd(error));
     client.on('end', () => listener.onEnd(new Error('The connection to Redis was closed.')));
     this.ready = client.connect();
@@ -178,11 +178,11 @@ abstract class NodeRedisBaseLine<Client extends NodeRedisBase<Client>> implement
   abstract end(): Promise<unknown>;
 
   subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.client.subscribe([...channels], this.#hear);
+    return this.client.subscribe([...channels], this.#messageListener);
   }
 
   unsubscribe(channel: string): Promise<unknown> {
-    return this.client.unsubscribe(channel, this.#hear);
+    return this.client.unsubscribe(channel, this.#messageListener);
   }
 
   protected async destroy(): Promise<void> {
@@ -191,8 +191,8 @@ abstract class NodeRedisBaseLine<Client extends NodeRedisBase<Client>> implement
   }
 }
 
-export class NodeRedisLine extends NodeRedisBaseLine<NodeRedis> {
-  constructor(client: NodeRedis, listener: LineListener) {
+export class NodeRedisDriver extends NodeRedisBaseDriver<NodeRedis> {
+  constructor(client: NodeRedis, listener: DriverListener) {
     const socket = { ...client.options?.socket, reconnectStrategy: false };
     super(client.duplicate({ ...nodeRedisOverrides(client.options?.commandOptions), socket }), listener);
   }
@@ -210,11 +210,14 @@ export class NodeRedisLine extends NodeRedisBaseLine<NodeRedis> {
   }
 }
 
-/** For commands. Its nodes' connections come back by themselves, but hold nothing back and send nothing again. */
-export class NodeRedisClusterLine extends NodeRedisBaseLine<NodeRedisCluster> {
+/**
+ * For commands only. The client reconnects to its nodes, in contrast to other drivers, but it neither queues commands
+ * meanwhile nor sends them twice.
+ */
+export class NodeRedisClusterDriver extends NodeRedisBaseDriver<NodeRedisCluster> {
   #ended: Promise<void> | undefined;
 
-  constructor(client: NodeRedisCluster, listener: LineListener) {
+  constructor(client: NodeRedisCluster, listener: DriverListener) {
     const { defaults } = client._options ?? {};
     const own = { ...defaults, ...nodeRedisOverrides(defaults?.commandOptions) };
     super(client.duplicate({ defaults: own }), listener);

@@ -1,86 +1,168 @@
 import type { LogEntry } from '../log/entry';
 import type { LogSubscriber, LogSubscription } from '../log/event-log';
 import { compareIds, FIRST, type RedisStream, type StreamMessage } from './redis-stream';
-import type { Listener } from './subscriptions';
+import type { ChannelListener } from './subscriptions';
 
-/** How many entries are read back at a time. */
-const PAGE = 500;
+/** The number of entries that are read at a time. */
+const PAGE_SIZE = 500;
 
-/** How many messages wait while entries are read back. What is dropped is noticed by the next, and read back, too. */
+/**
+ * The number of messages that are held while the stream is read. One more replaces all of them; the follower reads the
+ * entries of the dropped messages from the stream, because the next message does not follow its position.
+ */
 const MAX_HELD = 1_000;
 
-/** What a {@link Hearing} needs. */
-export interface HearingOptions {
-  readonly stream: RedisStream;
-  readonly follower: LogSubscriber;
-  /** An entry was heard. */
-  readonly onHeard: (id: string) => void;
-  /** It listens no longer. */
-  readonly onStop: (hearing: Hearing) => void;
-  /** Before Redis is asked again for what it has refused. Resolves to `false` once the log is closed. */
+/** The options of a {@link StreamFollower}. */
+export interface StreamFollowerOptions {
+  readonly stream: Pick<RedisStream, 'head' | 'page'>;
+  readonly subscriber: LogSubscriber;
+  /** Called with the id of the newest entry before the subscriber receives it. */
+  readonly onReceived: (id: string) => void;
+  /** Called once, by `close()`. Must end the subscription to the channel. */
+  readonly onStop: (follower: StreamFollower) => void;
+  /** Waits before a read that Redis has refused is sent again. Resolves to `false` once the log is closed. */
   readonly pause: () => Promise<boolean>;
 }
 
 /**
- * One follower's ear. Messages only carry the entries; the stream has the truth. Each message names the entry in front
- * of its own: if that is the last one heard, nothing was missed, and it is passed on at once. If not, and each time the
- * subscription has been made anew, the stream is read from the last one heard on, until messages join up with it.
+ * The state of a {@link StreamFollower}. States only advance, except for the loop between CATCHING_UP and LIVE.
+ *
+ * | from        | when                                                             | to          |
+ * | ----------- | ---------------------------------------------------------------- | ----------- |
+ * | SUBSCRIBING | Redis acknowledges the subscription                              | POSITIONING |
+ * | POSITIONING | the head of the stream is known                                  | CATCHING_UP |
+ * | CATCHING_UP | the stream has been read, and the held messages follow its end   | LIVE        |
+ * | LIVE        | a message does not follow the position                           | CATCHING_UP |
+ * | LIVE        | Redis acknowledges the subscription again, after it was lost     | CATCHING_UP |
+ * | any         | `close()`, or the log is closed                                  | CLOSED      |
  */
-export class Hearing implements LogSubscription, Listener {
-  readonly from: Promise<string>;
-  readonly #options: HearingOptions;
-  #begin!: (id: string) => void;
-  #fail!: (error: unknown) => void;
-  /** The last entry heard; `undefined` until it is known where to begin. */
-  #lastId: string | undefined;
-  /** Whether something is on its way from the stream. */
-  #reading = false;
-  /** Whether the stream has to be read. */
-  #isDue = false;
-  /** Messages that came meanwhile. */
-  #held: StreamMessage[] = [];
-  /** Whether entries were lost in front of the next one. */
-  #missed = false;
-  #stopped = false;
+enum FollowerState {
+  /** The subscription is requested. Messages are held. */
+  SUBSCRIBING,
+  /** The head of the stream is being read, which becomes the position and `from`. Messages are held. */
+  POSITIONING,
+  /** The stream is being read, page by page from the position on. Messages are held. No second read may start. */
+  CATCHING_UP,
+  /** No read is in progress. Each message that follows the position is delivered immediately. */
+  LIVE,
+  /** Messages are ignored. The result of a read in progress is discarded, but a head still becomes `from`. */
+  CLOSED,
+}
 
-  constructor(options: HearingOptions) {
+/** How far a follower has come in its stream. */
+interface StreamPosition {
+  /** The last entry that was delivered, or skipped because it is foreign; at first the head of the stream. */
+  readonly id: string;
+  /** Whether entries after it were lost, so that the next delivery comes after a gap. */
+  readonly gapAfter: boolean;
+}
+
+/**
+ * Delivers the entries of a stream to one subscriber. Messages are only hints; the stream is authoritative. Each message
+ * names the entry before its own: if that is the position, no entry was missed, and the follower delivers the message
+ * immediately. Otherwise, and after each new subscription, it reads the stream from its position on, until the messages
+ * follow what it has read.
+ */
+export class StreamFollower implements LogSubscription, ChannelListener {
+  readonly from: Promise<string>;
+  readonly #options: StreamFollowerOptions;
+  #resolveFrom!: (id: string) => void;
+  #rejectFrom!: (error: unknown) => void;
+  #state = FollowerState.SUBSCRIBING;
+  /** Only valid once the head of the stream is known. */
+  #position: StreamPosition = { id: FIRST, gapAfter: false };
+  /** The messages that arrived before the follower could deliver them, in order. */
+  #held: StreamMessage[] = [];
+  /** How often Redis has acknowledged the subscription. After a change during a read, the stream must be read again. */
+  #acknowledgements = 0;
+
+  constructor(options: StreamFollowerOptions) {
     this.#options = options;
     this.from = new Promise((resolve, reject) => {
-      this.#begin = resolve;
-      this.#fail = reject;
+      this.#resolveFrom = resolve;
+      this.#rejectFrom = reject;
     });
-    // Whoever does not want to know where it begins need not hear that it never does.
+    // Without a reader of `from`, its rejection must not be an unhandled rejection.
     this.from.catch(() => undefined);
   }
 
   close(): void {
-    if (this.#stopped) return;
-    this.#end();
+    if (this.#state === FollowerState.CLOSED) return;
+    const needsPosition = this.#state === FollowerState.SUBSCRIBING;
+    this.#stop();
     this.#options.onStop(this);
-    if (this.#lastId === undefined && !this.#reading) void this.#catchUp();
+    // `from` must also resolve for a subscription that is closed before it was acknowledged.
+    if (needsPosition) void this.#findPosition();
   }
 
   onSubscribed(): void {
-    this.#isDue = true;
-    if (!this.#reading) void this.#catchUp();
+    this.#acknowledgements++;
+    if (this.#state === FollowerState.SUBSCRIBING) void this.#start();
+    else if (this.#state === FollowerState.LIVE) void this.#catchUp();
   }
 
   onMessage(message: StreamMessage): void {
-    if (this.#stopped) return;
-    if (this.#reading || this.#lastId === undefined) return this.#hold(message);
-    if (this.#hear(message)) return;
+    if (this.#state === FollowerState.CLOSED) return;
+    if (this.#state === FollowerState.LIVE && this.#deliverMessage(message)) return;
     this.#hold(message);
-    void this.#catchUp();
+    if (this.#state === FollowerState.LIVE) void this.#catchUp();
   }
 
   onClose(error: unknown): void {
-    this.#end();
-    this.#fail(error);
+    this.#stop();
+    this.#rejectFrom(error);
   }
 
-  #end(): void {
-    this.#stopped = true;
+  /** Changes the state, unless the follower was closed meanwhile. */
+  #enter(state: FollowerState): void {
+    if (this.#state !== FollowerState.CLOSED) this.#state = state;
+  }
+
+  #stop(): void {
+    this.#state = FollowerState.CLOSED;
     this.#held = [];
+  }
+
+  /** Advances the state to POSITIONING, and then to CATCHING_UP. */
+  async #start(): Promise<void> {
+    this.#enter(FollowerState.POSITIONING);
+    const acknowledgements = this.#acknowledgements;
+    await this.#findPosition();
+    await this.#catchUp(acknowledgements === this.#acknowledgements);
+  }
+
+  /** Sets the position to the head of the stream, and resolves `from`. */
+  async #findPosition(): Promise<void> {
+    const head = await this.#retrying(() => this.#options.stream.head());
+    if (head === undefined) return;
+    this.#position = { id: head.id, gapAfter: false };
+    this.#resolveFrom(head.id);
+  }
+
+  /**
+   * Changes the state to CATCHING_UP, and to LIVE once no entry is missing.
+   *
+   * @param isRead whether the position is the end of the stream, so that there is nothing to read yet
+   */
+  async #catchUp(isRead = false): Promise<void> {
+    this.#enter(FollowerState.CATCHING_UP);
+    let isAtEnd = isRead;
+    while (this.#state === FollowerState.CATCHING_UP) {
+      if (isAtEnd && this.#deliverHeld()) this.#enter(FollowerState.LIVE);
+      else isAtEnd = await this.#readPage();
+    }
+  }
+
+  /** @returns whether the page was the last, and Redis has not acknowledged the subscription again meanwhile */
+  async #readPage(): Promise<boolean> {
+    const acknowledgements = this.#acknowledgements;
+    const { id, gapAfter } = this.#position;
+    const page = await this.#retrying(() => this.#options.stream.page(id, PAGE_SIZE));
+    if (page === undefined || this.#state === FollowerState.CLOSED) return false;
+    const { entries, contiguous, lastId, more } = page;
+    this.#position = { id: lastId, gapAfter: gapAfter || !contiguous };
+    if (entries.length > 0) await this.#deliver(entries, lastId);
+    return !more && acknowledgements === this.#acknowledgements;
   }
 
   #hold(message: StreamMessage): void {
@@ -88,73 +170,46 @@ export class Hearing implements LogSubscription, Listener {
     this.#held.push(message);
   }
 
-  /** @returns whether it joins up with what was heard before */
-  #hear({ id, before, record }: StreamMessage): boolean {
-    const lastId = this.#lastId ?? FIRST;
-    if (compareIds(id, lastId) <= 0) return true;
-    // The first of a new stream: the old one was deleted, or has expired, after everything in it had been told.
-    if (before !== lastId && before !== FIRST) return false;
-    void this.#tell([{ id, record }], id);
-    return true;
-  }
-
-  #tell(entries: readonly LogEntry[], lastId: string): void | Promise<void> {
-    const missed = this.#missed;
-    this.#lastId = lastId;
-    this.#missed = false;
-    this.#options.onHeard(lastId);
-    return this.#options.follower.onEntries(entries, missed);
-  }
-
-  async #catchUp(): Promise<void> {
-    this.#reading = true;
-    if (this.#lastId === undefined) await this.#findBeginning();
-    else this.#isDue = true;
-    while (!this.#stopped && (this.#isDue || !this.#joinHeld())) {
-      this.#isDue = false;
-      await this.#readPage(this.#lastId ?? FIRST);
-    }
-    this.#reading = false;
-  }
-
-  /** As far as they join up with what was heard. @returns whether all did */
-  #joinHeld(): boolean {
-    const broken = this.#held.findIndex((message) => !this.#hear(message));
+  /** Delivers held messages up to the first that does not follow the position. @returns whether all were delivered */
+  #deliverHeld(): boolean {
+    const broken = this.#held.findIndex((message) => !this.#deliverMessage(message));
     this.#held = broken === -1 ? [] : this.#held.slice(broken);
     return broken === -1;
   }
 
-  async #findBeginning(): Promise<void> {
-    this.#isDue = false;
-    const tail = await this.#ask(() => this.#options.stream.tail());
-    if (tail === undefined) return;
-    this.#lastId = tail.id;
-    this.#begin(tail.id);
+  /** Skips a message whose entry was already delivered. @returns `false` if entries are missing before the message */
+  #deliverMessage({ id, previousId, record }: StreamMessage): boolean {
+    // The subscriber may close its subscription at an earlier message.
+    if (this.#state === FollowerState.CLOSED) return true;
+    if (compareIds(id, this.#position.id) <= 0) return true;
+    // FIRST is before the first entry of a new stream: the old one was deleted, or has expired, after all of its entries
+    // had been published.
+    if (previousId !== this.#position.id && previousId !== FIRST) return false;
+    void this.#deliver([{ id, record }], id);
+    return true;
   }
 
-  async #readPage(after: string): Promise<void> {
-    const page = await this.#ask(() => this.#options.stream.page(after, PAGE));
-    if (page === undefined || this.#stopped) return;
-    const { entries, joined, lastId, more } = page;
-    if (!joined) this.#missed = true;
-    if (more) this.#isDue = true;
-    this.#lastId = lastId;
-    if (entries.length > 0) await this.#tell(entries, lastId);
+  #deliver(entries: readonly LogEntry[], lastId: string): void | Promise<void> {
+    const { gapAfter } = this.#position;
+    this.#position = { id: lastId, gapAfter: false };
+    this.#options.onReceived(lastId);
+    return this.#options.subscriber.onEntries(entries, gapAfter);
   }
 
-  /** As long as Redis refuses, it is asked again. @returns `undefined` once the log is closed */
-  async #ask<Reply>(question: () => Promise<Reply>): Promise<Reply | undefined> {
+  /** Repeats a read while Redis refuses it. @returns `undefined` if the log is closed */
+  async #retrying<Reply>(read: () => Promise<Reply>): Promise<Reply | undefined> {
     for (;;) {
       try {
-        return await question();
+        return await read();
       } catch (error) {
-        if (this.#stopped || !(await this.#options.pause())) return this.#close(error);
+        if (await this.#canRetry()) continue;
+        this.onClose(error);
+        return undefined;
       }
     }
   }
 
-  #close(error: unknown): undefined {
-    this.onClose(error);
-    return undefined;
+  async #canRetry(): Promise<boolean> {
+    return this.#state !== FollowerState.CLOSED && (await this.#options.pause());
   }
 }

@@ -1,250 +1,275 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from '../errors';
-import type { Dial } from './address';
-import type { Line } from './drivers';
+import type { Connect } from './address';
+import type { RedisDriver } from './drivers';
 
-/** What its owner does when Redis comes and goes. */
-export interface ConnectionListener {
-  onReady(line: Line): void;
+/** Receives the messages and the state changes of a {@link RedisConnection}. */
+export interface RedisConnectionListener {
+  /** Redis is connected, for the first time or again. */
+  onReady(driver: RedisDriver): void;
+  /** The connection was lost, or an attempt to connect has failed. */
   onLost(error: unknown): void;
   onMessage(channel: string, text: string): void;
 }
 
 /**
- * The operating system may take a quarter of an hour to notice that the other side has vanished; subscribers would hear
- * nothing for so long, and believe that nothing happens.
+ * Milliseconds between pings. The operating system may need 15 minutes to detect an unreachable peer; until then,
+ * subscribers would receive nothing and assume that nothing was published.
  */
 const HEARTBEAT_MS = 10_000;
 
 const MAX_RETRY_MS = 2_000;
 
-/** A line that has held so long was a good one: the next attempt comes at once. */
-const GOOD_LINE_MS = 1_000;
+/** A connection that lasted longer than this resets the back-off, so that the next attempt follows within 25 ms. */
+const STABLE_MS = 1_000;
 
-/** What Redis answers while it is not itself for a moment. Other refusals would be the same the next time. */
-const PASSING = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY']);
+/** Error codes of temporary states, in which a retry may succeed. A retry after any other code would fail again. */
+const TEMPORARY_CODES = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY']);
 
-/** It goes to and fro between AWAY and READY; the first and the last it leaves and enters once. */
-enum State {
+/** It starts in CONNECTING, alternates between DISCONNECTED and READY, and ends in CLOSED. */
+enum RedisConnectionState {
+  /** The first attempt to connect is in progress. Every command waits. */
   CONNECTING,
-  AWAY,
+  /** The connection was lost or could not be made; attempts follow until one succeeds. `now()` rejects. */
+  DISCONNECTED,
+  /** Redis accepts commands. */
   READY,
+  /** Closed for good. Every command rejects. */
   CLOSED,
 }
 
-/** A connection that is there for ever: one {@link Line} after the other. */
+/** A connection that reconnects until it is closed. Each attempt creates a new {@link RedisDriver}. */
 export class RedisConnection {
-  readonly #dial: Dial;
-  readonly #listener: ConnectionListener;
-  #state = State.CONNECTING;
-  /** The one in use, or the next one on its way. */
-  #line: Line | undefined;
-  /** Those lines that are not quite gone yet. */
+  readonly #connect: Connect;
+  readonly #listener: RedisConnectionListener;
+  #state = RedisConnectionState.CONNECTING;
+  /** The driver in use, or the one that is connecting. */
+  #current: RedisDriver | undefined;
+  /** The drivers that have not closed completely yet. */
   readonly #ending = new Set<Promise<unknown>>();
-  /** Why it is away. */
+  /** Why it is disconnected. */
   #cause: unknown;
+  /** The number of attempts to reconnect since the last stable connection. */
   #attempts = 0;
   #readySince = 0;
-  /** The line that has not answered to the last heartbeat. */
-  #silent: Line | undefined;
-  /** In their order: what waits for the first line or the first failure, and what waits for a line. */
-  #hasty: Array<() => void> = [];
-  #patient: Array<() => void> = [];
+  /** The driver that has not yet answered the latest ping, or was not ready at that time. */
+  #unanswered: RedisDriver | undefined;
+  /** Commands that wait for the result of the first attempt, in order. */
+  #waitingForFirst: Array<() => void> = [];
+  /** Commands that wait until Redis is connected, in order. */
+  #waitingForReady: Array<() => void> = [];
   readonly #heartbeat: NodeJS.Timeout;
-  readonly #closing = new AbortController();
+  /** Aborts the pauses before retries. */
+  readonly #pauses = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(dial: Dial, listener: ConnectionListener, heartbeatMs = HEARTBEAT_MS) {
-    this.#dial = dial;
+  constructor(connect: Connect, listener: RedisConnectionListener, heartbeatMs = HEARTBEAT_MS) {
+    this.#connect = connect;
     this.#listener = listener;
-    setMaxListeners(0, this.#closing.signal);
-    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs).unref();
-    this.#connect();
+    setMaxListeners(0, this.#pauses.signal);
+    this.#heartbeat = setInterval(() => this.#ping(), heartbeatMs).unref();
+    this.#attemptConnection();
   }
 
-  /** The line, while there is one that can be used. */
-  get line(): Line | undefined {
-    return this.#state === State.READY ? this.#line : undefined;
+  /** The driver to send commands with; `undefined` while Redis is not connected. */
+  get driver(): RedisDriver | undefined {
+    return this.#state === RedisConnectionState.READY ? this.#current : undefined;
   }
 
   /**
-   * Sends at once or not at all. Commands of one caller reach Redis in the order of the calls.
+   * Sends a command once, or rejects immediately while Redis is disconnected. The commands of one caller reach Redis in
+   * the order of the calls.
    *
    * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE`
    */
-  now<Reply>(command: (line: Line) => Promise<Reply>): Promise<Reply> {
-    if (this.#state !== State.CONNECTING) return this.#attempt(command);
-    return new Promise((resolve) => this.#hasty.push(() => resolve(this.#attempt(command))));
+  now<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
+    if (this.#state !== RedisConnectionState.CONNECTING) return this.#sendOnce(command);
+    return new Promise((resolve) => this.#waitingForFirst.push(() => resolve(this.#sendOnce(command))));
   }
 
   /**
-   * Waits for Redis, and asks again if the answer was lost: only for what may be asked twice.
+   * Waits until Redis is connected, and sends the command again if its reply was lost. Only for commands that may run
+   * twice.
    *
-   * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE` once it is closed, or if Redis refuses the command itself
+   * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE` after `close()`, or if Redis refuses the command itself
    */
-  async patiently<Reply>(command: (line: Line) => Promise<Reply>): Promise<Reply> {
+  async retrying<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
     for (;;) {
-      const line = await this.#whenReady();
+      const driver = await this.#whenReady();
       try {
-        return await command(line);
+        return await command(driver);
       } catch (error) {
         const code = replyCode(error);
-        if (code !== undefined && !PASSING.has(code)) throw refused(error);
-        if (!(await this.pause(50 + Math.random() * 100))) throw closed();
+        if (code !== undefined && !TEMPORARY_CODES.has(code)) throw refusedError(error);
+        if (!(await this.pause(50 + Math.random() * 100))) throw closedError();
       }
     }
   }
 
-  /** Before something is tried again. @returns a promise of `false` if it is closed meanwhile */
+  /** Waits before a retry. @returns a promise of `false` if the connection is closed meanwhile */
   pause(ms: number): Promise<boolean> {
-    // Aborted, it has only been closed.
-    return sleep(ms, true, { ref: false, signal: this.#closing.signal }).catch(() => false);
+    // Only close() aborts the signal.
+    return sleep(ms, true, { ref: false, signal: this.#pauses.signal }).catch(() => false);
   }
 
-  /** This line is of no use any more. */
-  lose(line: Line, error: unknown): void {
-    if (this.#line !== line) return;
-    this.#line = undefined;
-    this.#end(line);
-    this.#retry(error);
+  /** Ends a driver that cannot be used any more, and reconnects. Does nothing if the driver is not the current one. */
+  drop(driver: RedisDriver, error: unknown): void {
+    if (this.#current !== driver) return;
+    this.#current = undefined;
+    this.#end(driver);
+    this.#reconnect(error);
   }
 
-  /** Ends it for good, and rejects what waits. @returns the same promise each time */
+  /** Closes the connection for good, and rejects waiting commands. @returns the same promise each time */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= this.#shutDown();
     return this.#closed;
   }
 
-  async #close(): Promise<void> {
-    this.#state = State.CLOSED;
+  async #shutDown(): Promise<void> {
+    this.#state = RedisConnectionState.CLOSED;
     clearInterval(this.#heartbeat);
-    const line = this.#line;
-    // First, so that its end is not taken for a loss.
-    this.#line = undefined;
-    if (line !== undefined) this.#end(line);
-    this.#closing.abort();
-    this.#release();
+    const driver = this.#current;
+    // Before the driver ends, so that its end is not treated as a loss.
+    this.#current = undefined;
+    if (driver !== undefined) this.#end(driver);
+    this.#pauses.abort();
+    this.#resumeAll();
     await Promise.all(this.#ending);
   }
 
-  #connect(): void {
+  #attemptConnection(): void {
     try {
-      const line = this.#dial({
+      const driver = this.#connect({
         onMessage: (channel, text) => this.#listener.onMessage(channel, text),
-        onEnd: (error) => this.lose(line, error),
+        onEnd: (error) => this.drop(driver, error),
       });
-      this.#line = line;
-      line.ready.then(
-        () => this.#open(line),
-        (error: unknown) => this.lose(line, error),
+      this.#current = driver;
+      driver.ready.then(
+        () => this.#open(driver),
+        (error: unknown) => this.drop(driver, error),
       );
     } catch (error) {
-      this.#retry(error);
+      this.#reconnect(error);
     }
   }
 
-  #open(line: Line): void {
-    if (this.#line !== line) return;
-    this.#state = State.READY;
+  #open(driver: RedisDriver): void {
+    if (this.#current !== driver) return;
+    this.#state = RedisConnectionState.READY;
     this.#readySince = performance.now();
-    this.#silent = undefined;
-    this.#release();
-    this.#listener.onReady(line);
+    this.#unanswered = undefined;
+    this.#resumeAll();
+    this.#listener.onReady(driver);
   }
 
-  #retry(error: unknown): void {
-    if (this.#state === State.READY && performance.now() - this.#readySince > GOOD_LINE_MS)
-      this.#attempts = 0;
-    this.#state = State.AWAY;
+  #reconnect(error: unknown): void {
+    if (this.#wasStable()) this.#attempts = 0;
+    this.#state = RedisConnectionState.DISCONNECTED;
     this.#cause = error;
-    for (const go of this.#hasty.splice(0)) go();
+    for (const resume of this.#waitingForFirst.splice(0)) resume();
     this.#listener.onLost(error);
     void this.#connectLater();
   }
 
-  async #connectLater(): Promise<void> {
-    const delayMs = Math.min(25 * 2 ** this.#attempts++, MAX_RETRY_MS) * (0.5 + Math.random() / 2);
-    if (await this.pause(delayMs)) this.#connect();
+  #wasStable(): boolean {
+    return this.#state === RedisConnectionState.READY && performance.now() - this.#readySince > STABLE_MS;
   }
 
-  #end(line: Line): void {
+  async #connectLater(): Promise<void> {
+    const delayMs = Math.min(25 * 2 ** this.#attempts++, MAX_RETRY_MS) * (0.5 + Math.random() / 2);
+    if (await this.pause(delayMs)) this.#attemptConnection();
+  }
+
+  #end(driver: RedisDriver): void {
     const ended = () => this.#ending.delete(ending);
-    const ending: Promise<unknown> = line.end().then(ended, ended);
+    const ending: Promise<unknown> = driver.end().then(ended, ended);
     this.#ending.add(ending);
   }
 
-  /** A line that is not ready after two heartbeats, or has not answered to one when the next is due, is lost. */
-  #beat(): void {
-    const line = this.#line;
-    if (line === undefined) return;
-    if (this.#silent === line) return this.lose(line, new Error('Redis has not answered for too long.'));
-    this.#silent = line;
-    if (this.line === undefined) return;
-    const answered = () => {
-      if (this.#silent === line) this.#silent = undefined;
-    };
-    line.sendToAll(['PING']).then(answered, answered);
+  /** Drops a driver that has not answered a ping when the next is due, or is not ready after two intervals. */
+  #ping(): void {
+    const driver = this.#current;
+    if (driver === undefined) return;
+    if (this.#unanswered === driver) {
+      this.drop(driver, new Error('Redis has not answered for too long.'));
+      return;
+    }
+    this.#unanswered = driver;
+    if (this.driver !== undefined) this.#sendPing(driver);
   }
 
-  async #attempt<Reply>(command: (line: Line) => Promise<Reply>): Promise<Reply> {
-    const { line } = this;
-    if (line === undefined) throw this.#state === State.CLOSED ? closed() : away(this.#cause);
+  #sendPing(driver: RedisDriver): void {
+    const answered = () => {
+      if (this.#unanswered === driver) this.#unanswered = undefined;
+    };
+    driver.sendToAll(['PING']).then(answered, answered);
+  }
+
+  async #sendOnce<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
+    const { driver } = this;
+    if (driver === undefined) throw this.#unavailableError();
     try {
-      return await command(line);
+      return await command(driver);
     } catch (error) {
       const code = replyCode(error);
-      // The primary has become a replica: its name may lead to the new one.
-      if (code === 'READONLY') this.lose(line, error);
-      throw code === undefined ? inDoubt(error) : refused(error);
+      // The primary has become a replica; its host name may lead to the new primary.
+      if (code === 'READONLY') this.drop(driver, error);
+      throw code === undefined ? outcomeUnknownError(error) : refusedError(error);
     }
   }
 
-  async #whenReady(): Promise<Line> {
-    while (this.line === undefined) {
-      if (this.#state === State.CLOSED) throw closed();
-      await new Promise<void>((resolve) => this.#patient.push(resolve));
-    }
-    return this.line;
+  #unavailableError(): SseError {
+    return this.#state === RedisConnectionState.CLOSED ? closedError() : disconnectedError(this.#cause);
   }
 
-  #release(): void {
-    for (const go of this.#hasty.splice(0)) go();
-    for (const go of this.#patient.splice(0)) go();
+  async #whenReady(): Promise<RedisDriver> {
+    while (this.driver === undefined) {
+      if (this.#state === RedisConnectionState.CLOSED) throw closedError();
+      await new Promise<void>((resolve) => this.#waitingForReady.push(resolve));
+    }
+    return this.driver;
+  }
+
+  #resumeAll(): void {
+    for (const resume of this.#waitingForFirst.splice(0)) resume();
+    for (const resume of this.#waitingForReady.splice(0)) resume();
   }
 }
 
-/** The code of what Redis itself has answered; `undefined` if it has not. */
+/** The code of an error reply from Redis; `undefined` for any other error. */
 function replyCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !isReply(error)) return undefined;
+  if (!(error instanceof Error) || !isErrorReply(error)) return undefined;
   return error.message.split(' ', 1)[0];
 }
 
-/** By the name of its class, in ioredis and in node-redis, for we have neither's. */
-function isReply(error: object): boolean {
+/** Tests the class name as ioredis and node-redis have it, because this package imports neither. */
+function isErrorReply(error: object): boolean {
   const prototype: object | null = Object.getPrototypeOf(error);
   if (prototype === null) return false;
-  return ['ReplyError', 'ErrorReply'].includes(prototype.constructor.name) || isReply(prototype);
+  return ['ReplyError', 'ErrorReply'].includes(prototype.constructor.name) || isErrorReply(prototype);
 }
 
-function away(cause: unknown): SseError {
-  const message = 'Cannot publish: Redis is away. Nothing was appended; publish again when it is back.';
+function disconnectedError(cause: unknown): SseError {
+  const message =
+    'Cannot publish: Redis is DISCONNECTED. Nothing was appended; publish again after it has reconnected.';
   return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
-function inDoubt(cause: unknown): SseError {
-  const message = 'Redis went away before it answered: it is unknown whether the event was appended.';
+function outcomeUnknownError(cause: unknown): SseError {
+  const message = 'Redis disconnected before it answered: it is unknown whether the event was appended.';
   return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
-function refused(cause: unknown): SseError {
-  const message = `Redis refuses the command: ${cause instanceof Error ? cause.message : String(cause)}`;
+function refusedError(cause: unknown): SseError {
+  const message = `Redis has refused the command: ${cause instanceof Error ? cause.message : String(cause)}`;
   return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
-export function closed(): SseError {
+export function closedError(): SseError {
   return new SseError(
     'ERR_SSE_LOG_UNAVAILABLE',
-    'Cannot use the log: its redisLogs() is CLOSED. Make new ones.',
+    'Cannot use the log: its redisLogs() is CLOSED. Call redisLogs() again and use its logs.',
   );
 }

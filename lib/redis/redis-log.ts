@@ -2,7 +2,7 @@ import { describe, endedError, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
-import { Hearing } from './follower';
+import { StreamFollower } from './follower';
 import {
   type RedisLogOptions,
   type RedisLogsOptions,
@@ -14,7 +14,7 @@ import { compareIds, FIRST, isId, RedisStream } from './redis-stream';
 import { RedisSubscriptions } from './subscriptions';
 
 /**
- * Makes the logs of one Redis.
+ * Creates the logs of one Redis.
  *
  * @example
  * const logs: RedisLogs = redisLogs(client);
@@ -23,22 +23,23 @@ import { RedisSubscriptions } from './subscriptions';
  */
 export interface RedisLogs {
   /**
-   * The log that Redis keeps under a key. Every process that asks for the same key has the same log.
+   * Returns the log that Redis stores under a key. All processes that use the same key share one log.
    *
-   * @param key not empty; the prefix goes in front of it
-   * @param options `maxEvents`: how many events Redis retains, perhaps a hundred more · `maxAgeMs`: for how long ·
-   *   `cacheSize`: how many of the newest each process holds while it has subscribers
-   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` at once
+   * @param key a string that is not empty; the prefix is prepended to it
+   * @param options `maxEvents`: the number of events that Redis retains, possibly up to a hundred more · `maxAgeMs`:
+   *   milliseconds for which Redis retains an event · `cacheSize`: the number of newest events that each process caches
+   *   while it has subscribers
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
    * @default `{ maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000 }`
    * @example
    * const prices = new Channel<Price>({ log: logs('prices', { maxEvents: 10_000 }) });
    */
   (key: string, options?: RedisLogOptions): EventLog;
   /**
-   * Closes the connections of all its logs; the client stays as it is. Close the channels first: their subscribers hear
-   * nothing afterwards.
+   * Closes both connections of these logs; the client stays open. Close the channels first: afterwards, their
+   * subscribers receive nothing. May be called more than once.
    *
-   * @returns a promise, always the same, that resolves when both connections are gone
+   * @returns a promise, always the same, that resolves when both connections are closed
    * @example
    * await prices.close();
    * await logs.close();
@@ -46,25 +47,27 @@ export interface RedisLogs {
   close(): Promise<void>;
 }
 
-/** How long Redis is left alone after it has refused what a follower needs, milliseconds. */
-const REFUSED_MS = 1_000;
+/** Milliseconds to wait before a read that Redis has refused is sent again. */
+const REFUSED_RETRY_MS = 1_000;
 
-/** Two clocks that run side by side differ by less than this part of the time. */
+/** The largest difference in speed between the clock of Redis and that of this process, as a fraction of elapsed time. */
 const MAX_DRIFT = 0.001;
 
 /**
- * Logs on Redis Streams, for one channel in many processes: what one publishes, the subscribers of all get, each event
- * once and in order; and a client can come back to any of them. Needs Redis 6.2 or later, whose clock does not go back.
+ * Creates logs on Redis Streams, for channels that span several processes: subscribers in every process receive each
+ * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later, with a clock that never
+ * goes backwards.
  *
- * What was acknowledged is as safe as Redis keeps it: with `appendfsync always`, nothing is lost when Redis is killed;
- * with less, what it has lost is a gap to those who had not got it.
+ * It opens two connections, for any number of logs. While Redis is disconnected, `publish` rejects and subscribers stay
+ * connected; after it has reconnected, they receive the events that they missed.
  *
- * It makes two connections of its own, however many logs there are. While Redis is away, publishing rejects and
- * subscribers stay; when it is back, they get what they have missed.
+ * An acknowledged event is as durable as Redis makes it. With `appendfsync always`, no acknowledged event is lost when
+ * Redis is killed. With weaker settings, a subscriber that had not received a lost event receives a `gap`.
  *
- * @param client a client of `redis` (4 or later) or `ioredis` (5 or later), also a cluster's. Nothing is sent on it
- * @param options `prefix`: goes in front of each key
- * @throws `TypeError` `ERR_SSE_INVALID_OPTION` at once
+ * @param client a client of `redis` (4 or later) or `ioredis` (5 or later), or a cluster client of either. No command is
+ *   sent on it
+ * @param options `prefix`: prepended to each key
+ * @throws `TypeError` `ERR_SSE_INVALID_OPTION` immediately
  * @default `{ prefix: 'sse:' }`
  * @example
  * const client = await createClient({ url: process.env.REDIS_URL }).connect();
@@ -81,21 +84,21 @@ export function redisLogs(client: RedisClient, options?: RedisLogsOptions): Redi
   return Object.assign(logs, { close: () => link.close() });
 }
 
-/** What all logs of one Redis share: a connection for commands, one for messages, and what is told of an outage. */
+/** Shared by the logs of one `redisLogs()`: a connection for commands, one for messages, and the warning of an outage. */
 class RedisLink {
   readonly address: RedisAddress;
   readonly commands: RedisConnection;
   readonly subscriptions: RedisSubscriptions;
-  /** Whether this outage has been told of. */
+  /** Whether the warning of this outage was emitted. */
   #warned = false;
-  #closing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(address: RedisAddress) {
     const onReady = () => this.#onReady();
-    const onLost = (error: unknown) => this.#warn(error);
+    const onLost = (error: unknown) => this.#warnOnce(error);
     this.address = address;
-    this.subscriptions = new RedisSubscriptions(address.dialForMessages, { onReady, onLost });
-    this.commands = new RedisConnection(address.dialForCommands, {
+    this.subscriptions = new RedisSubscriptions(address.connectForMessages, { onReady, onLost });
+    this.commands = new RedisConnection(address.connectForCommands, {
       onReady,
       onLost,
       onMessage: () => undefined,
@@ -103,33 +106,33 @@ class RedisLink {
   }
 
   close(): Promise<void> {
-    this.#closing ??= Promise.all([this.commands.close(), this.subscriptions.close()]).then(() => undefined);
-    return this.#closing;
+    this.#closed ??= Promise.all([this.commands.close(), this.subscriptions.close()]).then(() => undefined);
+    return this.#closed;
   }
 
   #onReady(): void {
-    if (this.commands.line !== undefined && this.subscriptions.ready) this.#warned = false;
+    if (this.commands.driver !== undefined && this.subscriptions.ready) this.#warned = false;
   }
 
-  #warn(error: unknown): void {
+  #warnOnce(error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
     const reason = error instanceof Error ? error.message : String(error);
     process.emitWarning(
-      `Lost the connection to Redis (${reason}). Until it is back, publishing rejects and subscribers hear nothing; ` +
-        'then they get what they have missed.',
+      `Lost the connection to Redis (${reason}). Until it is restored, publishing rejects and subscribers receive ` +
+        'nothing; afterwards they receive the events that they missed.',
       { type: 'SseWarning', code: 'SSE_REDIS_LOST' },
     );
   }
 }
 
-/** A stream of Redis as a log. Its entries' ids are the events' ids. */
+/** A log that is stored in a Redis stream. The ids of the stream's entries are the ids of the events. */
 class RedisLog implements EventLog {
   readonly cacheSize: number;
   readonly #link: RedisLink;
   readonly #stream: RedisStream;
   readonly #options: Required<RedisLogOptions>;
-  /** The newest id that was appended or heard here. */
+  /** The greatest id that was appended or received in this process. */
   #newest = FIRST;
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
@@ -143,45 +146,45 @@ class RedisLog implements EventLog {
   async append(record: EventRecord): Promise<string> {
     const id = await this.#stream.append(record, this.#options);
     if (id === undefined) throw endedError();
-    this.#notice(id);
+    this.#updateNewest(id);
     return id;
   }
 
   async read(after: string, limit: number): Promise<LogPage> {
     if (after === '' || isId(after)) {
-      const { entries, joined } = await this.#stream.page(after, limit);
-      if (joined) return { entries, gap: false };
+      const { entries, contiguous } = await this.#stream.page(after, limit);
+      if (contiguous) return { entries, gap: false };
     }
     const { entries } = await this.#stream.page('', limit);
     return { entries, gap: true };
   }
 
   /**
-   * The answer comes later than the question, and what is appended meanwhile must come after it. So the entry is looked
-   * for that was the last at the time of the question, by the clock of Redis; rather one too early than one too late.
+   * Redis answers some time after the call, and every entry appended in between must have a greater id. So this finds
+   * the last entry at the time of the call, by the clock of Redis. An earlier entry is acceptable, a later one is not.
    */
   async head(): Promise<LogHead> {
-    const askedAt = performance.now();
+    const calledAt = performance.now();
     const newest = this.#newest;
-    const { id: last, ended, now } = await this.#stream.tail();
-    const elapsed = performance.now() - askedAt;
+    const { id: last, ended, now } = await this.#stream.head();
+    const elapsed = performance.now() - calledAt;
     const moment = Math.floor(now - elapsed * (1 + MAX_DRIFT));
     const id = compareIds(last, `${moment}-0`) < 0 ? last : await this.#stream.idBefore(moment, last);
     return { id: compareIds(newest, id) > 0 ? newest : id, ended };
   }
 
-  subscribe(follower: LogSubscriber): LogSubscription {
+  subscribe(subscriber: LogSubscriber): LogSubscription {
     const { subscriptions, commands } = this.#link;
     const { channel } = this.#stream;
-    const hearing = new Hearing({
+    const follower = new StreamFollower({
       stream: this.#stream,
-      follower,
-      onHeard: (id) => this.#notice(id),
-      onStop: (stopped) => subscriptions.leave(channel, stopped),
-      pause: () => commands.pause(REFUSED_MS),
+      subscriber,
+      onReceived: (id) => this.#updateNewest(id),
+      onStop: (stopped) => subscriptions.unsubscribe(channel, stopped),
+      pause: () => commands.pause(REFUSED_RETRY_MS),
     });
-    subscriptions.join(channel, hearing);
-    return hearing;
+    subscriptions.subscribe(channel, follower);
+    return follower;
   }
 
   compare(a: string, b: string): number {
@@ -189,10 +192,10 @@ class RedisLog implements EventLog {
   }
 
   async hasSubscribers(): Promise<boolean> {
-    return (await this.#stream.listeners()) > 0;
+    return (await this.#stream.subscriberCount()) > 0;
   }
 
-  #notice(id: string): void {
+  #updateNewest(id: string): void {
     if (compareIds(id, this.#newest) > 0) this.#newest = id;
   }
 }
@@ -201,6 +204,7 @@ function checkedKey(key: unknown): string {
   if (typeof key === 'string' && key !== '') return key;
   throw wrongType(
     'ERR_SSE_INVALID_OPTION',
-    `Expected the key of a log to be a non-empty string, got ${describe(key)}. Use one for each channel, as in logs('prices').`,
+    `Expected the key of a log to be a non-empty string, got ${describe(key)}. ` +
+      "Use one key for each channel, as in logs('prices').",
   );
 }

@@ -2,7 +2,7 @@ import type { EventRecord } from '../format/record';
 import type { LogEntry } from '../log/entry';
 import type { RedisConnection } from './redis-connection';
 
-/** The id before all others: what a key that does not exist has as its last. */
+/** The id before all others. Redis gives it as the last id of a key that does not exist. */
 export const FIRST = '0-0';
 
 const ID = /^(\d{1,15})-(\d{1,15})$/;
@@ -13,36 +13,37 @@ export interface StreamBounds {
   readonly maxAgeMs: number | false;
 }
 
-/** What is told of an entry when it is appended. */
+/** The message that is published for an appended entry. */
 export interface StreamMessage extends LogEntry {
-  /** The id of the entry in front of it. Whoever knows that one has missed nothing. */
-  readonly before: string;
+  /** The id of the entry before it. A follower at this id has missed nothing. */
+  readonly previousId: string;
 }
 
 /** A part of a stream. */
 export interface StreamPage {
   readonly entries: readonly LogEntry[];
-  /** Whether nothing is missing between the id that was asked for and the first entry. */
-  readonly joined: boolean;
-  /** From where on to ask for more: the last entry's id, or that of something foreign behind it. */
+  /** Whether no entry is missing between the requested id and the first entry. */
+  readonly contiguous: boolean;
+  /** The id to continue after: that of the last entry, or of a foreign entry that follows it. */
   readonly lastId: string;
-  /** Whether there may be more. */
+  /** Whether more entries may follow. */
   readonly more: boolean;
 }
 
-/** Where a stream ends. */
-export interface StreamTail {
-  /** Of the last entry, also if it is no longer retained; {@link FIRST} if there was none. */
+/** The end of a stream. */
+export interface StreamHead {
+  /** The id of the last entry, even if it is no longer retained; {@link FIRST} if there was none. */
   readonly id: string;
   /** Whether the last entry ends the log. */
   readonly ended: boolean;
-  /** Milliseconds since 1970, by the clock that makes this stream's ids. */
+  /** Milliseconds since 1970, by the clock that generates the ids of this stream. */
   readonly now: number;
 }
 
-// A stream that has lost its last entries still knows the last id it gave.
-const TAIL = `
-local function tail(key)
+// The stored fields are `before` (the previous id), `event` (the record as JSON) and, in the last entry, `over`.
+// A stream whose entries were all trimmed still knows its last generated id.
+const HEAD = `
+local function head(key)
   local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
   if last then
     for i = 1, #last[2], 2 do
@@ -58,11 +59,11 @@ local function tail(key)
 end
 `;
 
-// ARGV: the event, '1' if it is the last, maxEvents, maxAgeMs or '', the channel. One key and no other, for clusters.
-// By age it is trimmed exactly: nearly so would keep a hundred old events in a quiet room.
-const APPEND = `${TAIL}
-local before, over = tail(KEYS[1])
-if over == '1' then return '' end
+// ARGV: the event, '1' if it is the last, maxEvents, maxAgeMs or '', the channel. A single key, as clusters require.
+// The age limit is exact ('='): the approximate '~' could keep a hundred expired events of a log with little traffic.
+const APPEND = `${HEAD}
+local before, ended = head(KEYS[1])
+if ended == '1' then return '' end
 local fields = {'before', before, 'event', ARGV[1]}
 if ARGV[2] == '1' then fields[5], fields[6] = 'over', '1' end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*', unpack(fields))
@@ -75,14 +76,14 @@ redis.call('PUBLISH', ARGV[5], id .. ' ' .. before .. ' ' .. ARGV[1])
 return id
 `;
 
-// The time as part of it: each node of a cluster has a clock of its own.
-const ASK_TAIL = `${TAIL}
+// Reads the time in the same script, because each node of a cluster has its own clock.
+const READ_HEAD = `${HEAD}
 local time = redis.call('TIME')
-local id, over = tail(KEYS[1])
-return {id, over, time[1], time[2]}
+local id, ended = head(KEYS[1])
+return {id, ended, time[1], time[2]}
 `;
 
-/** One key of Redis that holds a stream, and the channel on which its entries are told. */
+/** A Redis key that holds a stream, and the channel on which its new entries are published. */
 export class RedisStream {
   readonly key: string;
   readonly channel: string;
@@ -94,98 +95,99 @@ export class RedisStream {
     this.channel = `${key}@${database}`;
   }
 
-  /** @returns the id; `undefined` if the log is over */
+  /** @returns the id; `undefined` if the log has ended */
   async append(record: EventRecord, { maxEvents, maxAgeMs }: StreamBounds): Promise<string | undefined> {
-    const over = record.kind === 'event' ? '0' : '1';
+    const isLast = record.kind === 'event' ? '0' : '1';
     const age = maxAgeMs === false ? '' : String(maxAgeMs);
-    const values = [JSON.stringify(record), over, String(maxEvents), age, this.channel];
-    // Not by EVALSHA: of two appends on their way, the first could be refused for want of the script and the second,
-    // when another process has loaded it meanwhile, be let through before the first comes again.
+    const values = [JSON.stringify(record), isLast, String(maxEvents), age, this.channel];
+    // Not EVALSHA: with two appends in flight, Redis could reject the first because it does not know the script, and
+    // accept the second, because another process has loaded the script meanwhile, before the first is sent again.
     const command = ['EVAL', APPEND, '1', this.key, ...values];
-    const id = textOf(await this.#connection.now((line) => line.send(this.key, command)));
+    const id = replyText(await this.#connection.now((driver) => driver.send(this.key, command)));
     return id === '' ? undefined : id;
   }
 
-  async tail(): Promise<StreamTail> {
-    const [id, over, seconds, microseconds] = listOf(await this.#ask('EVAL', ASK_TAIL, '1', this.key)).map(
-      textOf,
-    );
+  async head(): Promise<StreamHead> {
+    const [id, ended, seconds, microseconds] = replyList(
+      await this.#send('EVAL', READ_HEAD, '1', this.key),
+    ).map(replyText);
     const now = Number(seconds) * 1_000 + Number(microseconds) / 1_000;
-    return { id: id ?? FIRST, ended: over === '1', now };
+    return { id: id ?? FIRST, ended: ended === '1', now };
   }
 
   /**
-   * The id behind which everything comes that was appended from that moment on.
+   * An id that is before every entry appended at this moment or later.
    *
-   * @param last where the stream ends, if nothing of it is retained
+   * @param moment milliseconds since 1970, by the clock of Redis
+   * @param last the result if no entry is retained
    */
   async idBefore(moment: number, last: string): Promise<string> {
-    const [before] = rowsOf(await this.#ask('XREVRANGE', this.key, `(${moment}-0`, '-', 'COUNT', '1'));
+    const [before] = parseRows(await this.#send('XREVRANGE', this.key, `(${moment}-0`, '-', 'COUNT', '1'));
     if (before !== undefined) return before.id;
-    const [oldest] = rowsOf(await this.#ask('XRANGE', this.key, '-', '+', 'COUNT', '1'));
-    return oldest === undefined ? last : (oldest.before ?? FIRST);
+    const [oldest] = parseRows(await this.#send('XRANGE', this.key, '-', '+', 'COUNT', '1'));
+    return oldest === undefined ? last : (oldest.previousId ?? FIRST);
   }
 
-  /**
-   * The entries after an id; from the oldest on if it is `''`. Others may have put entries of their own into the stream;
-   * those are passed over.
-   */
+  /** The entries after an id; from the oldest if the id is `''`. Skips foreign entries, which other programs added. */
   async page(after: string, count: number): Promise<StreamPage> {
-    let page = await this.#page(after, count);
+    let page = await this.#pageOfRows(after, count);
     while (page.entries.length === 0 && page.more) {
-      page = { ...(await this.#page(page.lastId, count)), joined: page.joined };
+      page = { ...(await this.#pageOfRows(page.lastId, count)), contiguous: page.contiguous };
     }
     return page;
   }
 
-  /** How many connections hear of what is appended. */
-  async listeners(): Promise<number> {
+  /** The number of connections that are subscribed to the channel, on all nodes. */
+  async subscriberCount(): Promise<number> {
     const command = ['PUBSUB', 'NUMSUB', this.channel];
-    const replies = await this.#connection.patiently((line) => line.sendToAll(command));
-    return replies.reduce<number>((sum, reply) => sum + Number(listOf(reply)[1] ?? 0), 0);
+    const replies = await this.#connection.retrying((driver) => driver.sendToAll(command));
+    return replies.reduce<number>((sum, reply) => sum + Number(replyList(reply)[1] ?? 0), 0);
   }
 
-  /** The id itself is asked for, too: if it is still there, what follows it follows it. */
-  async #page(after: string, count: number): Promise<StreamPage> {
+  /**
+   * One page of rows, which may all be foreign. Also requests the row with the id `after` itself: if it is still
+   * retained, the rows that follow it are contiguous.
+   */
+  async #pageOfRows(after: string, count: number): Promise<StreamPage> {
     let rows = await this.#rowsFrom(after, count + 1);
     if (rows.length === 0 && after !== '') {
-      // Nothing at or behind the id: is it the last that was given, or one that this stream does not know?
-      const { id } = await this.tail();
-      if (id === after) return { entries: [], joined: true, lastId: after, more: false };
+      // No row at or after the id: it is either the last generated id, or one that this stream does not know.
+      const { id } = await this.head();
+      if (id === after) return { entries: [], contiguous: true, lastId: after, more: false };
       rows = await this.#rowsFrom(after, count + 1);
     }
     const found = rows[0]?.id === after;
     const wanted = found ? rows.slice(1) : rows.slice(0, count);
     const entries = wanted.flatMap(({ id, record }) => (record === undefined ? [] : [{ id, record }]));
-    const joined = after === '' || found || rows[0]?.before === after;
-    return { entries, joined, lastId: wanted.at(-1)?.id ?? after, more: rows.length > count };
+    const contiguous = after === '' || found || rows[0]?.previousId === after;
+    return { entries, contiguous, lastId: wanted.at(-1)?.id ?? after, more: rows.length > count };
   }
 
-  async #rowsFrom(after: string, count: number): Promise<Row[]> {
-    return rowsOf(
-      await this.#ask('XRANGE', this.key, after === '' ? '-' : after, '+', 'COUNT', String(count)),
+  async #rowsFrom(after: string, count: number): Promise<StreamRow[]> {
+    return parseRows(
+      await this.#send('XRANGE', this.key, after === '' ? '-' : after, '+', 'COUNT', String(count)),
     );
   }
 
-  #ask(...command: readonly string[]): Promise<unknown> {
-    return this.#connection.patiently((line) => line.send(this.key, command));
+  #send(...command: readonly string[]): Promise<unknown> {
+    return this.#connection.retrying((driver) => driver.send(this.key, command));
   }
 }
 
-/** What a message says; `undefined` for one that is not ours. */
-export function messageOf(text: string): StreamMessage | undefined {
+/** @returns `undefined` for a foreign message */
+export function parseMessage(text: string): StreamMessage | undefined {
   const end = text.indexOf(' ');
   const begin = text.indexOf(' ', end + 1);
-  const [id, before] = [text.slice(0, end), text.slice(end + 1, begin)];
-  const record = recordOf(text.slice(begin + 1));
-  return isId(id) && isId(before) && record !== undefined ? { id, before, record } : undefined;
+  const [id, previousId] = [text.slice(0, end), text.slice(end + 1, begin)];
+  const record = parseRecord(text.slice(begin + 1));
+  return isId(id) && isId(previousId) && record !== undefined ? { id, previousId, record } : undefined;
 }
 
 export function isId(id: string): boolean {
   return ID.test(id);
 }
 
-/** `NaN` if one of them is none. */
+/** As `EventLog.compare`: `NaN` if one of them is not an id. */
 export function compareIds(a: string, b: string): number {
   if (a === b) return isId(a) ? 0 : Number.NaN;
   const [, aTime, aSequence] = ID.exec(a) ?? [];
@@ -193,42 +195,43 @@ export function compareIds(a: string, b: string): number {
   return Number(aTime) - Number(bTime) || Number(aSequence) - Number(bSequence);
 }
 
-interface Row {
+/** One entry of a stream as Redis returns it; a foreign one has no valid record. */
+interface StreamRow {
   readonly id: string;
-  readonly before: string | undefined;
+  readonly previousId: string | undefined;
   readonly record: EventRecord | undefined;
 }
 
-function rowsOf(reply: unknown): Row[] {
-  return listOf(reply).map((row) => {
-    const [id, content] = listOf(row);
-    const fields = fieldsOf(content);
-    return { id: textOf(id), before: fields.get('before'), record: recordOf(fields.get('event')) };
+function parseRows(reply: unknown): StreamRow[] {
+  return replyList(reply).map((row) => {
+    const [id, content] = replyList(row);
+    const fields = parseFields(content);
+    return { id: replyText(id), previousId: fields.get('before'), record: parseRecord(fields.get('event')) };
   });
 }
 
-/** Flat or in pairs, by client and protocol. */
-function fieldsOf(content: unknown): Map<string, string> {
-  const values = listOf(content).flat().map(textOf);
+/** The fields are a flat list or pairs, depending on the client and the protocol version. */
+function parseFields(content: unknown): Map<string, string> {
+  const values = replyList(content).flat().map(replyText);
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < values.length; i += 2) fields.set(values[i] ?? '', values[i + 1] ?? '');
   return fields;
 }
 
-/** Maps and objects become lists of names and values in turn. */
-function listOf(reply: unknown): unknown[] {
+/** Converts maps and objects to lists in which names and values alternate. */
+function replyList(reply: unknown): unknown[] {
   if (Array.isArray(reply)) return reply;
   if (reply instanceof Map) return [...reply].flat();
   return typeof reply === 'object' && reply !== null ? Object.entries(reply).flat() : [];
 }
 
-/** Some clients hand out bytes. */
-function textOf(value: unknown): string {
+/** Some clients return bytes. */
+function replyText(value: unknown): string {
   return value instanceof Uint8Array ? Buffer.from(value).toString() : String(value);
 }
 
-/** `undefined` for what we cannot have written. */
-function recordOf(text: string | undefined): EventRecord | undefined {
+/** @returns `undefined` for text that this package cannot have written */
+function parseRecord(text: string | undefined): EventRecord | undefined {
   try {
     const record: unknown = JSON.parse(text ?? '');
     return isRecord(record) ? record : undefined;
@@ -237,7 +240,7 @@ function recordOf(text: string | undefined): EventRecord | undefined {
   }
 }
 
-/** Whoever can write to Redis could write frames of his own if a type or a comment were taken as it comes. */
+/** Without these checks, a program with write access to Redis could inject frames through a type or a comment. */
 function isRecord(value: unknown): value is EventRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, type, data, retry, comment } = value as Record<string, unknown>;

@@ -1,122 +1,134 @@
-import type { Dial } from './address';
-import type { Line } from './drivers';
-import { closed, RedisConnection } from './redis-connection';
-import { messageOf, type StreamMessage } from './redis-stream';
+import type { Connect } from './address';
+import type { RedisDriver } from './drivers';
+import { closedError, RedisConnection } from './redis-connection';
+import { parseMessage, type StreamMessage } from './redis-stream';
 
-/** Who hears the messages of one channel. */
-export interface Listener {
-  /** Redis has acknowledged the subscription, anew after each time it was lost: from now on all messages arrive. */
+/** Receives the messages of one channel. */
+export interface ChannelListener {
+  /**
+   * Redis has acknowledged the subscription: every later message will arrive. Called again after each time that the
+   * subscription was lost and made again.
+   */
   onSubscribed(): void;
   onMessage(message: StreamMessage): void;
+  /** The subscriptions are closed for good. */
   onClose(error: unknown): void;
 }
 
-/** One channel, while somebody listens. */
-interface Subscription {
+/** The subscription to one channel, which exists while the channel has listeners. */
+interface ChannelSubscription {
   readonly channel: string;
-  readonly listeners: Set<Listener>;
-  /** Where it was asked for. */
-  line: Line | undefined;
+  readonly listeners: Set<ChannelListener>;
+  /** The driver on which it was requested. */
+  driver: RedisDriver | undefined;
   acknowledged: boolean;
 }
 
-/** How many channels one command names: a client may spread them over the arguments of a function. */
+/** The number of channels in one command, because a client may pass them as the arguments of a function. */
 const CHUNK = 1_000;
 
-/** What one process listens to: all channels on one connection, each once. */
+/** The subscriptions of one process, all on one connection. Each channel is subscribed to once. */
 export class RedisSubscriptions {
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions = new Map<string, ChannelSubscription>();
   readonly #connection: RedisConnection;
   #closed: Promise<void> | undefined;
 
-  /** @param onReady the connection is there, or there again */
-  constructor(dial: Dial, { onReady, onLost }: { onReady(): void; onLost(error: unknown): void }) {
-    this.#connection = new RedisConnection(dial, {
-      onReady: (line) => {
+  /** @param onReady called each time the connection is ready, for the first time or again */
+  constructor(connect: Connect, { onReady, onLost }: { onReady(): void; onLost(error: unknown): void }) {
+    this.#connection = new RedisConnection(connect, {
+      onReady: (driver) => {
         onReady();
-        this.#subscribeAll(line);
+        this.#subscribeAll(driver);
       },
       onLost: (error) => {
-        this.#onLost();
+        this.#forgetDriver();
         onLost(error);
       },
-      onMessage: (channel, text) => this.#onMessage(channel, text),
+      onMessage: (channel, text) => this.#forward(channel, text),
     });
   }
 
   get ready(): boolean {
-    return this.#connection.line !== undefined;
+    return this.#connection.driver !== undefined;
   }
 
-  join(channel: string, listener: Listener): void {
-    if (this.#closed !== undefined) return listener.onClose(closed());
-    const known = this.#subscriptions.get(channel);
-    if (known === undefined) return this.#begin(channel, listener);
-    known.listeners.add(listener);
-    if (known.acknowledged) listener.onSubscribed();
+  subscribe(channel: string, listener: ChannelListener): void {
+    const subscription = this.#subscriptions.get(channel);
+    if (this.#closed !== undefined) listener.onClose(closedError());
+    else if (subscription === undefined) this.#addChannel(channel, listener);
+    else this.#addListener(subscription, listener);
   }
 
-  leave(channel: string, listener: Listener): void {
+  unsubscribe(channel: string, listener: ChannelListener): void {
     const subscription = this.#subscriptions.get(channel);
     if (!subscription?.listeners.delete(listener) || subscription.listeners.size > 0) return;
     this.#subscriptions.delete(channel);
-    const { line } = subscription;
-    line?.unsubscribe(channel).catch((error: unknown) => this.#connection.lose(line, error));
+    const { driver } = subscription;
+    driver?.unsubscribe(channel).catch((error: unknown) => this.#connection.drop(driver, error));
   }
 
-  /** Ends the connection. @returns the same promise each time */
+  /** Closes all listeners and the connection. @returns the same promise each time */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= this.#closeAll();
     return this.#closed;
   }
 
-  #subscribeAll(line: Line): void {
-    const all = [...this.#subscriptions.values()];
-    for (let i = 0; i < all.length; i += CHUNK) void this.#subscribe(line, all.slice(i, i + CHUNK));
-  }
-
-  #onLost(): void {
-    for (const subscription of this.#subscriptions.values()) {
-      subscription.line = undefined;
-      subscription.acknowledged = false;
-    }
-  }
-
-  #onMessage(channel: string, text: string): void {
-    const subscription = this.#subscriptions.get(channel);
-    const message = subscription && messageOf(text);
-    if (message === undefined) return;
-    for (const listener of subscription?.listeners ?? []) listener.onMessage(message);
-  }
-
-  #close(): Promise<void> {
+  #closeAll(): Promise<void> {
     for (const { listeners } of this.#subscriptions.values()) {
-      for (const listener of listeners) listener.onClose(closed());
+      for (const listener of listeners) listener.onClose(closedError());
     }
     this.#subscriptions.clear();
     return this.#connection.close();
   }
 
-  #begin(channel: string, listener: Listener): void {
+  #addChannel(channel: string, listener: ChannelListener): void {
     const listeners = new Set([listener]);
-    const subscription: Subscription = { channel, listeners, line: undefined, acknowledged: false };
+    const subscription: ChannelSubscription = { channel, listeners, driver: undefined, acknowledged: false };
     this.#subscriptions.set(channel, subscription);
-    const line = this.#connection.line;
-    if (line !== undefined) void this.#subscribe(line, [subscription]);
+    const { driver } = this.#connection;
+    if (driver !== undefined) void this.#request(driver, [subscription]);
   }
 
-  async #subscribe(line: Line, subscriptions: readonly Subscription[]): Promise<void> {
-    for (const subscription of subscriptions) subscription.line = line;
+  #addListener(subscription: ChannelSubscription, listener: ChannelListener): void {
+    subscription.listeners.add(listener);
+    if (subscription.acknowledged) listener.onSubscribed();
+  }
+
+  #subscribeAll(driver: RedisDriver): void {
+    const all = [...this.#subscriptions.values()];
+    for (let i = 0; i < all.length; i += CHUNK) void this.#request(driver, all.slice(i, i + CHUNK));
+  }
+
+  async #request(driver: RedisDriver, subscriptions: readonly ChannelSubscription[]): Promise<void> {
+    for (const subscription of subscriptions) subscription.driver = driver;
     try {
-      await line.subscribe(subscriptions.map(({ channel }) => channel));
+      await driver.subscribe(subscriptions.map(({ channel }) => channel));
     } catch (error) {
-      // Without its subscriptions it is worth nothing.
-      return this.#connection.lose(line, error);
+      // A connection that lacks subscriptions is of no use.
+      this.#connection.drop(driver, error);
+      return;
     }
-    for (const subscription of subscriptions) {
-      if (subscription.line !== line) continue;
-      subscription.acknowledged = true;
-      for (const listener of subscription.listeners) listener.onSubscribed();
+    for (const subscription of subscriptions) this.#acknowledge(subscription, driver);
+  }
+
+  /** Does nothing if the subscription was lost, or requested on another driver, meanwhile. */
+  #acknowledge(subscription: ChannelSubscription, driver: RedisDriver): void {
+    if (subscription.driver !== driver) return;
+    subscription.acknowledged = true;
+    for (const listener of subscription.listeners) listener.onSubscribed();
+  }
+
+  #forgetDriver(): void {
+    for (const subscription of this.#subscriptions.values()) {
+      subscription.driver = undefined;
+      subscription.acknowledged = false;
     }
+  }
+
+  #forward(channel: string, text: string): void {
+    const subscription = this.#subscriptions.get(channel);
+    const message = subscription && parseMessage(text);
+    if (message === undefined) return;
+    for (const listener of subscription?.listeners ?? []) listener.onMessage(message);
   }
 }

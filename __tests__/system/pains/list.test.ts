@@ -127,7 +127,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   39: POST,
   40: [
     'system/pains/defects › C40: ids are ordered as numbers: %i is followed by the next',
-    'redis/redis-log › a log › orders ids, and knows what is none',
+    'redis/redis-log › a log › orders ids, and returns NaN for a string that is not an id',
   ],
   41: [UNKNOWN_ID, OTHER_LOG],
   42: [NO_PING_TO_STALLED, BACKPRESSURE],
