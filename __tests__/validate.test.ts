@@ -27,7 +27,7 @@ function untyped(options: unknown): object {
   return options as object;
 }
 
-function invalidOption(name: 'TypeError' | 'RangeError', message: unknown): unknown {
+function invalidOption(name: 'TypeError' | 'RangeError', message: unknown): Error {
   return expect.objectContaining({ name, code: 'ERR_SSE_INVALID_OPTION', message });
 }
 
