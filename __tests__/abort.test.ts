@@ -8,7 +8,7 @@ const cycle = new Error('a');
 cycle.cause = new Error('b', { cause: cycle });
 
 describe('isAbortOf()', () => {
-  it("is true of the signal's own reason, whatever that is", () => {
+  it("is true of the signal's own reason, which may be any value", () => {
     const reason = new Error('enough');
 
     expect(isAbortOf(AbortSignal.abort(reason), reason)).toBe(true);
@@ -18,7 +18,7 @@ describe('isAbortOf()', () => {
     ['an AbortError', Object.assign(new Error('stop'), { name: 'AbortError' })],
     ["axios's CanceledError", Object.assign(new Error('stop'), { name: 'CanceledError' })],
     ["got's CancelError", Object.assign(new Error('stop'), { name: 'CancelError' })],
-    ["a class's name, as of OpenAI", new APIUserAbortError('stop')],
+    ["an error whose class is named for an abort, as OpenAI's", new APIUserAbortError('stop')],
     [
       'a cause',
       new Error('request failed', { cause: Object.assign(new Error('stop'), { name: 'AbortError' }) }),
@@ -30,7 +30,7 @@ describe('isAbortOf()', () => {
 
   it.each<[string, unknown]>([
     ['another error', new Error('boom')],
-    ['an error that only speaks of it', new Error('The operation was aborted')],
+    ['an error that only mentions an abort in its message', new Error('The operation was aborted')],
     ['another cause', new Error('a', { cause: new Error('b') })],
     ['causes in a circle', cycle],
     ['an object without a prototype', Object.create(null)],
@@ -43,14 +43,14 @@ describe('isAbortOf()', () => {
 
   it.each([
     ['that has not aborted', new AbortController().signal],
-    ['that nobody has asked for', undefined],
+    ['that was not read', undefined],
   ])('is false for a signal %s', (_name, signal) => {
     expect(isAbortOf(signal, new DOMException('', 'AbortError'))).toBe(false);
   });
 });
 
 describe('abortError()', () => {
-  it('is what a controller makes by itself, and leaves the depth of stacks as it was', () => {
+  it('makes the same error as an AbortController, and restores Error.stackTraceLimit', () => {
     const { stackTraceLimit } = Error;
     const error = abortError();
 

@@ -44,37 +44,37 @@ const REPORT = `${PAGE}
   const reported = typedEventSource<typeof report>('/report');
 `;
 
-/** Shows all that it hears in a <pre>, when the channel has ended. */
+/** Shows all received events in a <pre> when the channel has ended. */
 const SHOWING = `${PAGE}
-  const heard: unknown[] = [];
-  events.addEventListener('open', ({ type }) => { heard.push(type); });
-  events.addEventListener('gap', ({ data }) => { heard.push(['gap', parse(data).lastEventId]); });
-  events.addEventListener('price', ({ data }) => { heard.push(['price', parse(data).cents + 1]); });
-  events.addEventListener('halt', ({ data }) => { heard.push(['halt', new Date(parse(data).at).getUTCFullYear()]); });
-  events.addEventListener('note', ({ data, lastEventId }) => { heard.push(['note', data, lastEventId !== '']); });
+  const received: unknown[] = [];
+  events.addEventListener('open', ({ type }) => { received.push(type); });
+  events.addEventListener('gap', ({ data }) => { received.push(['gap', parse(data).lastEventId]); });
+  events.addEventListener('price', ({ data }) => { received.push(['price', parse(data).cents + 1]); });
+  events.addEventListener('halt', ({ data }) => { received.push(['halt', new Date(parse(data).at).getUTCFullYear()]); });
+  events.addEventListener('note', ({ data, lastEventId }) => { received.push(['note', data, lastEventId !== '']); });
   events.addEventListener('end', ({ data }) => {
     events.close();
-    heard.push(['end', parse(data), events instanceof EventSource]);
-    document.body.append(Object.assign(document.createElement('pre'), { textContent: JSON.stringify(heard) }));
+    received.push(['end', parse(data), events instanceof EventSource]);
+    document.body.append(Object.assign(document.createElement('pre'), { textContent: JSON.stringify(received) }));
   });
 `;
 
 const GOOD = {
-  'a listener gets the text of its own event’s data': `${PAGE}${SAME}
+  'a listener receives data with the type of its event': `${PAGE}${SAME}
     events.addEventListener('price', ({ data, lastEventId }) => {
       same<[typeof data, typeof lastEventId], [Json<Price>, string]>();
       const price = parse(data);
       same<typeof price, Price>();
     });`,
-  'a string is no JSON': `${PAGE}${SAME}
+  'a string is not JSON': `${PAGE}${SAME}
     events.addEventListener('note', ({ data }) => same<typeof data, string>());`,
-  'behind JSON a Date is a string': `${PAGE}${SAME}
+  'a Date is a string after JSON': `${PAGE}${SAME}
     events.addEventListener('halt', ({ data }) => {
       const { at, reason } = parse(data);
       same<[typeof at, typeof reason], [string, 'news' | 'limits']>();
     });
     same<Parsed<{ at: Date[]; id?: number | null }>, { at: string[]; id?: number | null }>();`,
-  'gap, end, open, error and message are there': `${PAGE}${SAME}
+  'gap, end, open, error and message are known event types': `${PAGE}${SAME}
     events.addEventListener('gap', ({ data }) => same<string | null, ReturnType<typeof oldest>>());
     const oldest = () => parse('' as unknown as Json<{ oldest: string | null }>).oldest;
     events.addEventListener('gap', ({ data }) => parse(data).oldest?.length);
@@ -86,57 +86,57 @@ const GOOD = {
     events.addEventListener('error', ({ type }) => type);
     events.addEventListener('message', ({ data }) => same<typeof data, string>());
     events.onopen = events.onerror = null;`,
-  'a listener may be an object, have options and be taken off': `${PAGE}
+  'a listener may be an object, may have options and may be removed': `${PAGE}
     const listener = { handleEvent: ({ data }: { data: Json<Price> }) => parse(data).cents };
     events.addEventListener('price', listener, { once: true, signal: AbortSignal.timeout(5) });
     events.removeEventListener('price', listener);
     events.addEventListener('price', ({ data }: MessageEvent<string>) => data.length);`,
-  'a native EventSource is one, without any code': `${PAGE}
+  'a native EventSource can be assigned to TypedEventSource': `${PAGE}
     const native: TypedEventSource<typeof market> = new EventSource('/market', { withCredentials: true });`,
-  'a channel of data has it under every type': `${PAGE}${SAME}
+  'a channel of data has the same data for every event type': `${PAGE}${SAME}
     const all = typedEventSource<typeof prices>(new URL('http://localhost/prices'));
     all.onmessage = ({ data }) => same<typeof data, Json<Price>>();
     all.addEventListener('trade', ({ data }) => same<typeof data, Json<Price>>());
     all.addEventListener('gap', ({ data }) => parse(data).lastEventId.length);`,
-  'a generator’s yields and returns are known': `${REPORT}${SAME}
+  'the yielded and returned values of a generator are known': `${REPORT}${SAME}
     reported.addEventListener('progress', ({ data }) => same<typeof data, Json<{ percent: number }>>());
     reported.onmessage = ({ data }) => same<typeof data, Json<{ row: number }>>();
     reported.addEventListener('end', ({ data }) => same<typeof data, Json<{ rows: number }>>());
     reported.addEventListener('done', ({ data }) => same<typeof data, Json<number>>());`,
-  'a handler that returns a channel, a part or a generator is known': `${REPORT}${SAME}
-    const handlers = { whole: () => market, part: async () => market.filter(() => true), asked: () => report({ url: '/' }) };
-    typedEventSource<typeof handlers.whole>('/').addEventListener('price', ({ data }) => parse(data).cents);
-    typedEventSource<typeof handlers.part>('/').addEventListener('price', ({ data }) => parse(data).cents);
-    typedEventSource<typeof handlers.asked>('/').addEventListener('done', ({ data }) => parse(data).toFixed());
+  'a handler that returns a channel, a filtered channel or a generator is known': `${REPORT}${SAME}
+    const handlers = { channel: () => market, filtered: async () => market.filter(() => true), generator: () => report({ url: '/' }) };
+    typedEventSource<typeof handlers.channel>('/').addEventListener('price', ({ data }) => parse(data).cents);
+    typedEventSource<typeof handlers.filtered>('/').addEventListener('price', ({ data }) => parse(data).cents);
+    typedEventSource<typeof handlers.generator>('/').addEventListener('done', ({ data }) => parse(data).toFixed());
     same<EventsOf<Events<{ price: Price }>>, Events<{ price: Price }>>();`,
-  'the end of a generator that returns nothing is empty': `${PAGE}${SAME}
+  'the data of end is empty for a generator that returns nothing': `${PAGE}${SAME}
     async function* silent() { yield 1; }
     typedEventSource<typeof silent>('/').addEventListener('end', ({ data }) => same<typeof data, ''>());`,
-  'the end of a generator that may return nothing may be empty': `${PAGE}${SAME}
+  'the data of end may be empty for a generator that may return nothing': `${PAGE}${SAME}
     async function* some(req: { url: string }) { yield 1; if (req.url === '/') return { rows: 5 }; }
     typedEventSource<typeof some>('/').addEventListener('end', ({ data }) => {
       same<typeof data, '' | Json<{ rows: number }>>();
       if (data !== '') parse(data).rows.toFixed();
     });`,
-  'an event with the type of one of its connection is either': `${PAGE}${SAME}
+  'an event of the type error may also be the connection’s own': `${PAGE}${SAME}
     async function* failing() { yield event('error', { code: 5 }); }
-    typedEventSource<typeof failing>('/').addEventListener('error', (heard) => {
-      if ('data' in heard) same<typeof heard.data, Json<{ code: number }>>();
+    typedEventSource<typeof failing>('/').addEventListener('error', (received) => {
+      if ('data' in received) same<typeof received.data, Json<{ code: number }>>();
     });`,
-  'values of which nothing is known may be events of any type, with any data': `${PAGE}${SAME}
+  'unknown values may be events of any type, with any data': `${PAGE}${SAME}
     for (const all of [typedEventSource<Channel>('/'), typedEventSource<AsyncIterable<any>>('/')]) {
       all.addEventListener('trade', ({ data }) => same<typeof data, Json<unknown>>());
       all.onmessage = ({ data }) => same<typeof data, Json<unknown>>();
     }`,
-  'the page that is run below': SHOWING,
+  'the page of the test in Chromium': SHOWING,
 };
 
 const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = {
-  'a misspelt event': [
+  'a misspelt event type': [
     `${PAGE} events.addEventListener('prise', () => {});`,
     `Argument of type '"prise"' is not assignable to parameter of type '"`,
   ],
-  'data that was not parsed': [
+  'the use of data that was not parsed': [
     `${PAGE} events.addEventListener('price', ({ data }) => data.symbol);`,
     "Property 'symbol' does not exist on type 'Json<Price>'",
   ],
@@ -152,11 +152,11 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
     `${PAGE} events.addEventListener('price', ({ data }: { data: Json<Halt> }) => parse(data).at);`,
     "not assignable to parameter of type 'Listener<TypedMessageEvent<Json<Price>>>'",
   ],
-  'a gap of a generator': [
+  'the event type gap for a generator': [
     `${REPORT} reported.addEventListener('gap', () => {});`,
     `Argument of type '"gap"' is not assignable to parameter of type '"`,
   ],
-  'a misspelt event of an iterable that may return anything': [
+  'a misspelt event type of an iterable that may return anything': [
     `${PAGE} typedEventSource<AsyncIterable<Price, any>>('/').addEventListener('prise', () => {});`,
     `Argument of type '"prise"' is not assignable to parameter of type '"`,
   ],
@@ -185,14 +185,14 @@ describe('the types of a page', () => {
     expect(errors.get(name)).toContain(BAD[name]?.[1]);
   });
 
-  it('compile without those of the DOM, as in a program for Node', () => {
+  it('compile without the types of the DOM, as in a program for Node', () => {
     const code = `${PAGE} events.addEventListener('price', ({ data }) => parse(data).cents); events.close();`;
 
     expect(compile({ code }).get('code')).toBe('');
   });
 });
 
-/** A project like that of a page, with the package where npm would put it. */
+/** The project of a page, with the package in its node_modules. */
 let folder: string;
 
 beforeAll(() => {
@@ -203,15 +203,15 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What a browser gets of a module; `dist` has to be built. */
+/** Bundles a module for a browser; `dist` must have been built. */
 function bundle(code: string): string {
   const esbuild = join(ROOT, 'node_modules/esbuild/bin/esbuild');
   const options = ['--bundle', '--minify', '--format=esm', '--loader=ts'];
   return execFileSync(esbuild, options, { cwd: folder, input: code, encoding: 'utf8' }).trim();
 }
 
-describe('what a page pays', () => {
-  it('is nothing for the types alone', () => {
+describe('the bundle of a page', () => {
+  it('has no code for the types', () => {
     const code = `import type { TypedEventSource } from 'express-yield/client';
       const events: TypedEventSource<unknown> = new EventSource('/market');
       events.close();`;
@@ -219,14 +219,14 @@ describe('what a page pays', () => {
     expect(bundle(code)).toBe(bundle(`const events = new EventSource('/market'); events.close();`));
   });
 
-  it('is one arrow function for typedEventSource()', () => {
+  it('has one arrow function for typedEventSource()', () => {
     const code = `import { typedEventSource } from 'express-yield/client'; typedEventSource('/market').close();`;
 
     expect(bundle(code)).toBe('var e=(t,o)=>new EventSource(t,o);e("/market").close();');
     expect(bundle(code).length - bundle("new EventSource('/market').close();").length).toBe(20);
   });
 
-  it('is one more for parse()', () => {
+  it('has one arrow function for parse()', () => {
     expect(bundle(`import { parse } from 'express-yield/client'; globalThis.x = parse;`)).toMatch(
       /^var \w=\w=>JSON\.parse\(\w\);globalThis\.x=\w;$/,
     );
@@ -236,7 +236,7 @@ describe('what a page pays', () => {
 describeInChromium('a page in Chromium', (tabs) => {
   afterEach(releaseAll);
 
-  it('hears every event as its own type says', async () => {
+  it('receives every event with the data of its type', async () => {
     const market = new Channel<Market>();
     await market.publish(event('price', { symbol: 'ACME', cents: 100 }));
     await market.publish(event('halt', { reason: 'news', at: new Date('2026-11-22T13:02:00Z') }));

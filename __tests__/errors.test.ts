@@ -6,16 +6,16 @@ describe('SseError', () => {
     headers: { 'Retry-After': '7' },
   });
 
-  it('is an Error with a name of its own', () => {
+  it('is an Error with its own name', () => {
     expect(full).toBeInstanceOf(Error);
     expect(String(full)).toBe('SseError: Cannot open a stream.');
   });
 
-  it('carries its code', () => {
+  it('has its code', () => {
     expect(full.code).toBe('ERR_SSE_FULL');
   });
 
-  it('carries what Express and connect answer with', () => {
+  it('has the status and headers that Express and connect send', () => {
     const { status, statusCode, headers } = full;
 
     expect({ status, statusCode, headers }).toEqual({
@@ -25,18 +25,18 @@ describe('SseError', () => {
     });
   });
 
-  it('has no status when it has no place in HTTP', () => {
+  it('has no status if none is given', () => {
     const { status, statusCode, headers } = new SseError('ERR_SSE_EXPRESS_VERSION', 'Too old.');
 
     expect([status, statusCode, headers]).toEqual([undefined, undefined, undefined]);
   });
 });
 
-describe('mistakes in a call', () => {
+describe('errors for mistakes in a call', () => {
   it.each([
     ['wrongType', wrongType, TypeError],
     ['outOfRange', outOfRange, RangeError],
-  ])('%s() makes an error of the right class with the code', (_name, make, expected) => {
+  ])('%s() makes an error of its class with the code', (_name, make, expected) => {
     const error = make('ERR_SSE_INVALID_OPTION', 'Expected more.');
 
     expect(error).toBeInstanceOf(expected);
@@ -68,7 +68,7 @@ describe('describe()', () => {
     ['string', 'x'.repeat(10_000)],
     ['object', Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`key${n}`, n]))],
     ['symbol', Symbol('x'.repeat(10_000))],
-  ])('bounds a long %s', (_kind, value) => {
+  ])('shortens a long %s', (_kind, value) => {
     expect(describeValue(value).length).toBeLessThan(120);
   });
 });

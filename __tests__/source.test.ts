@@ -99,11 +99,11 @@ describe('openSource()', () => {
           },
         }),
     ],
-  ])('passes on the error of %s', async (_kind, make) => {
+  ])('rejects with the error of %s', async (_kind, make) => {
     await expect(openSource(make()).next()).rejects.toThrow('boom');
   });
 
-  it('passes on the error of a file that does not exist', async () => {
+  it('rejects with the error of a file that does not exist', async () => {
     await expect(openSource(createReadStream(MISSING_FILE)).next()).rejects.toThrow('ENOENT');
   });
 
@@ -129,8 +129,8 @@ describe('openSource()', () => {
     ['a string', 'abc', "'abc' (string)."],
     ['an object', { a: 1 }, '{ a: 1 } (object).'],
     ['a function', parseInt, '[Function: parseInt] (function).'],
-    ['a Buffer', Buffer.from('a'), '<Buffer 61> (object). Binary data is no list of events.'],
-    ['a Uint8Array', new Uint8Array(1), 'Uint8Array(1) [ 0 ] (object). Binary data is no list of events.'],
+    ['a Buffer', Buffer.from('a'), '<Buffer 61> (object). Binary data is not a list of events.'],
+    ['a Uint8Array', new Uint8Array(1), 'Uint8Array(1) [ 0 ] (object). Binary data is not a list of events.'],
   ])('refuses %s', (_kind, value, shown) => {
     const message = `Expected the handler to return something to stream, got ${shown} ${remedy}`;
 
@@ -156,13 +156,13 @@ describe('isAsyncGenerator()', () => {
 
   it.each<[string, unknown]>([
     ['an async generator', generate()],
-    ['one of another make, with the same methods', on(new EventEmitter(), 'x')],
+    ['another object with the same methods', on(new EventEmitter(), 'x')],
   ])('is true of %s', (_kind, value) => {
     expect(isAsyncGenerator(value)).toBe(true);
   });
 
   it.each<[string, unknown]>([
-    ['the function that makes one', generate],
+    ['a generator function', generate],
     ['a generator', (function* () {})()],
     ['an async iterable', countToTwo()],
     ['an async iterable with return', countToTwo(() => undefined)],
@@ -172,7 +172,7 @@ describe('isAsyncGenerator()', () => {
     ['a web ReadableStream', new ReadableStream()],
     ['a readline interface', createInterface({ input: new PassThrough() })],
     ['an array', [1]],
-    ['a promise of one', Promise.resolve(generate())],
+    ['a promise of an async generator', Promise.resolve(generate())],
     ['null', null],
     ['undefined', undefined],
     ['a string', 'abc'],
@@ -207,9 +207,9 @@ describe('closeSource()', () => {
         try {
           yield 1;
         } finally {
-          yield 'farewell';
+          yield 'last';
           log.push('after the first');
-          yield 'and again';
+          yield 'another';
           log.push('after the second');
         }
       })(),
@@ -221,7 +221,7 @@ describe('closeSource()', () => {
     expect(log).toEqual(['after the first', 'after the second']);
   });
 
-  it('gives up on a finally that yields for ever', async () => {
+  it('stops reading a finally that never ends', async () => {
     let yielded = 0;
     const source = openSource(
       (async function* () {
@@ -239,13 +239,13 @@ describe('closeSource()', () => {
     expect(yielded).toBeLessThan(10_000);
   });
 
-  it('passes on what a finally throws', async () => {
+  it('rejects with the error that a finally throws', async () => {
     const source = openSource(
       (async function* () {
         try {
           yield 1;
         } finally {
-          // biome-ignore lint/correctness/noUnsafeFinally: this is what it is about.
+          // biome-ignore lint/correctness/noUnsafeFinally: the test needs it
           throw new Error('cannot clean up');
         }
       })(),
@@ -256,7 +256,7 @@ describe('closeSource()', () => {
     await expect(closeSource(source)).rejects.toThrow('cannot clean up');
   });
 
-  it('returns a custom iterator', async () => {
+  it('calls return() of a custom iterator', async () => {
     const onReturn = jest.fn();
     const source = openSource(countToTwo(onReturn));
 
@@ -266,11 +266,11 @@ describe('closeSource()', () => {
     expect(onReturn).toHaveBeenCalledTimes(1);
   });
 
-  it('leaves an iterator without return alone', async () => {
+  it('resolves for an iterator without return', async () => {
     await expect(closeSource(openSource(countToTwo()))).resolves.toBeUndefined();
   });
 
-  it('returns a sync iterator', async () => {
+  it('calls return() of a sync iterator', async () => {
     const log: string[] = [];
     const source = openSource(
       (function* () {
@@ -292,7 +292,7 @@ describe('closeSource()', () => {
     ['an array', () => [1]],
     ['a Node Readable', () => Readable.from([1])],
     ['a web ReadableStream', () => ReadableStream.from([1])],
-  ])('is nothing to %s that has ended', async (_kind, make) => {
+  ])('resolves for %s that has ended', async (_kind, make) => {
     const source = openSource(make());
     await readAll(source);
 
@@ -314,7 +314,7 @@ describe('closing a Node Readable', () => {
     expect(stream.destroyed).toBe(true);
   });
 
-  it('ends a read that is pending', async () => {
+  it('ends a pending read', async () => {
     const stream = new Readable({ read() {} });
     const source = openSource(stream);
 
@@ -325,13 +325,13 @@ describe('closing a Node Readable', () => {
     expect(stream.destroyed).toBe(true);
   });
 
-  it('hears the error of a file that does not exist, before the first read', async () => {
+  it('handles the error of a file that does not exist, before the first read', async () => {
     const stream = createReadStream(MISSING_FILE);
 
     await closeSource(openSource(stream));
     if (!stream.closed) await new Promise<void>((resolve) => stream.once('close', resolve));
 
-    // An 'error' event that nobody heard would have been an uncaught exception, which fails a test.
+    // Without a listener, the 'error' event would be an uncaught exception, which fails the test.
     expect(stream.errored).toMatchObject({ code: 'ENOENT' });
   });
 });
@@ -350,7 +350,7 @@ describe('closing a web ReadableStream', () => {
     expect(cancel).toHaveBeenCalledTimes(1);
   });
 
-  it('is nothing to one that has failed, whose error next() has told', async () => {
+  it('resolves for one that has failed, because next() has reported its error', async () => {
     const source = openSource(
       new ReadableStream({ start: (controller) => controller.error(new Error('boom')) }),
     );
@@ -359,7 +359,7 @@ describe('closing a web ReadableStream', () => {
     await expect(closeSource(source)).resolves.toBeUndefined();
   });
 
-  it('ends a read that is pending', async () => {
+  it('ends a pending read', async () => {
     const cancel = jest.fn();
     const source = openSource(new ReadableStream({ pull: () => new Promise<void>(() => undefined), cancel }));
 
@@ -372,19 +372,19 @@ describe('closing a web ReadableStream', () => {
   });
 });
 
-it('closes a sync iterator one of whose promises is rejected', async () => {
-  const done = jest.fn();
+it('closes a sync iterator if one of its promises rejects', async () => {
+  const onFinally = jest.fn();
   const source = openSource(
     (function* () {
       try {
-        yield Promise.reject(new Error('one of them'));
+        yield Promise.reject(new Error('boom'));
       } finally {
-        done();
+        onFinally();
       }
     })(),
   );
 
-  await expect(source.next()).rejects.toThrow('one of them');
+  await expect(source.next()).rejects.toThrow('boom');
 
-  expect(done).toHaveBeenCalledTimes(1);
+  expect(onFinally).toHaveBeenCalledTimes(1);
 });

@@ -1,25 +1,26 @@
 /**
- * Whether `error` is the doing of an aborted signal: its reason, or what libraries make of it, by whichever name.
+ * Whether `error` was caused by an aborted signal: the signal's reason, or the error that a library throws for it, under
+ * any of the usual names.
  *
- * @param signal `undefined` if nobody has asked for one, so that nobody can have thrown for its sake
+ * @param signal `undefined` if the handler has not read its signal, so that no error can be caused by it
  */
 export function isAbortOf(signal: AbortSignal | undefined, error: unknown): boolean {
   if (signal?.aborted !== true) return false;
   try {
     return isCausedBy(error, signal.reason);
   } catch {
-    // Whatever was thrown, it throws when it is looked at.
+    // The thrown value throws when its properties are read.
     return false;
   }
 }
 
 /**
- * What `controller.abort()` makes by itself, but without a stack: that would only lead through this package, and taking
- * it costs half of an abort (measured: 9 and 4 µs).
+ * The same error as `controller.abort()` makes, but without a stack. The stack would show only this package, and capturing
+ * it takes half the time of an abort (measured: 9 µs with it, 4 µs without).
  */
 export function abortError(): DOMException {
   const { stackTraceLimit } = Error;
-  // Not an assignment, which throws where somebody has frozen it.
+  // An assignment would throw if the app has frozen `Error`.
   Reflect.set(Error, 'stackTraceLimit', 0);
   const error = new DOMException('This operation was aborted', 'AbortError');
   Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
@@ -27,7 +28,7 @@ export function abortError(): DOMException {
 }
 
 function isCausedBy(error: unknown, reason: unknown): boolean {
-  // A chain of causes may run in a circle; nobody nests an abort deeper than this.
+  // Limited, because a chain of causes may be circular; no known library nests an abort this deep.
   for (let cause = error, depth = 0; isObject(cause) && depth < 8; cause = cause.cause, depth++) {
     if (cause === reason || isNamedAbort(cause)) return true;
   }
@@ -41,7 +42,7 @@ function isNamedAbort(error: Record<'name' | 'cause', unknown>): boolean {
   return ABORT_NAME.test(String(error.name)) || ABORT_NAME.test(error.constructor?.name ?? '');
 }
 
-// Not `instanceof Error`: Node's own errors belong to another realm under Jest and node:vm.
+// Not `instanceof Error`: under Jest and node:vm, Node's own errors belong to another realm.
 function isObject(value: unknown): value is Record<'name' | 'cause', unknown> {
   return typeof value === 'object' && value !== null;
 }

@@ -1,5 +1,5 @@
 /**
- * For the page: a native `EventSource` that knows what a route sends. `import { typedEventSource } from
+ * For the page: types for a native `EventSource`, read from the route on the server. `import { typedEventSource } from
  * 'express-yield/client'`.
  *
  * @module express-yield/client
@@ -7,11 +7,11 @@
 
 import type { ServerSentEvent } from './format/event';
 
-// What the page has. The types of the DOM are not asked for: a server's program would have them everywhere.
+// Declared here, because a reference to the DOM's types would add them to every file of a server's program.
 declare const EventSource: new (url: string | URL, init?: EventSourceOptions) => unknown;
 declare const json: unique symbol;
 
-/** The page's own type of this name, and where there are no types of the DOM, its shape. */
+/** The DOM's own type of this name or, without the DOM's types, `Shape`. */
 type Native<Name extends string, Shape> = typeof globalThis extends {
   readonly [Key in Name]: { readonly prototype: infer Instance };
 }
@@ -33,19 +33,19 @@ type NativeMessageEvent = Native<
 >;
 
 /**
- * As of the native `EventSource`.
+ * The options of the native `EventSource`.
  *
  * @example
  * const init: EventSourceOptions = { withCredentials: true };
  * const events = typedEventSource<typeof market>('https://api.example.com/market', init);
  */
 export interface EventSourceOptions {
-  /** Whether cookies go along to another origin. @default false */
+  /** Whether cookies are sent to another origin. @default false */
   readonly withCredentials?: boolean;
 }
 
 /**
- * As of the native `addEventListener`.
+ * The options of the native `addEventListener`.
  *
  * @example
  * const hidden = new AbortController();
@@ -54,27 +54,28 @@ export interface EventSourceOptions {
  * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol), options);
  */
 export interface ListenerOptions {
-  /** Whether the listener hears of it before the event's target; for an `EventSource` it makes no difference. @default false */
+  /** Whether the listener is called in the capturing phase; for an `EventSource` it makes no difference. @default false */
   readonly capture?: boolean;
-  /** Whether the listener hears of one event alone. @default false */
+  /** Whether the listener is removed after its first event. @default false */
   readonly once?: boolean;
-  /** Takes the listener off when it aborts. */
+  /** Removes the listener when it aborts. @default undefined */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Text that holds `Data` as JSON: what an event's data is in the browser. {@link parse} takes it apart.
+ * Text that contains `Data` as JSON, as a browser receives it. {@link parse} returns the data.
  *
  * @example
  * const symbolIn = (text: Json<Price>): string => parse(text).symbol;
  */
 export type Json<Data> = string & {
-  /** For the compiler alone; no text has it. */
+  /** For the compiler only: it does not exist at run time. */
   readonly [json]: Data;
 };
 
 /**
- * What JSON makes of data: a `Date` is a string behind it, as is whatever `toJSON()` says; all else is what it was.
+ * The type of data after JSON: a `Date` becomes a string, an object with `toJSON()` becomes what that returns, and
+ * everything else keeps its type.
  *
  * @example
  * const at: Parsed<{ at: Date }> = { at: '2026-11-22T13:02:00.000Z' };
@@ -93,8 +94,10 @@ interface MakesJson<Made> {
 }
 
 /**
- * The events that a source sends, read from its type: a channel, a part of one, a handler that returns either or an async
- * generator, or the events themselves. What it returns is the data of `end`.
+ * The events that a source sends, read from its type.
+ *
+ * The source is a channel, a filtered channel, an async generator, a handler that returns one of these, or a union of
+ * events. A generator's return value is the data of the event `end`, unless it is itself an event.
  *
  * @example
  * type ReportEvent = EventsOf<typeof report>; // of `async function* report(req, res) { … }`
@@ -107,36 +110,39 @@ export type EventsOf<Source> = Source extends ServerSentEvent
       ? Exclude<Named<'message', Value>, ServerSentEvent<undefined, undefined>> | Closing<Last>
       : never;
 
-/** An event as it is, and what is none as the data of one. What nothing is known of may be any event. */
+/** An event unchanged, and any other value as the data of an event. An `unknown` or `any` value may be any event. */
 type Named<Type extends string, Value> = unknown extends Value
   ? ServerSentEvent
   : Value extends ServerSentEvent<infer Own, infer Data>
     ? ServerSentEvent<Own, Data>
     : ServerSentEvent<Type, Value>;
 
-/** An `AsyncIterable<Price>` may return anything, but that shall not hide a misspelt event type. */
+/**
+ * The closing event. An `AsyncIterable<Price>` may return a value of any type, which does not allow any event type, so
+ * that a misspelt one is still an error.
+ */
 type Closing<Last> = unknown extends Last
   ? ServerSentEvent<'end'>
   : Last extends ReturnType<() => void>
     ? ServerSentEvent<'end', ''>
     : Named<'end', Last>;
 
-/** Data by its event type; where only the data is known, as of a `Channel<Price>`, it comes under every other. */
+/** Data by its event type. If only the data is known, as for a `Channel<Price>`, every other type has that data. */
 type DataByType<Source> = {
   [Event in EventsOf<Source> as NameOf<Event['type']>]: Event['data'];
 };
 
 type TypesOf<Source> = Extract<keyof DataByType<Source>, string>;
 
-/** For `addEventListener`: an event without a type is a `message`. */
+/** The name for `addEventListener`: an event without a type is a `message`. */
 type NameOf<Type> = Type extends string ? Type : 'message';
 
-/** A string is sent as it is. */
+/** A string is sent unchanged, everything else as JSON. */
 type TextOf<Data> = [Exclude<Data, string>] extends [never]
   ? Data
   : Extract<Data, string> | Json<Exclude<Data, string>>;
 
-/** What a listener hears: events of the source, of its connection, or either where they share a name. */
+/** What a listener receives: an event of the source, of the connection, or of both if they share a name. */
 type EventUnder<Type, Data> = Type extends keyof Data
   ? TypedMessageEvent<TextOf<Data[Type]>> | (Type extends 'open' | 'error' ? NativeEvent : never)
   : Type extends 'message'
@@ -146,19 +152,19 @@ type EventUnder<Type, Data> = Type extends keyof Data
 type Listener<Event> = ((event: Event) => void) | { handleEvent(event: Event): void };
 
 /**
- * A native `MessageEvent` whose text is known to hold something.
+ * A native `MessageEvent` with the type of its text.
  *
  * @example
  * const onPrice = ({ data }: TypedMessageEvent<Json<Price>>) => console.log(parse(data).symbol);
  */
 export interface TypedMessageEvent<Text> extends Omit<NativeMessageEvent, 'data'> {
-  /** A string as it was sent; anything else as JSON, for {@link parse}. */
+  /** A string unchanged; any other value as JSON, for {@link parse}. */
   readonly data: Text;
 }
 
 /**
- * A native `EventSource` that knows what a source sends: a misspelt event type does not compile, and each event's data is
- * the text of its own type. It is a type alone, so it costs a page nothing.
+ * A native `EventSource` with the types of what a source sends: a misspelt event type does not compile, and the data of
+ * each event has its own type. It is only a type, so it adds no code to a page.
  *
  * @typeParam Source the type of what the route returns, or of its handler, such as `typeof market`
  * @example
@@ -167,15 +173,15 @@ export interface TypedMessageEvent<Text> extends Omit<NativeMessageEvent, 'data'
  */
 export interface TypedEventSource<Source>
   extends Omit<NativeEventSource, 'addEventListener' | 'removeEventListener' | 'onmessage'> {
-  /** Events of the type `message`, which is that of a value without one. */
+  /** Called with events of the type `message`, which is the type of every value that is yielded without one. */
   onmessage: ((event: EventUnder<'message', DataByType<Source>>) => void) | null;
 
   /**
-   * As the native one.
+   * Adds a listener, as the native method does.
    *
-   * @param type what the source sends, `open`, `error` or `message`; another does not compile
-   * @param listener gets a {@link TypedMessageEvent}; of what the connection tells by `open` and `error`, a native `Event`
-   * @param options as of the native one
+   * @param type an event type of the source, `open`, `error` or `message`; any other does not compile
+   * @param listener receives a {@link TypedMessageEvent}; for the connection's own `open` and `error`, a native `Event`
+   * @param options as for the native method
    */
   addEventListener<Type extends TypesOf<Source> | 'open' | 'error' | 'message'>(
     type: Type,
@@ -184,11 +190,11 @@ export interface TypedEventSource<Source>
   ): void;
 
   /**
-   * As the native one.
+   * Removes a listener, as the native method does.
    *
-   * @param type as it was added for
-   * @param listener the same function or object
-   * @param options whose `capture` is the same
+   * @param type the event type for which it was added
+   * @param listener the function or object that was added
+   * @param options must have the same `capture`
    */
   removeEventListener<Type extends TypesOf<Source> | 'open' | 'error' | 'message'>(
     type: Type,
@@ -198,11 +204,14 @@ export interface TypedEventSource<Source>
 }
 
 /**
- * `new EventSource(url, init)`, with the types of what a channel or a handler sends. Nothing is wrapped or read at run time.
+ * Makes a `new EventSource(url, init)` with the types of what a channel or a handler sends.
+ *
+ * At run time it is the native object: nothing is wrapped, and nothing is checked.
  *
  * @typeParam Source the type of what the route returns, or of its handler, such as `typeof market`
- * @param url of the route that sends it; whether it does is your word
- * @param init as of the native `EventSource`
+ * @param url the URL of the route; nothing checks that this route sends `Source`
+ * @param init as for the native `EventSource`
+ * @returns the native `EventSource`, which connects immediately
  * @example
  * import type { market } from './server.js';
  *
@@ -218,11 +227,14 @@ export function typedEventSource<Source>(
 }
 
 /**
- * `JSON.parse(text)`, with the type of what the text holds. A string was sent as it is, so it needs none and is refused.
+ * Returns `JSON.parse(text)` with the type of the data in the text.
  *
- * @param text the `data` of an event; whether it is as its type says is the server's word
- * @throws `SyntaxError` for the `end` of a channel that ended without a value, which is empty, and if the channel or the
- *   route has a `serialize` of its own that does not make JSON
+ * A string is sent unchanged and needs no parsing, so data of type `string` does not compile. Nothing checks at run time
+ * that the data has its type.
+ *
+ * @param text the `data` of an event
+ * @throws `SyntaxError` for the event `end` of a channel that ended without a value: its data is empty
+ * @throws `SyntaxError` if the channel or the route has its own `serialize` option that does not make JSON
  * @example
  * const events = typedEventSource<typeof market>('/market');
  * events.addEventListener('price', ({ data }) => console.log(parse(data).symbol));

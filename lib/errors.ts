@@ -1,8 +1,10 @@
 import { inspect } from 'node:util';
 
 /**
- * Every `code` an {@link SseError} can carry. `CHANNEL_CLOSED`, `CHANNEL_FAILED` and `OVERFLOW` come from reading or
- * publishing to a channel, `LOG_UNAVAILABLE` from its log, the others through `next` to an error handler.
+ * Every `code` of an {@link SseError}.
+ *
+ * Reading from a channel or publishing to it throws `CHANNEL_CLOSED`, `CHANNEL_FAILED` and `OVERFLOW`, and its log throws
+ * `LOG_UNAVAILABLE`. The others are passed to `next`, and so to your error handler.
  *
  * @example
  * const harmless: ReadonlySet<SseErrorCode> = new Set(['ERR_SSE_FULL', 'ERR_SSE_NOT_ACCEPTABLE']);
@@ -16,7 +18,7 @@ export type SseErrorCode =
   | 'ERR_SSE_NOT_ACCEPTABLE'
   | 'ERR_SSE_OVERFLOW';
 
-/** Every `code` on the `TypeError`s and `RangeError`s that answer a caller's mistake. */
+/** Every `code` of the `TypeError`s and `RangeError`s that report a caller's mistake. */
 export type MistakeCode =
   | 'ERR_SSE_INVALID_DATA'
   | 'ERR_SSE_INVALID_EVENT'
@@ -26,29 +28,39 @@ export type MistakeCode =
   | 'ERR_SSE_INVALID_SOURCE';
 
 /**
- * What an {@link SseError} carries besides its code and its message. A log of your own gives its errors their `cause`, and
- * a `status` if that shall answer a request whose handler has published.
+ * The details of an {@link SseError}, in addition to its code and message.
+ *
+ * Your own log should set `cause`. It may set `status`, which becomes the status of the response if a handler calls
+ * `publish()` and passes the error on.
  *
  * @example
  * const details: SseErrorDetails = { status: 503, cause: new Error('connect ECONNREFUSED') };
  * const error = new SseError('ERR_SSE_LOG_UNAVAILABLE', 'The log cannot be reached.', details);
  */
 export interface SseErrorDetails {
-  /** The response's status code, such as `503`; Express's own error handler answers with it. */
+  /**
+   * The status code of the response, such as `503`; Express's own error handler sends it.
+   * @default undefined
+   */
   readonly status?: number;
-  /** Response headers to send with it. */
+  /**
+   * Response headers to send with the status, such as `Retry-After`.
+   * @default undefined
+   */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The error behind it. */
+  /**
+   * The error that caused this one.
+   * @default undefined
+   */
   readonly cause?: unknown;
 }
 
 /**
- * Something went wrong at run time that is nobody's typing mistake: the server is full, the client wants another format,
- * this Express is too old, a channel is closed or its log out of reach. Mistakes in a call are `TypeError`s and
- * `RangeError`s instead, with a `code` of the same form.
+ * A run-time failure, as opposed to a programming error: the server is full, the client does not accept event streams, the
+ * version of Express is too old, a channel is closed, or its log is unavailable.
  *
- * `status`, `statusCode` and `headers` are there when the error has a place in HTTP; Express's and connect's
- * own error handlers answer with them.
+ * Programming errors are `TypeError`s and `RangeError`s instead, with a `code` of the same form. `status`, `statusCode`
+ * and `headers` are set on errors that have an HTTP status; the error handlers of Express and connect respond with them.
  *
  * @example
  * app.use((err: unknown, req: Request, res: Response, next: NextFunction) => {
@@ -57,50 +69,50 @@ export interface SseErrorDetails {
  * });
  */
 export class SseError extends Error {
-  /** Stable across versions; test this, never the message. */
+  /** Identifies the failure. It is stable across versions: test the code, never the message. */
   readonly code: SseErrorCode;
-  /** The response's status code, such as `503`; `undefined` for an error that has no place in HTTP. */
+  /** The status code of the response, such as `503`; `undefined` for an error without an HTTP status. */
   readonly status: number | undefined;
-  /** The same as `status`, by the name that connect looks for. */
+  /** The same as `status`, under the name that connect reads. */
   readonly statusCode: number | undefined;
-  /** Response headers that go with the status, such as `Retry-After`. */
+  /** Response headers to send with the status, such as `Retry-After`; `undefined` if there are none. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 
-  /** For a log of your own, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. */
-  constructor(code: SseErrorCode, message: string, { cause, ...answer }: SseErrorDetails = {}) {
+  /** Makes an error for your own log, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. */
+  constructor(code: SseErrorCode, message: string, { cause, ...http }: SseErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'SseError';
     this.code = code;
-    this.status = answer.status;
-    this.statusCode = answer.status;
-    this.headers = answer.headers;
+    this.status = http.status;
+    this.statusCode = http.status;
+    this.headers = http.headers;
   }
 }
 
-/** The error of every log for an append after its last entry. */
+/** The error with which every log rejects an append after its last entry. */
 export function endedError(): SseError {
   return new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the channel has ENDED. Make a new channel.');
 }
 
-/** A `TypeError` for a value of the wrong kind. */
+/** A `TypeError` for a value of the wrong type. */
 export function wrongType(code: MistakeCode, message: string): TypeError {
   return Object.assign(new TypeError(message), { code });
 }
 
-/** A `RangeError` for a value of the right kind that is out of bounds. */
+/** A `RangeError` for a value of the right type that is out of range. */
 export function outOfRange(code: MistakeCode, message: string): RangeError {
   return Object.assign(new RangeError(message), { code });
 }
 
-/** Tells the process of an error that nobody else can be told of. */
+/** Reports an error that cannot be passed to `next` or thrown, as a process warning. */
 export function warn(error: unknown): void {
   process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
 }
 
-/** How error messages show a value: `0 (number)`, `'soon' (string)`, `null`; bounded in length. */
+/** A value for an error message, with its type and limited in length: `0 (number)`, `'soon' (string)`, `null`. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  // One line: an error would bring its stack.
+  // Only the first line: an error is shown with its stack.
   const [shown = ''] = inspected(value).split('\n', 1);
   return `${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown} (${typeof value})`;
 }
@@ -109,7 +121,7 @@ function inspected(value: unknown): string {
   try {
     return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
   } catch {
-    // Its own inspect function has thrown.
+    // The value has its own inspect function, which has thrown.
     return Object.prototype.toString.call(value);
   }
 }

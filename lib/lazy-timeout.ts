@@ -1,15 +1,15 @@
 /**
- * A timer for what mostly does not happen: made only if it is not called off within this turn of the event loop. Node
- * links and unlinks a timer at once, which was 2 % of a short visit (measured). It keeps no process alive.
+ * A timeout that is usually cleared soon: the timer starts only if it is not cleared within this turn of the event loop.
+ * To start and clear a timer took 2 % of the time of a short stream (measured). It does not keep the process alive.
  */
 export class LazyTimeout {
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(ms: number, onPassed: () => void) {
+  constructor(ms: number, onTimeout: () => void) {
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined;
-      this.#timer = setTimeout(onPassed, ms).unref();
+      this.#timer = setTimeout(onTimeout, ms).unref();
     });
   }
 

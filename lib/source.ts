@@ -1,6 +1,6 @@
 import { describe, wrongType } from './errors';
 
-/** A source while it is read: an iterator whose `return` takes effect, if need be on what it is waiting for. */
+/** A source that is being read: an iterator whose `return` also ends a pending `next()`, if the source allows that. */
 export type OpenSource = AsyncIterator<unknown, unknown, undefined>;
 
 type Method = (...args: never[]) => unknown;
@@ -10,12 +10,12 @@ interface NodeReadable extends AsyncIterable<unknown> {
   on(event: 'error', listener: () => void): unknown;
 }
 
-/** After so many values yielded in a `finally` it is taken for one that never ends. */
-const MAX_FAREWELLS = 1_000;
+/** After this number of values from a `finally`, closing gives up: the block probably never ends. */
+const MAX_CLEANUP_YIELDS = 1_000;
 
 /**
- * Whether `value` is an async generator, by its whole interface. A Node stream, a readline interface or a database
- * cursor, which a handler may return without wanting it streamed, has only parts of it.
+ * Whether `value` is an async generator, which means that it has all four methods of one. A Node stream, a readline
+ * interface or a database cursor has only some of them; a handler may return one that is not meant to be streamed.
  */
 export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknown, unknown, undefined> {
   return (
@@ -24,7 +24,8 @@ export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknow
 }
 
 /**
- * Begins to read what a handler returned: an async or sync iterable, a Node Readable, a web ReadableStream.
+ * Prepares the value that a handler returned for reading: an async or sync iterable, a Node Readable or a web
+ * ReadableStream. It does not start an async generator.
  *
  * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` that names the value and the remedy
  */
@@ -33,36 +34,36 @@ export function openSource(value: unknown): OpenSource {
   if (isWebStream(value)) return readWebStream(value);
   if (isNodeReadable(value)) return readNodeStream(value);
   if (has(value, Symbol.asyncIterator)) return iteratorOf(value as unknown as AsyncIterable<unknown>);
-  if (ArrayBuffer.isView(value)) throw notStreamable(value, 'Binary data is no list of events.');
+  if (ArrayBuffer.isView(value)) throw sourceError(value, 'Binary data is not a list of events.');
   if (has(value, Symbol.iterator)) return fromSync(value as unknown as Iterable<unknown>);
-  throw notStreamable(value);
+  throw sourceError(value);
 }
 
 /**
- * Ends a source before its time. Its `finally` blocks run to their end: what they yield is discarded.
+ * Closes a source before its end. Its `finally` blocks run to completion, and the values that they yield are discarded.
  *
- * `next()` and not a second `return()` carries on from a `yield` inside a `finally`: `return()` there leaves that
- * very block and skips the rest of it (measured). For the same reason nothing can save the rest
- * of a `finally` that a generator reaches by itself while this `return()` is waiting; only the blocks around it run.
+ * After a `yield` inside a `finally`, `next()` continues the block, whereas a second `return()` leaves it and skips the
+ * rest (measured). For the same reason, the rest of a `finally` is lost if the generator enters it before this `return()`
+ * takes effect; only the blocks around it run.
  *
- * @returns when the source is through, which may be never if it waits for something that does not come
+ * @returns resolves when the source has ended, which is never if it waits for something that never happens
  */
 export async function closeSource(source: OpenSource): Promise<void> {
   let step = await source.return?.();
-  for (let farewells = 0; step?.done === false && farewells < MAX_FAREWELLS; farewells++) {
+  for (let cleanupYields = 0; step?.done === false && cleanupYields < MAX_CLEANUP_YIELDS; cleanupYields++) {
     step = await source.next();
   }
 }
 
 function iteratorOf(iterable: AsyncIterable<unknown>): OpenSource {
   const iterator = iterable[Symbol.asyncIterator]();
-  if (!has(iterator, 'next')) throw notStreamable(iterable, 'Its iterator has no next().');
+  if (!has(iterator, 'next')) throw sourceError(iterable, 'Its iterator has no next().');
   return iterator;
 }
 
 /**
- * Awaits promises among the values, closes the iterator, and keeps its return value. A loop, because `yield*` in
- * Node 20 does not close it when such a promise is rejected (measured).
+ * Reads a sync iterable: awaits promises among its values, closes its iterator and keeps its return value. It does not use
+ * `yield*`, which in Node 20 does not close the iterator when such a promise rejects (measured).
  */
 async function* fromSync(iterable: Iterable<unknown>): AsyncGenerator<unknown, unknown, undefined> {
   const iterator: Iterator<unknown, unknown> = iterable[Symbol.iterator]();
@@ -79,7 +80,7 @@ async function* fromSync(iterable: Iterable<unknown>): AsyncGenerator<unknown, u
   }
 }
 
-/** Cancels at once, also while a read is pending, for which the stream's own iterator would wait. */
+/** Cancels the stream immediately, even during a pending read, for which the stream's own iterator would wait. */
 function readWebStream(stream: ReadableStream<unknown>): OpenSource {
   const reader = stream.getReader();
   let failed = false;
@@ -90,27 +91,27 @@ function readWebStream(stream: ReadableStream<unknown>): OpenSource {
         throw error;
       }),
     return: async () => {
-      // A stream that has failed would fail again with the same error, which is told already.
+      // Cancelling a failed stream would reject with the error that next() has already reported.
       if (!failed) await reader.cancel();
       return { done: true, value: undefined };
     },
   };
 }
 
-/** Destroys the stream at once, also before the first read or while one is pending. */
+/** Destroys the stream immediately, even before the first read or during a pending one. */
 function readNodeStream(stream: NodeReadable): OpenSource {
   const iterator = stream[Symbol.asyncIterator]();
   let closed = false;
   return {
     next: () =>
       iterator.next().catch((error: unknown) => {
-        // The end of a pending read is what closing was for.
+        // Closing aborts a pending read, which is not an error.
         if (closed) return { done: true, value: undefined };
         throw error;
       }),
     return: async () => {
       closed = true;
-      // Opening a file may yet fail, and nobody else listens any more.
+      // Opening a file may still fail, and without a listener the error would be uncaught.
       stream.on('error', () => undefined);
       stream.destroy();
       return { done: true, value: undefined };
@@ -131,7 +132,7 @@ function has<Name extends PropertyKey>(value: unknown, name: Name): value is Rec
   return typeof (value as Record<Name, unknown>)[name] === 'function';
 }
 
-function notStreamable(value: unknown, why?: string): TypeError {
+function sourceError(value: unknown, why?: string): TypeError {
   const remedy =
     'Return an async generator, an iterable or a stream, or answer through res and return nothing.';
   const message = `Expected the handler to return something to stream, got ${describe(value)}.`;

@@ -1,5 +1,5 @@
 /**
- * Reads endless streams in tests, with any runner. `import { openStream } from 'express-yield/testing'`.
+ * Reads endless event streams in tests, with any test runner. `import { openStream } from 'express-yield/testing'`.
  *
  * @module express-yield/testing
  */

@@ -11,7 +11,7 @@ import { encode, encodeEnd } from '../../lib/format/event-stream';
 import type { Serialize } from '../../lib/format/serialize';
 
 describe('encode()', () => {
-  describe('a string is the data as it is', () => {
+  describe('a string is sent unchanged as data', () => {
     it.each([
       ['one line', 'hello', 'data: hello\n\n'],
       ['the empty string', '', 'data: \n\n'],
@@ -30,8 +30,8 @@ describe('encode()', () => {
       ['LF', 'a\nb', 'data: a\ndata: b\n\n'],
       ['CR', 'a\rb', 'data: a\ndata: b\n\n'],
       ['CRLF', 'a\r\nb', 'data: a\ndata: b\n\n'],
-      ['LF CR, which are two', 'a\n\rb', 'data: a\ndata: \ndata: b\n\n'],
-      ['CR CR LF, which are two', 'a\r\r\nb', 'data: a\ndata: \ndata: b\n\n'],
+      ['LF CR, which are two line ends', 'a\n\rb', 'data: a\ndata: \ndata: b\n\n'],
+      ['CR CR LF, which are two line ends', 'a\r\r\nb', 'data: a\ndata: \ndata: b\n\n'],
       ['an empty line', 'a\n\nb', 'data: a\ndata: \ndata: b\n\n'],
       ['a line end at the end', 'a\n', 'data: a\ndata: \n\n'],
       ['a line end alone', '\n', 'data: \ndata: \n\n'],
@@ -45,7 +45,7 @@ describe('encode()', () => {
     });
   });
 
-  describe('every other value is data through JSON', () => {
+  describe('every other value is sent as JSON', () => {
     it.each([
       [null, 'data: null\n\n'],
       [0, 'data: 0\n\n'],
@@ -59,20 +59,20 @@ describe('encode()', () => {
       expect(encode(value)).toBe(bytes);
     });
 
-    it('also what has the keys of an event', () => {
+    it('an object with the keys of an event', () => {
       const payload = { event: 'admin', id: '7', retry: 1, comment: 'x', type: 'admin', data: 'a\n\nb' };
 
       expect(encode(payload)).toBe(`data: ${JSON.stringify(payload)}\n\n`);
     });
 
-    it('also a copy of an event', () => {
+    it('a copy of an event', () => {
       expect(encode({ ...event('admin', 1, { id: 7 }) })).toBe(
         'data: {"type":"admin","data":1,"id":"7"}\n\n',
       );
     });
   });
 
-  describe('only a ServerSentEvent is read as fields', () => {
+  describe('only a ServerSentEvent has fields', () => {
     it.each([
       ['a type', event('tick', 'a'), 'event: tick\ndata: a\n\n'],
       ['the type error', event('error', 'a'), 'event: error\ndata: a\n\n'],
@@ -134,11 +134,11 @@ describe('encode()', () => {
       expect(encode({ n: 1 }, () => text)).toBe(bytes);
     });
 
-    it('leaves strings alone', () => {
+    it('does not call it for strings', () => {
       expect(encode('a', () => 'b')).toBe('data: a\n\n');
     });
 
-    it('passes the data of an event through it', () => {
+    it('calls it for the data of an event', () => {
       expect(encode(event('tick', 5n, { id: 1 }), (data) => `${data}n`)).toBe(
         'event: tick\nid: 1\ndata: 5n\n\n',
       );
@@ -157,7 +157,7 @@ describe('encode()', () => {
       );
     });
 
-    it('keeps what it throws as the cause', () => {
+    it('keeps its error as the cause', () => {
       const cause = new Error('no such codec\nat all');
       const serialize = () => {
         throw cause;
@@ -175,7 +175,7 @@ describe('encode()', () => {
       );
     });
 
-    it('does not let it see undefined or binary data', () => {
+    it('does not call it for undefined or binary data', () => {
       const serialize = jest.fn(() => 'x');
 
       expect(() => encode(undefined, serialize)).toThrow(TypeError);
@@ -194,7 +194,12 @@ describe('encode()', () => {
       ['undefined', undefined, 'undefined', "Yield '' for an event without data, or null."],
       ['a function', parseInt, '[Function: parseInt] (function)', notJson],
       ['a symbol', Symbol('s'), 'Symbol(s) (symbol)', notJson],
-      ['what toJSON makes undefined', { toJSON() {} }, '{ toJSON: [Function: toJSON] } (object)', notJson],
+      [
+        'an object whose toJSON returns undefined',
+        { toJSON() {} },
+        '{ toJSON: [Function: toJSON] } (object)',
+        notJson,
+      ],
       ['a Uint8Array', new Uint8Array(1), 'Uint8Array(1) [ 0 ] (object)', binary],
       ['a Buffer', Buffer.from('a'), '<Buffer 61> (object)', binary],
       [
@@ -217,8 +222,8 @@ describe('encode()', () => {
       ],
     ];
 
-    it('a promise, and says what to do', () => {
-      // Node shows more of a promise in a process in which async hooks were ever enabled.
+    it('a promise, and names the remedy', () => {
+      // Node shows more of a promise in a process that has enabled async hooks.
       expect(() => encode(Promise.resolve(1))).toThrow(
         expect.objectContaining({
           name: 'TypeError',
@@ -228,7 +233,7 @@ describe('encode()', () => {
       );
     });
 
-    it.each(values)('%s, and says what to do', (_name, value, shown, remedy) => {
+    it.each(values)('%s, and names the remedy', (_name, value, shown, remedy) => {
       expect(() => encode(value)).toThrow(
         expect.objectContaining({
           name: 'TypeError',
@@ -269,7 +274,7 @@ describe('encodeEnd()', () => {
     ['false', false, 'event: end\nid: ~end\ndata: false\n\n'],
     ['an object', { rows: 5 }, 'event: end\nid: ~end\ndata: {"rows":5}\n\n'],
     [
-      'what has the keys of an event',
+      'an object with the keys of an event',
       { event: 'x', id: 1 },
       'event: end\nid: ~end\ndata: {"event":"x","id":1}\n\n',
     ],
@@ -315,23 +320,23 @@ describe('encodeEnd()', () => {
   });
 });
 
-/** One frame, and what a client is to make of it. */
+/** One frame, and what a client must read from it. */
 interface Frame {
   readonly bytes: string;
   readonly type?: string;
   readonly id?: string;
   readonly retry?: number;
-  /** Missing for a comment alone, on which nothing is dispatched. */
+  /** Missing for a comment, for which nothing is dispatched. */
   readonly data?: string;
   readonly comment?: string;
 }
 
-/** A thousand round trips take 1 to 2 s, and more beside other tests. */
+/** A thousand round trips take 1 to 2 s, and longer while other tests run. */
 const ROUND_TRIPS_MS = 60_000;
 
-describe('round trips through foreign parsers', () => {
+describe('round trips through other parsers', () => {
   it(
-    'eventsource-parser reads each event as it was meant',
+    'eventsource-parser reads each event with its fields',
     () => {
       fc.assert(
         fc.property(fc.array(anyFrame(), { maxLength: 6 }), anyCuts(), (frames, cuts) => {
@@ -350,7 +355,7 @@ describe('round trips through foreign parsers', () => {
   );
 
   it(
-    'fetch-event-source reads each event as it was meant',
+    'fetch-event-source reads each event with its fields',
     async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(anyFrame(), { maxLength: 6 }), anyCuts(), async (frames, cuts) => {
@@ -365,7 +370,7 @@ describe('round trips through foreign parsers', () => {
   );
 
   it(
-    'JSON comes back as the value it was',
+    'JSON.parse() returns the encoded value',
     () => {
       fc.assert(
         fc.property(fc.jsonValue(), (value) => {
@@ -410,8 +415,8 @@ describe('round trips through foreign parsers', () => {
   }
 
   /**
-   * It dispatches for each blank line, so for comments, too. Two faults of its own: it drops a BOM in front of each
-   * value, and empty lines of data in front of the first other one.
+   * What fetch-event-source reads. It dispatches at each blank line, so also for comments. It has two defects: it drops
+   * a BOM at the beginning of each value, and empty lines of data before the first non-empty one.
    */
   function asFetchEventSource({ type = '', id = '', data = '', retry }: Frame): FetchMessage {
     const value = (text: string) => text.replace(/^\ufeff/, '');
@@ -424,7 +429,7 @@ describe('round trips through foreign parsers', () => {
     };
   }
 
-  /** Text rich in what could go wrong. */
+  /** Text with many special characters and forged fields. */
   function anyText(): fc.Arbitrary<string> {
     const awkward = fc.constantFrom(
       ...[
@@ -467,18 +472,18 @@ describe('round trips through foreign parsers', () => {
     );
   }
 
-  /** As much of it as an id may hold, and a header gives back. */
+  /** The part of a text that is valid as an id, and unchanged by a header. */
   function idOf(text: string): string {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression removes them
     return text.replace(/[\0-\x08\x0a-\x1f\x7f]/g, '').replace(/^[~\t ]+|[\t ]+$/g, '');
   }
 
-  /** The lengths of the chunks, in bytes, over and over. */
+  /** The lengths of the chunks in bytes, used repeatedly. */
   function anyCuts(): fc.Arbitrary<number[]> {
     return fc.array(fc.constantFrom(1, 2, 3, 5, 16, 64), { minLength: 1, maxLength: 20 });
   }
 
-  /** Text as it can arrive: UTF-8 has no lone surrogates, an event stream only one kind of line end. */
+  /** Text as a client receives it: UTF-8 has no lone surrogates, and every line end is LF. */
   function received(text: string): string {
     return text.replace(/\r\n?/g, '\n').toWellFormed();
   }
@@ -487,11 +492,11 @@ describe('round trips through foreign parsers', () => {
     return typeof value === 'string' ? received(value) : JSON.stringify(value);
   }
 
-  /** The bytes of all frames, cut at random, also within a character. */
+  /** The bytes of all frames, divided at random, also within a character. */
   function* chunksOf(frames: readonly Frame[], cuts: readonly number[]): Generator<Uint8Array> {
     const bytes = new TextEncoder().encode(frames.map((frame) => frame.bytes).join(''));
-    for (let at = 0, turn = 0; at < bytes.length; turn++) {
-      const end = at + (cuts[turn % cuts.length] ?? 1);
+    for (let at = 0, index = 0; at < bytes.length; index++) {
+      const end = at + (cuts[index % cuts.length] ?? 1);
       yield bytes.slice(at, end);
       at = end;
     }

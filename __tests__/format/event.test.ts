@@ -7,20 +7,20 @@ import {
   ServerSentEvent,
 } from '../../lib/format/event';
 
-/** Fields as plain JavaScript would pass them. */
+/** A value as plain JavaScript would pass it. */
 function untyped<Type>(value: unknown): Type {
   return value as Type;
 }
 
 describe('event()', () => {
-  it('makes a ServerSentEvent of its fields', () => {
+  it('makes a ServerSentEvent with the given fields', () => {
     const made = event('tick', { n: 1 }, { id: 'a', retry: 5, comment: 'c' });
 
     expect(made).toBeInstanceOf(ServerSentEvent);
     expect({ ...made }).toEqual({ type: 'tick', data: { n: 1 }, id: 'a', retry: 5, comment: 'c' });
   });
 
-  it('has no other fields than those given', () => {
+  it('makes the other fields undefined', () => {
     expect({ ...event('tick', null) }).toEqual({
       type: 'tick',
       data: null,
@@ -30,20 +30,20 @@ describe('event()', () => {
     });
   });
 
-  it('is frozen', () => {
+  it('makes a frozen event', () => {
     const made = event('tick', 1);
 
     expect(() => Object.assign(made, { id: 'a\nb' })).toThrow(TypeError);
   });
 
-  it('keeps its data as it is', () => {
+  it('keeps its data unchanged', () => {
     const data = { n: 1 };
 
     expect(event('tick', data).data).toBe(data);
   });
 
   it.each(['', 'error', 'message', 'end', 'two words', ': ', '✓', 'a\u2028b', 'a\0b'])(
-    'takes the type %p',
+    'accepts the type %p',
     (type) => {
       expect(event(type, 1).type).toBe(type);
     },
@@ -81,7 +81,7 @@ describe('event()', () => {
   it.each([
     ['a misspelt field', { ID: 5 }],
     ['an array', ['id']],
-    ['no object', 'id'],
+    ['a string', 'id'],
     ['null', null],
   ])('refuses %s in place of fields', (_name, fields) => {
     expect(() => event('tick', 1, untyped<object>(fields))).toThrow(
@@ -126,7 +126,7 @@ describe('9.2.6 last event ID', () => {
     ['é ✓', 'é ✓'],
     ['a\u2028b', 'a\u2028b'],
     ['\ud800', '\ufffd'],
-  ])('takes %p', (id, text) => {
+  ])('accepts %p', (id, text) => {
     expect(event('tick', 1, { id }).id).toBe(text);
   });
 
@@ -142,13 +142,13 @@ describe('9.2.6 last event ID', () => {
     ],
     ['DEL', 'a\x7fb', 'without CR, LF, NUL, other control characters or outer spaces', "'a\\x7Fb' (string)"],
     [
-      'a space in front',
+      'a leading space',
       ' a',
       'without CR, LF, NUL, other control characters or outer spaces',
       "' a' (string)",
     ],
     [
-      'a space behind',
+      'a trailing space',
       'a ',
       'without CR, LF, NUL, other control characters or outer spaces',
       "'a ' (string)",
@@ -184,10 +184,10 @@ describe('9.2.6 last event ID', () => {
     ['three-byte characters', '✓'],
     ['four-byte characters', '😀'],
   ])('is bounded in bytes of UTF-8, not in characters: %s', (_name, character) => {
-    const most = character.repeat(Math.floor(MAX_ID_BYTES / Buffer.byteLength(character)));
+    const longest = character.repeat(Math.floor(MAX_ID_BYTES / Buffer.byteLength(character)));
 
-    expect(event('tick', 1, { id: most }).id).toBe(most);
-    expect(() => event('tick', 1, { id: most + character })).toThrow(
+    expect(event('tick', 1, { id: longest }).id).toBe(longest);
+    expect(() => event('tick', 1, { id: longest + character })).toThrow(
       expect.objectContaining({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_EVENT',
@@ -200,7 +200,7 @@ describe('9.2.6 last event ID', () => {
 });
 
 describe('9.2.6 reconnection time', () => {
-  it.each([0, 1, Number.MAX_SAFE_INTEGER])('takes %p', (retry) => {
+  it.each([0, 1, Number.MAX_SAFE_INTEGER])('accepts %p', (retry) => {
     expect(event('tick', 1, { retry }).retry).toBe(retry);
   });
 
@@ -246,13 +246,13 @@ describe('comment()', () => {
     );
   });
 
-  it('refuses other comments of an event as well', () => {
+  it('checks the comment of an event in the same way', () => {
     expect(() => event('tick', 1, { comment: untyped<string>(5) })).toThrow(TypeError);
   });
 });
 
 describe('new ServerSentEvent()', () => {
-  it('checks as event() does', () => {
+  it('checks its fields in the same way as event()', () => {
     expect(() => new ServerSentEvent('a\nb', 1)).toThrow(TypeError);
     expect(() => new ServerSentEvent('tick', 1, { id: 'a\nb' })).toThrow(TypeError);
     expect(() => new ServerSentEvent(untyped<string>(5), 1)).toThrow(TypeError);

@@ -36,25 +36,25 @@ const VALUES: Array<[string, unknown]> = [
 const PRETTY = (data: unknown) => JSON.stringify(data, null, 1);
 
 describe('recordOf()', () => {
-  it.each(VALUES)('of %s has the bytes that encode() has, but for the id', (_name, value) => {
+  it.each(VALUES)('has the bytes of encode() for %s, apart from the id', (_name, value) => {
     for (const serialize of [JSON.stringify, PRETTY]) {
       expect(encodeRecord(recordOf(value, serialize), undefined).frame).toBe(encode(value, serialize));
     }
   });
 
-  it('makes CRLF and CR the line ends that they are on the wire', () => {
+  it('treats CRLF and CR as line ends', () => {
     const { frame, dataOffset } = encodeRecord(recordOf('a\r\nb\rc', JSON.stringify), 'i');
 
     expect(frame).toBe('id: i\ndata: a\ndata: b\ndata: c\n\n');
     expect(dataOf(frame, dataOffset)).toBe('a\nb\nc');
   });
 
-  it('tells text from what serialize has made', () => {
+  it('marks data that serialize has made', () => {
     expect(recordOf('1', JSON.stringify)).toMatchObject({ kind: 'event', data: '1', serialized: false });
     expect(recordOf(1, JSON.stringify)).toMatchObject({ kind: 'event', data: '1', serialized: true });
   });
 
-  it('makes lone surrogates U+FFFD', () => {
+  it('replaces lone surrogates by U+FFFD', () => {
     expect(recordOf('a\ud800', JSON.stringify).data).toBe('a\ufffd');
   });
 
@@ -79,7 +79,7 @@ describe('endRecordOf()', () => {
     ['an object', { a: 1 }],
     ['null', null],
     ['an event', event('done', { a: 1 }, { retry: 5, comment: 'c' })],
-  ])('of %s has the bytes of a generator’s last frame', (_name, value) => {
+  ])('has the bytes of the last frame of a generator for %s', (_name, value) => {
     const { frame } = encodeRecord(endRecordOf(value, JSON.stringify), 'any');
 
     expect(frame).toBe(encodeEnd(value, JSON.stringify));
@@ -87,7 +87,7 @@ describe('endRecordOf()', () => {
 });
 
 describe('dataOf()', () => {
-  it.each(TEXTS)('is the text %j again', (text) => {
+  it.each(TEXTS)('returns the text %j', (text) => {
     for (const value of [text, event('t', text, { comment: 'data: \ndata: ', retry: 1 })]) {
       const { frame, dataOffset } = encodeRecord(recordOf(value, JSON.stringify), 'i');
       expect(dataOf(frame, dataOffset)).toBe(text);

@@ -33,7 +33,7 @@ for (const [client, connect] of CLIENTS) {
     for (const { name, run } of eventLogContract) {
       it(name, () => {
         const prefix = `case${cases++}:`;
-        // Each call is a process of its own, with its own connections.
+        // Each call has its own connections, as a separate process would.
         return run((key, maxEvents) => {
           const logs = redisLogs(connected.client, { prefix });
           processes.push(logs);

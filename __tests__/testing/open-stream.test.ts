@@ -40,14 +40,14 @@ afterEach(async () => {
   process.off('unhandledRejection', onUnhandled);
   expect(unhandled.splice(0)).toEqual([]);
   expect(timers.stop()).toEqual([]);
-  // Not the same, for one that was closed before may have been on its way.
+  // At most as many, because a socket of an earlier test may have closed in the meantime.
   for (const kind of new Set(sockets())) {
     const count = (all: string[]) => all.filter((each) => each === kind).length;
     expect(count(sockets())).toBeLessThanOrEqual(count(before));
   }
 });
 
-/** The sockets and servers of this process. */
+/** The open sockets and servers of this process. */
 function sockets(): string[] {
   return process.getActiveResourcesInfo().filter((kind) => /^(TCP\w*Wrap|TLSWrap)$/.test(kind));
 }
@@ -62,7 +62,7 @@ function data(...texts: string[]): Array<DispatchedEvent> {
   return texts.map((text) => ({ type: 'message', data: text, lastEventId: '' }));
 }
 
-/** An app whose routes do what a test needs. */
+/** An app with a route for each kind of response. */
 function app() {
   const routes = express().set('env', 'test');
   routes.use(sse());
@@ -82,7 +82,7 @@ function app() {
   return routes;
 }
 
-/** Answers with these bytes, and then does as told. */
+/** Sends these bytes without Node's own response, and then calls `then`. */
 function raw(bytes: string, then: (socket: Socket) => void = (socket) => socket.end()): RequestListener {
   return ({ socket }) => {
     socket.write(bytes, () => then(socket));
@@ -92,7 +92,7 @@ function raw(bytes: string, then: (socket: Socket) => void = (socket) => socket.
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n';
 
 describe('openStream()', () => {
-  it('opens an app, reads its events and shows its head', async () => {
+  it('opens an app, reads its events and has its response head', async () => {
     const stream = await openTracked(app(), '/count?to=2');
 
     expect(await stream.next()).toEqual({ type: 'message', data: '1', lastEventId: '1' });
@@ -101,7 +101,7 @@ describe('openStream()', () => {
     expect([stream.status, stream.headers['content-type'], stream.lastEventId]).toEqual([200, 'text/event-stream', '~end']); // biome-ignore format: one line
   });
 
-  it('has aborted the route when close() has resolved', async () => {
+  it("aborts the route's signal before close() resolves", async () => {
     let signal: AbortSignal | undefined;
     const stream = await openTracked(
       sse(async function* (_req, res) {
@@ -123,7 +123,7 @@ describe('openStream()', () => {
     ['listens to IPv6', '::1'],
   ] as const;
   it.each(places.filter(([, host]) => host !== '::1' || HAS_IPV6))(
-    'takes a server that %s, and leaves it running',
+    'opens a server that %s, and does not stop it',
     async (_what, host) => {
       const server = createServer(app()).listen(0, host);
 
@@ -137,7 +137,7 @@ describe('openStream()', () => {
     },
   );
 
-  it('starts a server that does not listen for its streams, and ends it with the last', async () => {
+  it('starts a server that does not listen, and stops it after its last stream', async () => {
     const server = createServer(app());
     const listeners = () => server.eventNames().map((name) => [name, server.listenerCount(name)]);
     const before = listeners();
@@ -155,7 +155,7 @@ describe('openStream()', () => {
     expect(listeners()).toEqual(before);
   });
 
-  it('ends its own server although others are connected to it', async () => {
+  it('stops its own server, with the connections of other clients', async () => {
     const server = createServer(app());
     const stream = await openTracked(server, '/open');
     const other = http.get({ port: (server.address() as AddressInfo).port, path: '/open', agent: false });
@@ -169,7 +169,7 @@ describe('openStream()', () => {
     expect(await cut).toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('opens many at once on one app', async () => {
+  it('opens many concurrent streams on one app', async () => {
     const target = app();
 
     const all = await Promise.all(Array.from({ length: 20 }, () => openTracked(target, '/open')));
@@ -177,7 +177,7 @@ describe('openStream()', () => {
     for (const stream of all) expect(await stream.take(3)).toEqual(data('a', 'b', 'c'));
   });
 
-  it('takes a URL with its path and query, as text or not', async () => {
+  it('opens a URL with its path and query, as a string or a URL', async () => {
     const server = createServer(app()).listen(0);
     const url = `http://localhost:${(server.address() as AddressInfo).port}/count?to=1`;
 
@@ -190,7 +190,7 @@ describe('openStream()', () => {
     await once(server, 'close');
   });
 
-  it('opens a server with a certificate of its own, by itself and by URL with tls', async () => {
+  it('opens a server with a self-signed certificate, and its URL with the tls option', async () => {
     const server = https.createServer({ key: PEM, cert: PEM }, app());
     const stream = await openTracked(server, '/count');
     const { port } = server.address() as AddressInfo;
@@ -199,7 +199,7 @@ describe('openStream()', () => {
     const url = `https://127.0.0.1:${port}/count`;
     const other = await openTracked(url, '', { tls: { rejectUnauthorized: false } });
     expect((await other.next()).data).toBe('1');
-    await expect(openStream(url)).rejects.toThrow(/^Expected a response from GET \/count, but the request has failed \(self/); // biome-ignore format: one line
+    await expect(openStream(url)).rejects.toThrow(/^Expected a response from GET \/count, but the request failed \(self/); // biome-ignore format: one line
   });
 
   it('sends method, headers, body and last event ID', async () => {
@@ -228,14 +228,14 @@ describe('openStream()', () => {
     expect(Buffer.from(String(headers['last-event-id']), 'latin1').toString()).toBe('é✓');
   });
 
-  it('shows the body of an answer that is no event stream, and has no events of it', async () => {
+  it('has the body, but no events, of a response that is not an event stream', async () => {
     const stream = await openTracked(app(), '/echo', {
       body: 'data: a\n\n',
       headers: { 'Content-Type': 'text/plain' },
     });
 
     await expect(stream.next()).rejects.toThrow(
-      'Expected 1 more event from POST /echo, but the server has ended the response. Arrived: 200 application/json; charset=utf-8, which is no event stream (200 text/event-stream):\n{"got":"data: a\\n\\n"}',
+      'Expected 1 more event from POST /echo, but the server ended the response. Received: 200 application/json; charset=utf-8, which is not an event stream (200 text/event-stream):\n{"got":"data: a\\n\\n"}',
     );
     expect(stream.text).toBe('{"got":"data: a\\n\\n"}');
   });
@@ -256,7 +256,7 @@ describe('openStream()', () => {
   });
 
   it.each(['gzip', 'deflate', 'br'])(
-    'decompresses %s, at once, and leaves raw as it came',
+    'decompresses %s immediately, and keeps the compressed bytes in raw',
     async (encoding) => {
       const gate = new Gate();
       const target = express()
@@ -282,35 +282,35 @@ describe('openStream()', () => {
       () => openStream(app(), 'clock'),
       /^Expected path to begin with '\/', got 'clock' \(string\)/,
     ],
-    ['no target', () => openStream(undefined as never), /^Expected a target to open a stream on, got undefined\. Pass an Express app/], // biome-ignore format: one line
-    ['an object', () => openStream({} as never), /Expected a target .* got \{\} \(object\)/],
-    ['half a URL', () => openStream('localhost:3000'), /a URL that begins with http: or https:/],
-    ['a path for a URL', () => openStream('/clock'), /Expected a target/],
+    ['no target', () => openStream(undefined as never), /^Expected target to be an app, a server or a URL, got undefined\. Pass an Express app/], // biome-ignore format: one line
+    ['an object', () => openStream({} as never), /Expected target .* got \{\} \(object\)/],
+    ['a URL without a scheme', () => openStream('localhost:3000'), /a URL that begins with http: or https:/],
+    ['a path as the target', () => openStream('/clock'), /Expected target/],
     [
-      'a time of 0',
+      'a time-out of 0',
       () => openStream(app(), '/', { timeoutMs: 0 }),
       /^Expected timeoutMs to be a positive integer, got 0/,
     ],
     [
-      'a time that no timer holds',
+      'a time-out that is too long for a timer',
       () => openStream(app(), '/', { timeoutMs: 2 ** 31 }),
       /^Expected timeoutMs .* A timer holds at most 2147483647 ms\.$/,
     ],
     [
-      'a name that is misspelt',
+      'a misspelt option',
       () => openStream(app(), '/', { lastEventID: '7' } as never),
       /^Unknown option 'lastEventID'\. Did you mean 'lastEventId'\?$/,
     ],
     [
-      'no object',
+      'null as options',
       () => openStream(app(), '/', null as never),
       /^Expected options to be an object, got null\.$/,
     ],
-    ['an id that is no text', () => openStream(app(), '/', { lastEventId: 7 as never }), /^Expected lastEventId to be a string, got 7/], // biome-ignore format: one line
-    ['a method that is no text', () => openStream(app(), '/', { method: 1 as never }), /^Expected method to be a method such as POST, got 1/], // biome-ignore format: one line
-    ['headers whose entries would be missed', () => openStream(app(), '/', { headers: new Map() as never }), /^Expected headers to be a plain object/], // biome-ignore format: one line
+    ['an id that is not a string', () => openStream(app(), '/', { lastEventId: 7 as never }), /^Expected lastEventId to be a string, got 7/], // biome-ignore format: one line
+    ['a method that is not a string', () => openStream(app(), '/', { method: 1 as never }), /^Expected method to be a method such as POST, got 1/], // biome-ignore format: one line
+    ['a Map of headers, whose entries would be ignored', () => openStream(app(), '/', { headers: new Map() as never }), /^Expected headers to be a plain object/], // biome-ignore format: one line
     ['a body that is an object', () => openStream(app(), '/', { body: { a: 1 } as never }), /^Expected body to be a string or bytes, got .* Use JSON\.stringify\(\)/], // biome-ignore format: one line
-    ['no object for TLS', () => openStream(app(), '/', { tls: true as never }), /^Expected tls to be an object such as \{ ca \}, got true/], // biome-ignore format: one line
+    ['a boolean for tls', () => openStream(app(), '/', { tls: true as never }), /^Expected tls to be an object such as \{ ca \}, got true/], // biome-ignore format: one line
   ])('refuses %s', async (_what, call, text) => {
     await expect(call()).rejects.toMatchObject({
       code: 'ERR_SSE_INVALID_OPTION',
@@ -319,36 +319,36 @@ describe('openStream()', () => {
   });
 });
 
-describe('a request that fails', () => {
-  it('has no head in time', async () => {
+describe('a failed request', () => {
+  it('rejects if no response head is received in time', async () => {
     await expect(openStream(app(), '/never', { timeoutMs: 30 })).rejects.toThrow(
-      /^Expected a response from GET \/never, but 30 ms have passed\. No response has arrived\.$/,
+      /^Expected a response from GET \/never, but 30 ms have passed\. No response was received\.$/,
     );
   });
 
-  it('has no server', async () => {
+  it('rejects if no server listens', async () => {
     const server = createServer().listen(0);
     const { port } = server.address() as AddressInfo;
     server.close();
     await once(server, 'close');
 
     await expect(openStream(`http://127.0.0.1:${port}`)).rejects.toMatchObject({
-      message: expect.stringContaining('but the request has failed (connect ECONNREFUSED'),
+      message: expect.stringContaining('but the request failed (connect ECONNREFUSED'),
       cause: expect.objectContaining({ code: 'ECONNREFUSED' }),
     });
   });
 
-  it('is reset before the head', async () => {
-    await expect(openStream(({ socket }) => void socket.destroy())).rejects.toThrow('the request has failed (socket hang up)'); // biome-ignore format: one line
+  it('rejects if the connection is closed before the head', async () => {
+    await expect(openStream(({ socket }) => void socket.destroy())).rejects.toThrow('the request failed (socket hang up)'); // biome-ignore format: one line
   });
 
-  it('has a header that cannot be sent', async () => {
+  it('rejects a header that cannot be sent', async () => {
     await expect(openStream(app(), '/', { headers: { 'X-Test': 'a\nb' } })).rejects.toThrow(
       'Invalid character in header',
     );
   });
 
-  it('meets a server that speaks no HTTP', async () => {
+  it('rejects if the server does not use HTTP', async () => {
     const server = createNetServer(
       (socket) =>
         void socket
@@ -359,7 +359,7 @@ describe('a request that fails', () => {
     await once(server, 'listening');
 
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    await expect(openStream(url)).rejects.toThrow('the request has failed (Parse Error');
+    await expect(openStream(url)).rejects.toThrow('the request failed (Parse Error');
 
     server.close();
     await once(server, 'close');
@@ -367,7 +367,7 @@ describe('a request that fails', () => {
 });
 
 describe('next(), take() and until()', () => {
-  it('hand out each event once, in order', async () => {
+  it('take each event once, in order', async () => {
     const stream = await openTracked(app(), '/count?to=9');
 
     const taken = [
@@ -388,7 +388,7 @@ describe('next(), take() and until()', () => {
     expect(stream.events).toHaveLength(9 + 1);
   });
 
-  it('get theirs in the order in which they began when they overlap', async () => {
+  it('receive their events in the order of the calls when they overlap', async () => {
     const gate = new Gate();
     const stream = await openTracked(
       sse(
@@ -406,7 +406,7 @@ describe('next(), take() and until()', () => {
     expect((await Promise.all(all)).flat().map((each) => each.data)).toEqual(['1', '2', '3', '4', '5', '6']);
   });
 
-  it('say what had arrived when time is up, and take nothing', async () => {
+  it('report what was received when they time out, and take nothing', async () => {
     const stream = await openTracked(app(), '/open', { timeoutMs: 60 });
     await stream.next();
 
@@ -416,31 +416,31 @@ describe('next(), take() and until()', () => {
       stream.take(2),
     ]);
 
-    const arrived = 'Arrived: 200 text/event-stream, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
-    expect(many).toMatchObject({ reason: { message: `Expected 3 more events from GET /open, but 60 ms have passed. ${arrived}` } }); // biome-ignore format: one line
-    expect(missing).toMatchObject({ reason: { message: `Expected an event for which the predicate holds from GET /open, but 60 ms have passed. ${arrived}` } }); // biome-ignore format: one line
+    const received = 'Received: 200 text/event-stream, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
+    expect(many).toMatchObject({ reason: { message: `Expected 3 more events from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
+    expect(missing).toMatchObject({ reason: { message: `Expected an event for which the predicate returns true from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
     expect(then).toMatchObject({ value: data('b', 'c') });
   });
 
-  it('fail in the line of the test', async () => {
+  it('fail with a stack that shows the line of the test', async () => {
     const stream = await openTracked(app(), '/count');
 
     const error = await stream.take(9).catch((reason: Error) => reason);
 
-    expect((error as Error).stack).toMatch(/^Error: Expected 9 more events .*testing\.test\.ts/s);
+    expect((error as Error).stack).toMatch(/^Error: Expected 9 more events .*open-stream\.test\.ts/s);
   });
 
-  it('fail at once when the response ends, with those that there are still to be had', async () => {
+  it('fail immediately when the response ends, and leave the received events to later waits', async () => {
     const stream = await openTracked(app(), '/count?to=2');
 
     await expect(stream.take(4)).rejects.toThrow(
-      /^Expected 4 more events from GET \/count\?to=2, but the server has ended the response\. Arrived: 200 text\/event-stream, 3 events:\nevent/,
+      /^Expected 4 more events from GET \/count\?to=2, but the server ended the response\. Received: 200 text\/event-stream, 3 events:\nevent/,
     );
 
     expect(await stream.take(3)).toHaveLength(3);
   });
 
-  it('show the last 2,000 characters of much', async () => {
+  it('show the last 2,000 characters of a long body', async () => {
     const stream = await openTracked(sse(() => ['x'.repeat(5_000), 'last']));
 
     const error = await stream.take(9).catch((reason: Error) => reason);
@@ -449,7 +449,7 @@ describe('next(), take() and until()', () => {
     expect((error as Error).message.length).toBeLessThan(2_300);
   });
 
-  it('pass on what a predicate throws', async () => {
+  it('reject with the error that a predicate throws', async () => {
     const stream = await openTracked(app(), '/open');
     const oops = new Error('oops');
 
@@ -458,7 +458,7 @@ describe('next(), take() and until()', () => {
     expect(await stream.take(3)).toEqual(data('a', 'b', 'c'));
   });
 
-  it('refuse what is no count and no predicate, at the call', async () => {
+  it('throw for an invalid count or predicate', async () => {
     const stream = await openTracked(app(), '/open');
 
     for (const count of [-1, 1.5, Number.NaN, '3', undefined])
@@ -469,18 +469,18 @@ describe('next(), take() and until()', () => {
   });
 });
 
-describe('a loop', () => {
-  it('goes to the end of the response, after which the stream may come back', async () => {
+describe('for await', () => {
+  it('reads to the end of the response, and the stream can reconnect afterwards', async () => {
     const stream = await openTracked(app(), '/count?to=2');
-    const heard: string[] = [];
+    const received: string[] = [];
 
-    for await (const { type, data } of stream) heard.push(`${type} ${data}`);
+    for await (const { type, data } of stream) received.push(`${type} ${data}`);
 
-    expect(heard).toEqual(['message 1', 'message 2', 'end ']);
+    expect(received).toEqual(['message 1', 'message 2', 'end ']);
     expect((await stream.reconnect()).status).toBe(204);
   });
 
-  it('closes the stream when it is left', async () => {
+  it('closes the stream when the loop is left early', async () => {
     const stream = await openTracked(app(), '/open');
 
     for await (const { data } of stream) if (data === 'b') break;
@@ -489,17 +489,17 @@ describe('a loop', () => {
     expect(() => stream.reconnect()).toThrow('Cannot reconnect: the stream is CLOSED.');
   });
 
-  it('throws when the connection is cut off', async () => {
+  it('throws when the connection is lost', async () => {
     const stream = await openTracked(
       raw(`${HEAD.replace('Connection: close', 'Content-Length: 99')}data: a\n\n`),
     );
 
-    await expect((async () => { for await (const each of stream) expect(each.data).toBe('a'); })()).rejects.toThrow('Expected an event or the end from GET /, but the connection was cut off (aborted)'); // biome-ignore format: one line
+    await expect((async () => { for await (const each of stream) expect(each.data).toBe('a'); })()).rejects.toThrow('Expected an event or the end of the response from GET /, but the connection was lost (aborted)'); // biome-ignore format: one line
   });
 });
 
 describe('untilText(), ended() and closed()', () => {
-  it('wait for text, the end and the connection', async () => {
+  it('wait for text, for the end of the response and for the close of the connection', async () => {
     const stream = await openTracked(raw(`${HEAD}: hi\n\nretry: 7\n\ndata: ü\n\n`));
 
     expect(await stream.untilText(': hi')).toContain(': hi\n\n');
@@ -509,7 +509,7 @@ describe('untilText(), ended() and closed()', () => {
     expect(stream.raw).toEqual(Buffer.from(stream.text));
   });
 
-  it('say what they waited for', async () => {
+  it('name in their error what they waited for', async () => {
     const stream = await openTracked(app(), '/open', { timeoutMs: 30 });
 
     await expect(stream.untilText('nope\n')).rejects.toThrow(
@@ -523,7 +523,7 @@ describe('untilText(), ended() and closed()', () => {
     );
   });
 
-  it('tell an end from a reset', async () => {
+  it('distinguish the end of a response from a reset connection', async () => {
     const gate = new Gate();
     const stream = await openTracked(
       raw(`${HEAD}data: a\n\n`, async (socket) => {
@@ -535,30 +535,30 @@ describe('untilText(), ended() and closed()', () => {
     gate.open();
 
     await expect(stream.ended()).rejects.toMatchObject({
-      message: expect.stringMatching(/^Expected the end of the response from GET \/, but the connection was cut off \(.*\)\. Arrived: 200 text\/event-stream, 1 event, 1 taken:\ndata: a\n\n$/), // biome-ignore format: one line
+      message: expect.stringMatching(/^Expected the end of the response from GET \/, but the connection was lost \(.*\)\. Received: 200 text\/event-stream, 1 event, 1 taken:\ndata: a\n\n$/), // biome-ignore format: one line
       cause: expect.objectContaining({ code: 'ECONNRESET' }),
     });
     expect(await stream.closed()).toBe('data: a\n\n');
   });
 
-  it('take compressed bytes that are broken for a cut', async () => {
+  it('treat invalid compressed bytes as a lost connection', async () => {
     const stream = await openTracked((_req, res) => {
       res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Content-Encoding': 'gzip' }).end('no gzip');
     });
 
-    await expect(stream.ended()).rejects.toThrow('the connection was cut off (incorrect header check)');
+    await expect(stream.ended()).rejects.toThrow('the connection was lost (incorrect header check)');
   });
 });
 
 describe('stall() and resume()', () => {
-  it('stop and go on reading, and a wait says so', async () => {
+  it('pause and continue reading, and a wait reports the stall', async () => {
     const stream = await openTracked(app(), '/large', { timeoutMs: 50 });
     await stream.next();
     stream.stall();
     const { length } = stream.text;
 
     await expect(stream.take(10_000)).rejects.toThrow(
-      '50 ms have passed, in which this client did not read: it is stalled.',
+      '50 ms have passed, during which this client was stalled.',
     );
     expect(stream.text.length).toBe(length);
     stream.resume();
@@ -567,7 +567,7 @@ describe('stall() and resume()', () => {
 });
 
 describe('drop() and reconnect()', () => {
-  it('come back with the last event ID, and what is of the client stays', async () => {
+  it('reconnect with the last event ID, and keep the events and the reconnection time', async () => {
     const target = express();
     target.get('/', sse(async function* (_req, res) {
       yield event('message', `after ${res.sse.lastEventId}`, { id: Number(res.sse.lastEventId) + 1 });
@@ -585,13 +585,15 @@ describe('drop() and reconnect()', () => {
     expect(stream.text).toBe('retry: 9\n\nevent: message\nid: 7\ndata: after 6\n\n');
   });
 
-  it('are heard of by waits: a drop ends them, a reconnection does not', async () => {
+  it('fail waits on a drop, but not on a reconnection', async () => {
     const stream = await openTracked(app(), '/open');
     await stream.take(3);
 
     const dropped = stream.next();
     stream.drop();
-    await expect(dropped).rejects.toThrow('Expected 1 more event from GET /open, but this client has left.');
+    await expect(dropped).rejects.toThrow(
+      'Expected 1 more event from GET /open, but this client has disconnected.',
+    );
 
     const next = stream.reconnect().then(() => undefined);
     const kept = stream.next();
@@ -599,7 +601,7 @@ describe('drop() and reconnect()', () => {
     expect((await kept).data).toBe('a');
   });
 
-  it('discard an event of which only the beginning came', async () => {
+  it('discard an incomplete event', async () => {
     const stream = await openTracked(raw(`${HEAD}data: whole\n\nid: 1\ndata: half\n`));
     await stream.ended();
 
@@ -609,20 +611,20 @@ describe('drop() and reconnect()', () => {
     expect(stream.events).toEqual(data('whole', 'whole'));
   });
 
-  it('fail with the server away, and say so', async () => {
+  it('reject if the server has stopped', async () => {
     const server = createServer(app()).listen(0);
     const stream = await openTracked(server, '/count');
     await stream.ended();
     server.close();
     await once(server, 'close');
 
-    await expect(stream.reconnect()).rejects.toThrow('but the request has failed (connect ECONNREFUSED');
+    await expect(stream.reconnect()).rejects.toThrow('but the request failed (connect ECONNREFUSED');
     expect([stream.status, stream.text, stream.headers]).toEqual([0, '', {}]);
   });
 });
 
 describe('close()', () => {
-  it('is the same promise again, and fails every wait', async () => {
+  it('returns the same promise each time, and fails every wait', async () => {
     const stream = await openTracked(app(), '/open');
     await stream.take(3);
     const waits = [stream.next(), stream.until(() => true), stream.untilText('z'), stream.ended()];
@@ -630,22 +632,24 @@ describe('close()', () => {
     const closing = stream.close();
 
     expect(stream.close()).toBe(closing);
-    for (const wait of waits) await expect(wait).rejects.toThrow('but the stream has been closed.');
+    for (const wait of waits) await expect(wait).rejects.toThrow('but the stream was closed.');
     await closing;
     expect(await stream.closed()).toBe(stream.text);
-    await expect(stream.next()).rejects.toThrow('but the stream has been closed.');
+    await expect(stream.next()).rejects.toThrow('but the stream was closed.');
   });
 
-  it('ends a reconnection that is under way', async () => {
+  it('ends a pending reconnection', async () => {
     const stream = await openTracked(app(), '/open');
 
-    const back = stream.reconnect();
+    const reconnection = stream.reconnect();
     await stream.close();
 
-    await expect(back).rejects.toThrow('Expected a response from GET /open, but the stream has been closed.');
+    await expect(reconnection).rejects.toThrow(
+      'Expected a response from GET /open, but the stream was closed.',
+    );
   });
 
-  it('leaves no unhandled rejection of waits that nobody awaits', async () => {
+  it('leaves no unhandled rejection for waits that are not awaited', async () => {
     const stream = await openTracked(app(), '/open', { timeoutMs: 10 });
     await stream.take(3);
 
@@ -667,12 +671,12 @@ describe('eventStream()', () => {
     warn = jest.spyOn(console, 'warn').mockImplementation();
   });
   afterEach(() => {
-    // Superagent warns of a callback that comes twice.
+    // Superagent warns if a parser calls its callback twice.
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
   });
 
-  it('takes so many events of an endless stream, and ends it', async () => {
+  it('reads `take` events of an endless stream, and ends the request', async () => {
     const done = new Gate();
     const target = sse(async function* () {
       try {
@@ -693,7 +697,7 @@ describe('eventStream()', () => {
     await done.promise;
   });
 
-  it('reads until an event, and that one', async () => {
+  it('reads up to and including the event for which `until` returns true', async () => {
     const parser = eventStream({ until: ({ data }) => data === 'b' });
 
     const res = await request(app()).get('/open').buffer().parse(parser);
@@ -703,15 +707,15 @@ describe('eventStream()', () => {
 
   it.each([
     ['without options', {}],
-    ['with more than come', { take: 9 }],
-    ['until what never comes', { until: () => false }],
-  ])('reads to the end (%s)', async (_how, options) => {
+    ['with a larger take', { take: 9 }],
+    ['with an until that never returns true', { until: () => false }],
+  ])('reads to the end of the response %s', async (_how, options) => {
     const res = await request(app()).get('/count?to=2').buffer().parse(eventStream(options));
 
     expect(res.body.map((each: DispatchedEvent) => each.data)).toEqual(['1', '2', '']);
   });
 
-  it('leaves the body of an error in res.text', async () => {
+  it('has the body of an error in res.text', async () => {
     const target = express().get('/', (_req, res) => void res.status(401).json({ error: 'no' }));
 
     const res = await request(target)
@@ -723,7 +727,7 @@ describe('eventStream()', () => {
     expect([res.body, res.text]).toEqual([[], '{"error":"no"}']);
   });
 
-  it('reads what superagent has decompressed', async () => {
+  it('reads a response that superagent has decompressed', async () => {
     const target = express().use(compression());
     target.get('/', sse(async function* (_req, res) {
       yield 'ü';
@@ -741,11 +745,11 @@ describe('eventStream()', () => {
   it.each([
     [
       { take: 4 },
-      'Expected 4 more events, but 40 ms have passed. Arrived: 200 text/event-stream, 3 events:\ndata: a\n\n',
+      'Expected 4 more events, but 40 ms have passed. Received: 200 text/event-stream, 3 events:\ndata: a\n\n',
     ],
-    [{ until: () => false }, 'Expected an event for which the predicate holds, but 40 ms'],
+    [{ until: () => false }, 'Expected an event for which the predicate returns true, but 40 ms'],
     [{}, 'Expected the end of the response, but 40 ms'],
-  ])('fails in time with what had arrived (%j)', async (options, message) => {
+  ])('times out with an error that shows what was received (%j)', async (options, message) => {
     const pending = request(app())
       .get('/open')
       .buffer()
@@ -754,7 +758,7 @@ describe('eventStream()', () => {
     await expect(pending).rejects.toThrow(message);
   });
 
-  it('fails with what a predicate throws', async () => {
+  it('fails with the error that a predicate throws', async () => {
     const oops = () => { throw new Error('oops'); }; // biome-ignore format: short
 
     await expect(
@@ -765,7 +769,7 @@ describe('eventStream()', () => {
     ).rejects.toThrow('oops');
   });
 
-  it('fails when the connection is cut off', async () => {
+  it('fails when the connection is lost', async () => {
     const target = raw(`${HEAD.replace('Connection: close', 'Content-Length: 99')}data: a\n\n`);
 
     await expect(
@@ -776,9 +780,9 @@ describe('eventStream()', () => {
     ).rejects.toThrow('aborted');
   });
 
-  it('works many times in a row', async () => {
+  it('reads 50 responses one after the other', async () => {
     const target = app();
-    const begun = performance.now();
+    const start = performance.now();
 
     for (let n = 0; n < 50; n++) {
       const res = await request(target)
@@ -788,7 +792,7 @@ describe('eventStream()', () => {
       expect(res.body).toEqual(data('a', 'b'));
     }
 
-    expect(performance.now() - begun).toBeLessThan(4_000);
+    expect(performance.now() - start).toBeLessThan(4_000);
   });
 
   it.each([
@@ -798,7 +802,7 @@ describe('eventStream()', () => {
     [{ timeoutMs: -1 }, 'Expected timeoutMs to be a positive integer, got -1 (number).'],
     [{ take: 1, until: () => true }, 'Expected either take or until, got both.'],
     [{ Take: 1 } as never, "Unknown option 'Take'. Did you mean 'take'?"],
-  ])('refuses %p at the call', (options, message) => {
+  ])('throws for %p', (options, message) => {
     expect(() => eventStream(options)).toThrow(expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message: expect.stringContaining(message) })); // biome-ignore format: one line
   });
 });

@@ -9,7 +9,7 @@ jest.setTimeout(120_000);
 
 let folder: string;
 
-/** A project like a user's, with the built package. */
+/** A project of a user, with the built package. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'express-yield-runners-'));
   const modules = join(folder, 'node_modules');
@@ -22,7 +22,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What each runner is given: how it names a test, and then the same suite. */
+// The suite that every runner runs, after the imports of that runner.
 const IMPORTS = `
 import express from 'express';
 import request from 'supertest';
@@ -41,7 +41,7 @@ app.get('/clock', async function* (req, res) {
   }
 });
 
-test('a stream is read and closed', async () => {
+test('reads and closes a stream', async () => {
   const stream = await openStream(app, '/clock');
   const [first] = await stream.take(2);
   assert.deepEqual(first, { type: 'message', data: '{"tick":1}', lastEventId: '' });
@@ -50,18 +50,18 @@ test('a stream is read and closed', async () => {
   await stream.close();
 });
 
-test('a stream that is forgotten keeps nothing alive', async () => {
+test('does not keep the process alive for a stream that is never closed', async () => {
   const stream = await openStream(app, '/nothing');
   assert.equal(stream.status, 404);
 });
 
-test('a wait that fails says what had arrived', async () => {
+test('shows in the error of a wait what was received', async () => {
   const stream = await openStream(app, '/clock', { timeoutMs: 50 });
   await assert.rejects(stream.untilText('never'), /^Error: Expected "never" from GET \\/clock, but 50 ms have passed/);
   await stream.close();
 });
 
-test('supertest ends by itself', async () => {
+test('ends a request of supertest after the last event', async () => {
   const res = await request(app).get('/clock').buffer().parse(eventStream({ take: 3 }));
   assert.deepEqual(res.body.map(({ data }) => data), ['{"tick":1}', '{"tick":2}', '{"tick":3}']);
 });
@@ -72,9 +72,9 @@ const ASSERT = {
   cjs: "const assert = require('node:assert/strict');",
 };
 
-/** With the clock of the runner in the place of the real one, which the waits must not heed. */
+/** A test with the runner's fake timers, which must not affect the waits. */
 const FAKE = (runner: string) => `
-test('fake timers are not heeded', async () => {
+test('uses the real clock under fake timers', async () => {
   ${runner}.useFakeTimers({ FAKED });
   try {
     const stream = await openStream(app, '/clock', { timeoutMs: 50 });
@@ -93,21 +93,21 @@ const VITEST_FAKE = FAKE('vi').replace(
   "toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date']",
 );
 
-/** Runs `file` and resolves with all that was printed, or rejects with it. */
+/** Runs `file`, and resolves with its output, or rejects with it. */
 function run(file: string, code: string, command: readonly string[]): Promise<string> {
   writeFileSync(join(folder, file), code);
-  // The variables of the Jest around it are not for the runner in it.
+  // The runner must not inherit the variables of this Jest.
   const { NODE_OPTIONS: _, JEST_WORKER_ID: __, NODE_ENV: ___, NODE_TEST_CONTEXT: ____, ...env } = process.env;
   return new Promise((resolve, reject) => {
     const options = { cwd: folder, env: { ...env, NO_COLOR: '1', CI: 'true' }, timeout: 100_000 };
     execFile(process.execPath, command, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout + stderr);
-      else reject(new Error(`${file} has failed:\n${stdout}${stderr}`));
+      else reject(new Error(`${file} failed:\n${stdout}${stderr}`));
     });
   });
 }
 
-/** The program of a runner among its package's files. */
+/** The path of a runner's program in its package. */
 function program(name: string, path: string): string {
   return join(dirname(require.resolve(`${name}/package.json`)), path);
 }

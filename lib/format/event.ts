@@ -1,7 +1,7 @@
 import { describe, wrongType } from '../errors';
 
 /**
- * The fields of an event beside its type and data.
+ * The fields of an event in addition to its type and data.
  *
  * @example
  * const fields: EventFields = { id: 42, retry: 5_000, comment: 'row 42' };
@@ -9,42 +9,41 @@ import { describe, wrongType } from '../errors';
  */
 export interface EventFields {
   /**
-   * Becomes the client's last event ID, which it sends as `Last-Event-ID` when it reconnects: one line without control
-   * characters or outer spaces, at most 4,096 bytes, not beginning with `~`. `0` and `''` are ids; `''` makes the client
-   * forget its last one.
+   * Becomes the client's last event ID, which it sends as `Last-Event-ID` when it reconnects. It must be one line
+   * without control characters, without spaces at the ends, at most 4,096 bytes long, and must not begin with `~`. `0`
+   * and `''` are ids; `''` clears the client's last event ID.
    * @default none: the client keeps its last event ID
    */
   readonly id?: string | number | bigint;
   /**
-   * The client's reconnection time from now on, in whole milliseconds, from 0.
-   * @default none: the client keeps the one it has
+   * Sets the client's reconnection time, in milliseconds: a non-negative integer.
+   * @default none: the client keeps its reconnection time
    */
   readonly retry?: number;
   /**
-   * A comment in front of the event; clients ignore it. Of several lines, each becomes a comment line.
+   * A comment that is sent before the event; clients ignore it. Each line of the text becomes a comment line.
    * @default none
    */
   readonly comment?: string;
 }
 
-/** The longest id in bytes of UTF-8. It comes back in a request header, of which Node takes 16 KiB in all. */
+/** The longest id, in bytes of UTF-8. The client returns it in a request header, and Node accepts 16 KiB of headers. */
 export const MAX_ID_BYTES = 4096;
 
-/** The id of the closing event; a client that reconnects with it is done (DESIGN 6). */
+/** The id of the closing event. A client that reconnects with it has received the whole stream. */
 export const END_ID = '~end';
 
-const LINE_END = /[\r\n]/;
+const CR_OR_LF = /[\r\n]/;
 
-// RFC 9110 5.5: what a header's value cannot hold, or loses at its ends.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// RFC 9110 5.5: characters that a header's value cannot contain, and spaces that it loses at its ends.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for them
 const NOT_IN_A_HEADER = /[\0-\x08\x0a-\x1f\x7f]|^[\t ]|[\t ]$/;
 
 /**
- * One event with its fields, made by {@link event}, or a comment alone, made by {@link comment}.
+ * An event with its fields, made by {@link event}, or only a comment, made by {@link comment}.
  *
- * This class is the only thing whose properties are read as fields of an event. A plain object with `data`,
- * `event` or `id` keys is data, so a payload from a user never chooses its own event type or id. Its instances
- * are frozen.
+ * Only instances of this class are read as events. A plain object with the keys `data`, `event` or `id` is data, so
+ * that data from a user cannot set an event type or an id. Instances are frozen.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream (9.2.5)
  * @example
@@ -52,25 +51,25 @@ const NOT_IN_A_HEADER = /[\0-\x08\x0a-\x1f\x7f]|^[\t ]|[\t ]$/;
  * tick.id; // '7': ids are strings, as on the wire
  */
 export class ServerSentEvent<Type extends string | undefined = string | undefined, Data = unknown> {
-  /** The event type, for `addEventListener(type)`; `undefined` for a comment alone, and for a published value without one. */
+  /** The event type, for `addEventListener(type)`; `undefined` for a comment, and for a published value without a type. */
   readonly type: Type;
-  /** As it was given, or as a channel has parsed it; not yet text. */
+  /** The data as it was passed, or as a channel has parsed it; not serialized. */
   readonly data: Data;
-  /** As it goes over the wire; `undefined` if the event has none. */
+  /** The id as it is sent, always a string; `undefined` if the event has none. */
   readonly id: string | undefined;
-  /** Milliseconds; `undefined` if the event has none. */
+  /** The reconnection time in milliseconds; `undefined` if the event has none. */
   readonly retry: number | undefined;
-  /** Its lines still in one text; `undefined` if the event has none. */
+  /** The comment as one text, with its line ends; `undefined` if the event has none. */
   readonly comment: string | undefined;
 
   /**
-   * {@link event} and {@link comment} are shorter.
+   * Makes an event. Prefer {@link event} and {@link comment}, which are shorter.
    *
-   * @throws `TypeError` as {@link event} does
+   * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if a field is invalid, as for {@link event}
    */
   constructor(type: Type, data: Data, fields: EventFields = {}) {
     checkFields(fields);
-    // Well formed, which no type can tell, it is still the type that was given.
+    // checkedType() replaces lone surrogates, which the compiler cannot express: the literal type stays the same.
     this.type = (type === undefined ? undefined : checkedType(type)) as Type;
     this.data = data;
     this.id = fields.id === undefined ? undefined : checkedId(fields.id);
@@ -81,8 +80,10 @@ export class ServerSentEvent<Type extends string | undefined = string | undefine
 }
 
 /**
- * Events by their types: a channel of them takes and gives these and no others, each with its own data, and a misspelt
- * type does not compile. A bare `{ … }` in its place is the data of a channel, of which each value is one.
+ * A union of events, written as an object of data types by event type.
+ *
+ * A channel of this type accepts and delivers only these events, each with its own data; a misspelt event type does not
+ * compile. A plain object type as the channel's type parameter is the data of every event instead.
  *
  * @example
  * const market = new Channel<Events<{ price: Price; halt: Halt }>>();
@@ -93,8 +94,10 @@ export type Events<DataByType extends object> = {
 }[keyof DataByType & string];
 
 /**
- * The events as which values travel: an event as it is, and anything else as the data of one, whose type may be any unless
- * events with a type of their own go the same way.
+ * The event that a subscriber receives for a value of this type.
+ *
+ * An event stays unchanged; any other value becomes the data of an event. That event may have any type, or only the
+ * type `message` if `Value` also contains events.
  *
  * @example
  * const onPrice = (event: EventOf<Price>) => console.log(event.type, event.data.symbol);
@@ -107,9 +110,9 @@ type DataEvent<Data, Beside> = [Data] extends [never]
   ? never
   : ServerSentEvent<[Beside] extends [never] ? string | undefined : 'message' | undefined, Data>;
 
-/** An event that was encoded when it was published: wherever it is yielded, it leaves as that very frame. */
+/** An event that was encoded when it was published. A route that yields it sends that frame without encoding it again. */
 export class PublishedEvent extends ServerSentEvent {
-  /** The frame, with the id that the log gave. */
+  /** The frame, with the id that the log assigned. */
   readonly frame: string;
 
   constructor(type: string | undefined, data: unknown, fields: EventFields, frame: string) {
@@ -120,16 +123,19 @@ export class PublishedEvent extends ServerSentEvent {
 }
 
 /**
- * One event with a type of its own, and perhaps an id, a reconnection time or a comment.
+ * Makes an event with a type and, if you need them, an id, a reconnection time or a comment.
  *
- * On an `EventSource` it arrives at `addEventListener(type)`; the type `'message'` arrives at `onmessage`. A type
- * named `'error'` is allowed, and collides there with the `EventSource`'s own `error` events.
+ * An `EventSource` dispatches it to the listeners of `addEventListener(type)`; the type `'message'` is also dispatched
+ * to `onmessage`. The type `'error'` is allowed, but its listeners also receive the `EventSource`'s own `error` events.
  *
- * @param type the event type, one line
- * @param data a string as it is, anything else through `serialize`; for an event without data pass `''`
- * @param fields `id`: a string, number or bigint on one line without NUL, at most 4,096 bytes, not beginning
- *   with `~` · `retry`: whole milliseconds · `comment`: text of one line or several
- * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if a field could not be sent as it is; nothing is repaired silently
+ * @param type the event type: one line
+ * @param data a string, which is sent unchanged, or any other value, which is passed to `serialize`; pass `''` for an
+ *   event without data
+ * @param fields `id`: a string, number or bigint of one line, without control characters, at most 4,096 bytes, not
+ *   beginning with `~` · `retry`: whole milliseconds from 0 · `comment`: text of one or more lines
+ * @returns a frozen event, to yield, return or publish
+ * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if a field cannot be sent unchanged; only lone surrogates are replaced,
+ *   by U+FFFD
  * @throws `TypeError` `ERR_SSE_INVALID_DATA` if `data` is `undefined`
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation (9.2.6)
  * @example
@@ -141,7 +147,7 @@ export function event<Type extends string, Data>(
   data: Data,
   fields?: EventFields,
 ): ServerSentEvent<Type, Data> {
-  if (typeof type !== 'string') throw notType(type);
+  if (typeof type !== 'string') throw eventTypeError(type);
   if (data === undefined) {
     throw wrongType(
       'ERR_SSE_INVALID_DATA',
@@ -152,11 +158,12 @@ export function event<Type extends string, Data>(
 }
 
 /**
- * A comment: bytes that every client ignores. It keeps a connection warm, or leaves a note for who reads along
- * with curl.
+ * Makes a comment, which every client ignores. It keeps an idle connection open, or explains the stream to a developer
+ * who reads it with curl.
  *
  * @param text any text; each of its lines becomes a comment line
- * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if `text` is no string
+ * @returns a frozen event without type and data, to yield
+ * @throws `TypeError` `ERR_SSE_INVALID_EVENT` if `text` is not a string
  * @example
  * yield comment('still counting');
  */
@@ -165,30 +172,31 @@ export function comment(text: string): ServerSentEvent<undefined, undefined> {
 }
 
 function checkFields(fields: EventFields): void {
-  if (fields === null || typeof fields !== 'object') throw notFields(fields);
+  if (fields === null || typeof fields !== 'object') throw fieldsError(fields);
   for (const name in fields) {
-    if (name !== 'id' && name !== 'retry' && name !== 'comment') throw notFields(fields);
+    if (name !== 'id' && name !== 'retry' && name !== 'comment') throw fieldsError(fields);
   }
 }
 
 function checkedType(type: string): string {
-  if (typeof type !== 'string') throw notType(type);
-  // Spec 9.2.5: a line end closes the field, so what follows it would be read as further fields or events.
-  if (LINE_END.test(type))
-    throw invalid('type', 'without CR or LF', type, 'Put text of several lines in data.');
+  if (typeof type !== 'string') throw eventTypeError(type);
+  // Spec 9.2.5: a line end ends the field, so the client would read the text after it as further fields or events.
+  if (CR_OR_LF.test(type))
+    throw fieldError('type', 'without CR or LF', type, 'Put text of several lines in data.');
   return type.toWellFormed();
 }
 
 function checkedId(id: string | number | bigint): string {
   const text = typeof id === 'number' && !Number.isFinite(id) ? undefined : idText(id);
-  if (text === undefined) throw invalid('id', 'a string, a finite number or a bigint', id);
-  // Spec 9.2.6: an id containing NULL is ignored by the client. The others make a server refuse the header in which
-  // the id comes back (measured: Node answers 400, which stops an EventSource for good) or come back without them.
+  if (text === undefined) throw fieldError('id', 'a string, a finite number or a bigint', id);
+  // Spec 9.2.6: an id containing NULL is ignored by the client. With other control characters in the `Last-Event-ID`
+  // header, a server rejects the reconnection (measured: Node responds with 400, which stops an EventSource for good).
+  // Outer spaces are removed from the header, so the id would change.
   if (NOT_IN_A_HEADER.test(text)) {
-    throw invalid('id', 'without CR, LF, NUL, other control characters or outer spaces', id);
+    throw fieldError('id', 'without CR, LF, NUL, other control characters or outer spaces', id);
   }
   if (text.startsWith('~')) {
-    throw invalid(
+    throw fieldError(
       'id',
       "one that does not begin with '~'",
       id,
@@ -197,7 +205,12 @@ function checkedId(id: string | number | bigint): string {
   }
   // A UTF-16 code unit is at most three bytes of UTF-8.
   if (text.length * 3 > MAX_ID_BYTES && Buffer.byteLength(text) > MAX_ID_BYTES) {
-    throw invalid('id', `of at most ${MAX_ID_BYTES} bytes`, id, 'It comes back in a request header.');
+    throw fieldError(
+      'id',
+      `of at most ${MAX_ID_BYTES} bytes`,
+      id,
+      'The client returns it in a request header.',
+    );
   }
   return text.toWellFormed();
 }
@@ -210,28 +223,28 @@ function idText(id: unknown): string | undefined {
 function checkedRetry(retry: number): number {
   // Spec 9.2.6: a retry field of anything but ASCII digits is ignored by the client.
   if (!Number.isSafeInteger(retry) || retry < 0) {
-    throw invalid('retry', 'a non-negative integer of milliseconds', retry);
+    throw fieldError('retry', 'a non-negative integer of milliseconds', retry);
   }
   return retry;
 }
 
 function checkedComment(text: string): string {
-  if (typeof text !== 'string') throw invalid('comment', 'a string', text);
+  if (typeof text !== 'string') throw fieldError('comment', 'a string', text);
   return text.toWellFormed();
 }
 
-function notType(type: unknown): TypeError {
-  return invalid('type', 'a string', type, "Use 'message' for an event without a type of its own.");
+function eventTypeError(type: unknown): TypeError {
+  return fieldError('type', 'a string', type, "Use 'message' for an event without a type of its own.");
 }
 
-function notFields(fields: unknown): TypeError {
+function fieldsError(fields: unknown): TypeError {
   return wrongType(
     'ERR_SSE_INVALID_EVENT',
     `Expected the fields of an event to be an object like { id, retry, comment }, got ${describe(fields)}.`,
   );
 }
 
-function invalid(field: string, expected: string, value: unknown, remedy?: string): TypeError {
+function fieldError(field: string, expected: string, value: unknown, remedy?: string): TypeError {
   const message = `Expected ${field} of an event to be ${expected}, got ${describe(value)}.`;
   return wrongType('ERR_SSE_INVALID_EVENT', remedy === undefined ? message : `${message} ${remedy}`);
 }

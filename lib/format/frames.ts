@@ -1,12 +1,12 @@
 /**
- * A run of whole frames that is made once and sent to many. What a connection makes of it for the wire is kept here
- * for the next connection of its kind.
+ * One or more complete frames, made once and sent to many clients. The first connection that converts them for the wire
+ * caches the result here for other connections of the same kind.
  */
 export class Frames {
   readonly text: string;
-  /** How many events it has. */
+  /** The number of events in `text`. */
   readonly events: number;
-  /** Ready for the wire of HTTP/1.1: filled in by the first connection that can use it. */
+  /** The text as a chunk of HTTP/1.1, set by the first connection that can use it. */
   chunk: Buffer | undefined;
 
   constructor(text: string, events: number) {

@@ -1,37 +1,37 @@
 /**
- * An event as a browser dispatches it: the fields of a `MessageEvent`.
+ * An event as a browser dispatches it, with the fields of a `MessageEvent`.
  *
  * @example
  * const stream = await openStream(app, '/clock');
  * const { type, data, lastEventId }: DispatchedEvent = await stream.next();
  */
 export interface DispatchedEvent {
-  /** The event type; `'message'` if the stream names none. */
+  /** The event type; `'message'` if the stream sets none. */
   readonly type: string;
-  /** Always text; parse what your server has sent as JSON. */
+  /** The data as text; call `JSON.parse()` for data that the server has sent as JSON. */
   readonly data: string;
-  /** The id of this event, or of the last one before it that had any; `''` if none had. */
+  /** The id of this event, or of the latest event before it that had one; `''` if none had. */
   readonly lastEventId: string;
 }
 
-/** What a piece of a stream may contain besides events. */
+/** Receives what the parser reads. */
 export interface ParserListener {
   onEvent(event: DispatchedEvent): void;
-  /** The text behind the colon, without the space that may follow it. */
+  /** @param text the text after the colon, without one leading space */
   onComment?(text: string): void;
 }
 
-const LINE_END = /\r\n|\n|\r/;
+const END_OF_LINE = /\r\n|\n|\r/;
 
 /**
- * Reads an event stream as the specification says, in pieces that may end anywhere. An event that the stream breaks off
- * is discarded.
+ * Parses an event stream in pieces that may end at any character. An event without its blank line is discarded, as the
+ * specification requires.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation (9.2.6)
  */
 export class EventStreamParser {
   readonly #listener: ParserListener;
-  /** The beginning of a line whose end has not come yet. */
+  /** The beginning of a line whose end has not been received yet. */
   #rest = '';
   #isFirst = true;
   #endedInCr = false;
@@ -52,7 +52,7 @@ export class EventStreamParser {
     return this.#lastEventId;
   }
 
-  /** The reconnection time that the stream has set last. */
+  /** The latest reconnection time of the stream, in milliseconds; `undefined` if it has set none. */
   get retryMs(): number | undefined {
     return this.#retryMs;
   }
@@ -61,20 +61,20 @@ export class EventStreamParser {
   push(text: string): void {
     if (text === '') return;
     let piece = text;
-    // 9.2.5: one leading byte order mark is ignored.
+    // Spec 9.2.5: one leading byte order mark is ignored.
     if (this.#isFirst && piece.startsWith('\uFEFF')) piece = piece.slice(1);
-    // The LF of a CRLF that was divided ends no line of its own.
+    // An LF that was separated from its CR by the end of the last piece does not end another line.
     if (this.#endedInCr && piece.startsWith('\n')) piece = piece.slice(1);
     this.#isFirst = false;
     this.#endedInCr = text.endsWith('\r');
-    const [first = '', ...others] = piece.split(LINE_END);
-    // Only the piece is searched: a line of many pieces would be searched again with each.
+    const [first = '', ...others] = piece.split(END_OF_LINE);
+    // Splits only the new piece: to split a long line again with each of its pieces would take quadratic time.
     const lines = [this.#rest + first, ...others];
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.#onLine(line);
   }
 
-  /** A new connection of the same client: what has begun is discarded, the last event ID and the reconnection time stay. */
+  /** Prepares for a new connection: discards an incomplete event, keeps the last event ID and the reconnection time. */
   reset(): void {
     this.#rest = '';
     this.#isFirst = true;
@@ -85,10 +85,10 @@ export class EventStreamParser {
   }
 
   #onLine(line: string): void {
-    if (line === '') return this.#dispatch();
     const colon = line.indexOf(':');
-    if (colon === 0) return this.#listener.onComment?.(fieldValue(line, colon));
-    if (colon === -1) this.#onField(line, '');
+    if (line === '') this.#dispatch();
+    else if (colon === 0) this.#listener.onComment?.(fieldValue(line, colon));
+    else if (colon === -1) this.#onField(line, '');
     else this.#onField(line.slice(0, colon), fieldValue(line, colon));
   }
 

@@ -1,4 +1,4 @@
 import timers from 'node:timers';
 
-// Taken now, and not from the globals: a test may put fake timers in their place, whose clock is not that of these waits.
+// Not the globals, which a test may replace by fake timers: the waits of this folder need the real clock.
 export const { setTimeout, clearTimeout, setImmediate } = timers;

@@ -4,8 +4,10 @@ import type { LogEntry } from '../log/entry';
 import type { Awaitable, EventLog } from '../log/event-log';
 
 /**
- * Makes a log. Called twice with the same `key` within one case it makes what two processes have of one log; another
- * key is another log, empty at first. `maxEvents` is how many events it should retain; some more are all right.
+ * Makes a log for a test of {@link eventLogContract}.
+ *
+ * Two calls with the same `key` within one test must return the same log, as two processes would open it. Another key must
+ * return another log, which is empty. `maxEvents` is the number of events to retain; the log may retain some more.
  *
  * @example
  * const logs = new Map<string, EventLog>();
@@ -18,21 +20,26 @@ import type { Awaitable, EventLog } from '../log/event-log';
 export type MakeLog = (key: string, maxEvents: number) => Awaitable<EventLog>;
 
 /**
- * One clause of the contract of a log, as a test for whichever runner.
+ * One clause of the log contract, as a test for any test runner.
  *
  * @example
  * const [first] = eventLogContract;
- * console.log(first?.name); // 'gives ids that ascend and can stand in a header'
+ * console.log(first?.name); // 'assigns ascending ids that are valid in a header'
  */
 export interface LogCase {
-  /** What a log does that keeps the clause, for the title of a test. */
+  /** The behaviour that the clause requires, for the title of a test. */
   readonly name: string;
-  /** Rejects with an `AssertionError` if the log breaks the clause. */
+  /**
+   * Tests a log. It needs one or more logs of its own: `make` must not return those of another test.
+   *
+   * @returns resolves if the log fulfils the clause
+   * @throws (rejects) `AssertionError` if it does not
+   */
   run(make: MakeLog): Promise<void>;
 }
 
 /**
- * What every log for a `Channel` must do: `memoryLog()` and `redisLogs()` pass it, and a log of yours should.
+ * The contract suite of a log for a `Channel`. `memoryLog()` and `redisLogs()` pass it; use it to test your own log.
  *
  * @example
  * describe('my log', () => {
@@ -49,7 +56,7 @@ export interface LogCase {
  * });
  */
 export const eventLogContract: readonly LogCase[] = [
-  clause('gives ids that ascend and can stand in a header', async (make) => {
+  clause('assigns ascending ids that are valid in a header', async (make) => {
     const log = await make('a', 100);
     const ids = await appendAll(log, 20);
     for (const [index, id] of ids.entries()) {
@@ -59,7 +66,7 @@ export const eventLogContract: readonly LogCase[] = [
     }
   }),
 
-  clause('keeps every field and every character', async (make) => {
+  clause('retains every field and every character', async (make) => {
     const log = await make('a', 100);
     for (const record of RECORDS) await log.append(record);
     const { entries, gap } = await log.read('', 100);
@@ -67,7 +74,7 @@ export const eventLogContract: readonly LogCase[] = [
     deepStrictEqual(entries.map(plain), RECORDS);
   }),
 
-  clause('reads what follows an id, as much as is asked for', async (make) => {
+  clause('reads up to the limit of entries after an id', async (make) => {
     const log = await make('a', 100);
     const ids = await appendAll(log, 10);
     deepStrictEqual(await read(log, '', 3), { data: ['0', '1', '2'], gap: false });
@@ -75,16 +82,16 @@ export const eventLogContract: readonly LogCase[] = [
     deepStrictEqual(await read(log, ids[9], 5), { data: [], gap: false });
   }),
 
-  clause('reads nothing from an empty log', async (make) => {
+  clause('reads no entries from an empty log', async (make) => {
     const log = await make('a', 100);
     deepStrictEqual(await read(log, '', 5), { data: [], gap: false });
     deepStrictEqual(await read(log, (await log.head()).id, 5), { data: [], gap: false });
   }),
 
-  clause('answers an id that it has never given with a gap and the oldest entries', async (make) => {
+  clause('reports a gap for an unknown id, and reads from the oldest entry', async (make) => {
     const log = await make('a', 100);
     await appendAll(log, 3);
-    for (const id of HOSTILE_IDS) {
+    for (const id of INVALID_IDS) {
       deepStrictEqual(
         await read(log, id, 2),
         { data: ['0', '1'], gap: true },
@@ -93,16 +100,16 @@ export const eventLogContract: readonly LogCase[] = [
     }
   }),
 
-  clause('cannot order what is no id of its', async (make) => {
+  clause('compares an invalid id as NaN', async (make) => {
     const log = await make('a', 100);
     const [id = ''] = await appendAll(log, 1);
-    for (const hostile of HOSTILE_IDS) {
-      ok(Number.isNaN(log.compare(hostile, id)), JSON.stringify(hostile.slice(0, 40)));
-      ok(Number.isNaN(log.compare(id, hostile)), JSON.stringify(hostile.slice(0, 40)));
+    for (const invalid of INVALID_IDS) {
+      ok(Number.isNaN(log.compare(invalid, id)), JSON.stringify(invalid.slice(0, 40)));
+      ok(Number.isNaN(log.compare(id, invalid)), JSON.stringify(invalid.slice(0, 40)));
     }
   }),
 
-  clause('drops its oldest entries, and tells of the gap', async (make) => {
+  clause('drops its oldest entries, and reports the gap', async (make) => {
     const log = await make('a', 10);
     const ids = await appendAll(log, 1_000);
     const { entries, gap } = await log.read(ids[0] ?? '', 2_000);
@@ -113,39 +120,39 @@ export const eventLogContract: readonly LogCase[] = [
     deepStrictEqual((await log.read(before, 2_000)).gap, false);
   }),
 
-  clause('ends where its tip says, before whatever is appended afterwards', async (make) => {
+  clause('reports a head before every entry that is appended later', async (make) => {
     const log = await make('a', 100);
     for (let n = 0; n < 5; n++) {
-      const tip = log.head();
+      const head = log.head();
       await log.append(record(`after ${n}`));
-      const { id, ended } = await tip;
+      const { id, ended } = await head;
       strictEqual(ended, false);
       const { data, gap } = await read(log, id, 100);
       deepStrictEqual({ last: data.at(-1), gap }, { last: `after ${n}`, gap: false });
     }
   }),
 
-  clause('has its newest entry at its tip', async (make) => {
+  clause('has the id of its newest entry as its head', async (make) => {
     const log = await make('a', 100);
     const ids = await appendAll(log, 3);
     strictEqual((await log.head()).id, ids[2]);
   }),
 
-  clause('takes nothing behind an end or an error, in whichever process', async (make) => {
+  clause('rejects every append after an end or an error, in every process', async (make) => {
     for (const kind of ['end', 'error'] as const) {
       const log = await make(kind, 100);
       await appendAll(log, 2);
-      await log.append({ ...record('over'), kind });
-      const again = await make(kind, 100);
-      const refused = { code: 'ERR_SSE_CHANNEL_CLOSED' };
-      await rejects(async () => log.append(record('late')), refused);
-      await rejects(async () => again.append(record('late')), refused);
-      strictEqual((await again.head()).ended, true);
-      deepStrictEqual(await read(again, '', 100), { data: ['0', '1', 'over'], gap: false });
+      await log.append({ ...record('last'), kind });
+      const other = await make(kind, 100);
+      const closed = { code: 'ERR_SSE_CHANNEL_CLOSED' };
+      await rejects(async () => log.append(record('late')), closed);
+      await rejects(async () => other.append(record('late')), closed);
+      strictEqual((await other.head()).ended, true);
+      deepStrictEqual(await read(other, '', 100), { data: ['0', '1', 'last'], gap: false });
     }
   }),
 
-  clause('keeps appends that do not wait for each other in the order of the calls', async (make) => {
+  clause('stores concurrent appends of one process in the order of the calls', async (make) => {
     const log = await make('a', 1_000);
     await Promise.all(Array.from({ length: 200 }, (_, n) => log.append(record(String(n)))));
     const { data } = await read(log, '', 1_000);
@@ -155,51 +162,51 @@ export const eventLogContract: readonly LogCase[] = [
     );
   }),
 
-  clause('is heard once, in order, whoever appends, from the id that it names', async (make) => {
-    const [log, again] = [await make('a', 1_000), await make('a', 1_000)];
+  clause('delivers each entry once, in order, from every process, after the id in from', async (make) => {
+    const [log, other] = [await make('a', 1_000), await make('a', 1_000)];
     const ids = await appendAll(log, 3);
-    const ear = new Ear(log);
-    strictEqual(await ear.from, ids[2]);
-    for (let n = 0; n < 50; n++) await (n % 2 === 0 ? log : again).append(record(`live ${n}`));
+    const subscriber = new RecordingSubscriber(log);
+    strictEqual(await subscriber.from, ids[2]);
+    for (let n = 0; n < 50; n++) await (n % 2 === 0 ? log : other).append(record(`live ${n}`));
     deepStrictEqual(
-      (await ear.until('live 49')).map(({ record }) => record.data),
+      (await subscriber.until('live 49')).map(({ record }) => record.data),
       Array.from({ length: 50 }, (_, n) => `live ${n}`),
     );
-    ear.stop();
+    subscriber.close();
   }),
 
-  clause('leaves no seam between what is read and what is heard', async (make) => {
-    const [log, again] = [await make('a', 10_000), await make('a', 10_000)];
+  clause('delivers to a subscriber exactly the entries that read() returns after from', async (make) => {
+    const [log, other] = [await make('a', 10_000), await make('a', 10_000)];
     for (let round = 0; round < 10; round++) {
-      const writing = Promise.all([appendAll(log, 50, `${round} a`), appendAll(again, 50, `${round} b`)]);
-      const ear = new Ear(again);
-      const from = await ear.from;
+      const writing = Promise.all([appendAll(log, 50, `${round} a`), appendAll(other, 50, `${round} b`)]);
+      const subscriber = new RecordingSubscriber(other);
+      const from = await subscriber.from;
       await writing;
       await log.append(record(`${round} last`));
-      const heard = await ear.until(`${round} last`);
-      ear.stop();
-      const after = (await log.read(from, 10_000)).entries;
-      deepStrictEqual(heard.map(plainEntry), after.map(plainEntry));
+      const received = await subscriber.until(`${round} last`);
+      subscriber.close();
+      const { entries } = await log.read(from, 10_000);
+      deepStrictEqual(received.map(plainEntry), entries.map(plainEntry));
     }
   }),
 
-  clause('is heard no more by a follower that has stopped, and still by the others', async (make) => {
+  clause('stops delivery to a closed subscription, and continues it to the others', async (make) => {
     const log = await make('a', 100);
-    const [leaving, staying] = [new Ear(log), new Ear(log)];
+    const [leaving, staying] = [new RecordingSubscriber(log), new RecordingSubscriber(log)];
     await Promise.all([leaving.from, staying.from]);
     await log.append(record('one'));
     await Promise.all([leaving.until('one'), staying.until('one')]);
-    leaving.stop();
-    leaving.stop();
+    leaving.close();
+    leaving.close();
     await log.append(record('two'));
     await staying.until('two');
     strictEqual(leaving.entries.length, 1);
-    staying.stop();
+    staying.close();
   }),
 ];
 
-/** What clients have sent, or might. */
-const HOSTILE_IDS: readonly string[] = [
+/** Ids that a client may send, but that no log has assigned. */
+const INVALID_IDS: readonly string[] = [
   '~end',
   '0',
   '-',
@@ -235,29 +242,30 @@ const RECORDS: readonly EventRecord[] = [
   { kind: 'end', type: 'done', data: 'null', serialized: true },
 ];
 
-/** One follower, and what it has heard. */
-class Ear {
+/** Subscribes to a log, and records the entries that it receives. */
+class RecordingSubscriber {
   readonly entries: LogEntry[] = [];
   readonly from: Awaitable<string>;
-  readonly stop: () => void;
-  #wake: (() => void) | undefined;
+  readonly close: () => void;
+  #onReceived: (() => void) | undefined;
 
   constructor(log: EventLog) {
-    const following = log.subscribe({
-      onEntries: (entries, missed) => {
-        strictEqual(missed, false);
+    const subscription = log.subscribe({
+      onEntries: (entries, gapBefore) => {
+        strictEqual(gapBefore, false);
         this.entries.push(...entries);
-        this.#wake?.();
+        this.#onReceived?.();
       },
     });
-    this.from = following.from;
-    this.stop = () => following.close();
+    this.from = subscription.from;
+    this.close = () => subscription.close();
   }
 
+  /** Resolves with all entries when the newest of them has this data. */
   async until(data: string): Promise<readonly LogEntry[]> {
     while (this.entries.at(-1)?.record.data !== data) {
       await new Promise<void>((resolve) => {
-        this.#wake = resolve;
+        this.#onReceived = resolve;
       });
     }
     return this.entries;
@@ -284,7 +292,7 @@ async function read(log: EventLog, after = '', limit = 100): Promise<{ data: str
   return { data: entries.map(({ record }) => record.data), gap };
 }
 
-/** A log may leave out what is undefined. */
+/** Without the fields that are `undefined`, which a log may omit. */
 function plain({ record }: LogEntry): EventRecord {
   return JSON.parse(JSON.stringify(record)) as EventRecord;
 }

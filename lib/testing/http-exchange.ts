@@ -5,21 +5,21 @@ import { StringDecoder } from 'node:string_decoder';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import type { StreamInit } from './options';
 
-/** In this order; from `CONNECTING` or `OPEN` to any of the last three. */
-type ExchangeState = 'CONNECTING' | 'OPEN' | 'ENDED' | 'CUT' | 'LEFT';
+/** States only advance: from `CONNECTING` to `OPEN`, and from either to one of the last three. */
+type HttpExchangeState = 'CONNECTING' | 'OPEN' | 'ENDED' | 'CUT' | 'LEFT';
 
-/** One request and what comes back, until it is left; after that it is silent. */
+/** One request and its response. After `leave()` it reports only that the connection has closed. */
 export class HttpExchange {
-  state: ExchangeState = 'CONNECTING';
+  state: HttpExchangeState = 'CONNECTING';
   failure: Error | undefined;
   status = 0;
   headers: IncomingHttpHeaders = {};
   text = '';
-  /** Whether its connection is gone. */
-  isGone = false;
+  /** Whether the connection has closed. */
+  isDisconnected = false;
   readonly chunks: Buffer[] = [];
   readonly #request: http.ClientRequest;
-  readonly #gone: Promise<void>;
+  readonly #disconnected: Promise<void>;
   readonly #onChange: (exchange: HttpExchange, text: string) => void;
   #body: Readable | undefined;
 
@@ -33,25 +33,25 @@ export class HttpExchange {
     const { request } = url.protocol === 'https:' ? https : http;
     this.#request = request(url, { ...options, agent: false })
       .on('response', (response) => this.#open(response))
-      .on('error', (error) => this.#over('CUT', error));
-    this.#gone = new Promise((resolve) => {
+      .on('error', (error) => this.#finish('CUT', error));
+    this.#disconnected = new Promise((resolve) => {
       this.#request.on('close', () => {
-        this.isGone = true;
+        this.isDisconnected = true;
         this.#onChange(this, '');
         resolve();
       });
     });
-    // As bytes: Node writes a head together with a text in the encoding of the text, which would encode an id twice.
+    // As bytes: Node writes the head in the encoding of a text body, which would encode the last event ID twice.
     this.#request.end(typeof body === 'string' ? Buffer.from(body) : body);
   }
 
-  /** `undefined` as long as something may come. */
-  get whyOver(): string | undefined {
-    if (this.state === 'ENDED') return 'the server has ended the response';
-    if (this.state === 'LEFT') return 'this client has left';
+  /** Why nothing more can be received, as the end of a sentence; `undefined` while something can. */
+  get endReason(): string | undefined {
+    if (this.state === 'ENDED') return 'the server ended the response';
+    if (this.state === 'LEFT') return 'this client has disconnected';
     if (this.state !== 'CUT') return undefined;
-    const what = this.status === 0 ? 'the request has failed' : 'the connection was cut off';
-    return `${what} (${this.failure?.message ?? 'without an error'})`;
+    const event = this.status === 0 ? 'the request failed' : 'the connection was lost';
+    return `${event} (${this.failure?.message ?? 'without an error'})`;
   }
 
   get isStalled(): boolean {
@@ -66,31 +66,31 @@ export class HttpExchange {
     this.#body?.resume();
   }
 
-  /** @returns a promise that resolves when the connection is gone */
+  /** @returns a promise that resolves when the connection has closed */
   leave(): Promise<void> {
-    if (this.#isOn) this.state = 'LEFT';
+    if (this.#isActive) this.state = 'LEFT';
     this.#request.destroy();
-    return this.#gone;
+    return this.#disconnected;
   }
 
-  get #isOn(): boolean {
+  get #isActive(): boolean {
     return this.state === 'CONNECTING' || this.state === 'OPEN';
   }
 
   #open(response: IncomingMessage): void {
-    // Destroyed already, and this came in the same turn.
+    // The request was destroyed earlier in the same turn of the event loop.
     if (this.state !== 'CONNECTING') return;
     this.state = 'OPEN';
     this.status = response.statusCode ?? 0;
     this.headers = response.headers;
     const decoder = new StringDecoder();
     response.on('data', (bytes: Buffer) => this.chunks.push(bytes));
-    response.on('error', (error) => this.#over('CUT', error));
+    response.on('error', (error) => this.#finish('CUT', error));
     this.#body = decompressed(response)
       .on('data', (bytes: Buffer) => this.#onText(decoder.write(bytes)))
       .on('end', () => this.#onText(decoder.end()))
-      .on('end', () => this.#over('ENDED'))
-      .on('error', (error) => this.#over('CUT', error));
+      .on('end', () => this.#finish('ENDED'))
+      .on('error', (error) => this.#finish('CUT', error));
     this.#onChange(this, '');
   }
 
@@ -100,8 +100,8 @@ export class HttpExchange {
     this.#onChange(this, text);
   }
 
-  #over(state: 'ENDED' | 'CUT', failure?: Error): void {
-    if (!this.#isOn) return;
+  #finish(state: 'ENDED' | 'CUT', failure?: Error): void {
+    if (!this.#isActive) return;
     this.state = state;
     this.failure = failure;
     this.#onChange(this, '');
@@ -116,6 +116,6 @@ const DECOMPRESSORS = new Map<string | undefined, () => Duplex>([
 
 function decompressed(response: IncomingMessage): Readable {
   const decompressor = DECOMPRESSORS.get(response.headers['content-encoding'])?.();
-  // The listeners on both hear of errors.
+  // The callback may ignore the error: both streams have an error listener.
   return decompressor === undefined ? response : pipeline(response, decompressor, () => undefined);
 }

@@ -6,15 +6,17 @@ import { resolveStreamInit, type StreamInit } from './options';
 /**
  * Opens an event stream in a test, over a real socket, and reads it as a browser would.
  *
- * An app is served on a free port of 127.0.0.1 until the stream is closed; so is a server that does not listen yet. Any
- * answer is a stream: of one that is not `200 text/event-stream`, as of an error, there are no events but `status`,
- * `headers` and `text`. Redirects are not followed.
+ * An app, or a server that does not listen yet, is started on a free port of 127.0.0.1 and stopped when the stream is
+ * closed. Every response resolves: one that is not `200 text/event-stream`, such as an error, has no events, but has
+ * `status`, `headers` and `text`. Redirects are not followed.
  *
- * @param target an Express app, a server, or a URL
- * @param path the path on it, from `/`, with a query if there is one; left out, that of the URL
- * @returns resolves when the head has arrived, whatever its status
- * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` (rejects) if `target`, `path` or `init` is none
- * @throws (rejects) if there is no head after `timeoutMs`, or no server
+ * @param target an Express app, a server, or a URL that begins with `http:` or `https:`
+ * @param path the path, beginning with `/`, and the query; if omitted, those of the URL, or `/`
+ * @param init the method, headers, body and last event ID of the request, the time-out of every wait, and TLS options
+ * @returns resolves when the response head has been received, with any status
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` (rejects) if `target`, `path` or `init` is invalid
+ * @throws (rejects) if no response head is received within `timeoutMs` (3,000)
+ * @throws (rejects) if the request fails, for example because no server listens
  * @example
  * const stream = await openStream(app, '/clock');
  * expect(await stream.next()).toEqual({ type: 'message', data: 'tick', lastEventId: '' });
@@ -36,6 +38,6 @@ function checkPath(path: unknown): void {
   if (typeof path === 'string' && (path === '' || path.startsWith('/'))) return;
   throw wrongType(
     'ERR_SSE_INVALID_OPTION',
-    `Expected path to begin with '/', got ${describe(path)}. The server is the target before it.`,
+    `Expected path to begin with '/', got ${describe(path)}. Pass the server as the target.`,
   );
 }

@@ -2,33 +2,34 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { describe, outOfRange, wrongType } from '../errors';
 import { type DispatchedEvent, EventStreamParser } from '../format/parse';
 import { isEventStream } from './content-type';
-import { amountOf, arrived, THE_END, UNTIL } from './failure-message';
+import { eventCount, summarize, THE_END, UNTIL } from './failure-message';
 import type { Host } from './host';
 import { HttpExchange } from './http-exchange';
 import type { StreamInit, Timed } from './options';
 import { Waits } from './waits';
 
 /**
- * One client's event stream, over one connection or several. Every wait fails after `timeoutMs`, or as soon as what it waits
- * for can no longer come, with a message that shows what had arrived. Waits that overlap get their events in the order in
- * which they began.
+ * The event stream of one client, over one or more connections, from {@link openStream}.
+ *
+ * Every wait fails after `timeoutMs` (3,000), or as soon as its events can no longer be received. The message shows what
+ * was received. Waits that overlap receive their events in the order in which they began.
  *
  * @example
  * const stream = await openStream(app, '/prices');
  * const [first] = await stream.take(3);
- * stream.drop(); // as in a tunnel
- * await stream.reconnect(); // with its last event ID
+ * stream.drop(); // as when the network fails
+ * await stream.reconnect(); // sends its last event ID
  * expect(await stream.next()).not.toEqual(first);
  * await stream.close();
  */
 export class OpenedStream implements AsyncIterable<DispatchedEvent> {
-  /** All events so far, over all connections, taken or not. */
+  /** All events so far, over all connections, including those that were not taken. */
   readonly events: DispatchedEvent[] = [];
   /** The texts of all comments so far, over all connections, such as `'keep-alive'`. */
   readonly comments: string[] = [];
   readonly #host: Host;
   readonly #url: URL;
-  /** As it was given: a URL would take `//` for the beginning of a host. */
+  /** As it was passed, because a URL would parse a leading `//` as a host. */
   readonly #path: string;
   readonly #init: Timed<StreamInit>;
   readonly #parser: EventStreamParser;
@@ -50,28 +51,28 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     this.#parser = new EventStreamParser(listener, init.lastEventId);
     this.#waits = new Waits({
       timeoutMs: init.timeoutMs,
-      whyLate: () => this.#whyLate(),
-      whyOver: () => this.#whyOver(),
-      disappointed: (what, why, begun) => this.#disappointed(what, why, begun),
+      timeoutReason: () => this.#timeoutReason(),
+      endReason: () => this.#endReason(),
+      waitError: (expected, reason, callSite) => this.#waitError(expected, reason, callSite),
     });
   }
 
-  /** The status code of the latest connection; `0` as long as there is no head. */
+  /** The status code of the latest connection; `0` until its head is received. */
   get status(): number {
     return this.#exchange?.status ?? 0;
   }
 
-  /** The response headers of the latest connection, their names in lower case; `{}` as long as there is no head. */
+  /** The response headers of the latest connection, with names in lower case; `{}` until its head is received. */
   get headers(): IncomingHttpHeaders {
     return this.#exchange?.headers ?? {};
   }
 
-  /** The body of the latest connection so far, byte for byte as it came. */
+  /** The body of the latest connection so far, as the bytes that were received; not decompressed. */
   get raw(): Buffer {
     return Buffer.concat(this.#exchange?.chunks ?? []);
   }
 
-  /** The body of the latest connection so far, decompressed if its head says so, and decoded as UTF-8. */
+  /** The body of the latest connection so far, decompressed according to its `Content-Encoding`, and decoded as UTF-8. */
   get text(): string {
     return this.#exchange?.text ?? '';
   }
@@ -81,126 +82,157 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     return this.#parser.lastEventId;
   }
 
-  /** The reconnection time that the server has set last, in milliseconds; `undefined` if it has set none. */
+  /** The latest reconnection time from the server, in milliseconds; `undefined` if it has set none. */
   get retryMs(): number | undefined {
     return this.#parser.retryMs;
   }
 
-  /** The next event that has not been taken. */
+  /**
+   * Takes the next event.
+   *
+   * @returns resolves when the event has been received
+   * @throws (rejects) after `timeoutMs`, or when the connection ends before
+   */
   next(): Promise<DispatchedEvent> {
-    return this.#waits.begin('takes', amountOf(1), () => this.#handOut(1)?.[0]);
+    return this.#waits.begin('takes', eventCount(1), () => this.#takeEvents(1)?.[0]);
   }
 
-  /** The next `count` events; all or, if they do not come, none. */
+  /**
+   * Takes the next `count` events. If they are not all received, it takes none.
+   *
+   * @param count a non-negative integer
+   * @returns resolves when the last of them has been received
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` if `count` is invalid
+   * @throws (rejects) after `timeoutMs`, or when the connection ends before
+   */
   take(count: number): Promise<DispatchedEvent[]> {
     checkCount(count);
-    return this.#waits.begin('takes', amountOf(count), () => this.#handOut(count));
+    return this.#waits.begin('takes', eventCount(count), () => this.#takeEvents(count));
   }
 
-  /** The next events up to the first for which `predicate` holds, and that one; all or, if it does not come, none. */
+  /**
+   * Takes all events up to and including the first for which `predicate` returns true. If there is none, it takes none.
+   *
+   * @param predicate called once with each event
+   * @returns resolves when that event has been received
+   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` if `predicate` is not a function
+   * @throws (rejects) after `timeoutMs`, when the connection ends before, or with the error that `predicate` throws
+   */
   until(predicate: (event: DispatchedEvent) => boolean): Promise<DispatchedEvent[]> {
     checkPredicate(predicate);
-    let seen = 0;
-    const look = () => {
-      for (const event of this.events.slice(this.#takenEvents + seen)) {
-        seen++;
-        if (predicate(event)) return this.#handOut(seen);
+    let checked = 0;
+    const find = () => {
+      for (const event of this.events.slice(this.#takenEvents + checked)) {
+        checked++;
+        if (predicate(event)) return this.#takeEvents(checked);
       }
       return undefined;
     };
-    return this.#waits.begin('takes', UNTIL, look);
+    return this.#waits.begin('takes', UNTIL, find);
   }
 
-  /** Resolves with {@link OpenedStream.text} once that contains `text`, such as a comment or a line. */
+  /**
+   * Waits until {@link OpenedStream.text} contains `text`, for example a comment or a field.
+   *
+   * @returns resolves with {@link OpenedStream.text}
+   * @throws (rejects) after `timeoutMs`, or when the connection ends before
+   */
   untilText(text: string): Promise<string> {
-    return this.#waits.begin('looks', JSON.stringify(text), () =>
+    return this.#waits.begin('observes', JSON.stringify(text), () =>
       this.text.includes(text) ? this.text : undefined,
     );
   }
 
   /**
-   * Resolves with {@link OpenedStream.text} once the server has ended the response.
+   * Waits until the server ends the response.
    *
-   * @throws (rejects) if the connection was cut off instead
+   * @returns resolves with {@link OpenedStream.text}
+   * @throws (rejects) after `timeoutMs`, or when the connection is lost or closed instead
    */
   ended(): Promise<string> {
-    return this.#waits.begin('looks', THE_END, () =>
+    return this.#waits.begin('observes', THE_END, () =>
       this.#exchange?.state === 'ENDED' ? this.text : undefined,
     );
   }
 
-  /** Resolves with {@link OpenedStream.text} when the connection is gone, whoever has ended it and how. */
+  /**
+   * Waits until the connection has closed, on either side and for any reason.
+   *
+   * @returns resolves with {@link OpenedStream.text}
+   * @throws (rejects) after `timeoutMs`
+   */
   closed(): Promise<string> {
     const exchange = this.#exchange;
     return this.#waits.begin('outlasts', 'the connection to close', () =>
-      exchange?.isGone ? exchange.text : undefined,
+      exchange?.isDisconnected ? exchange.text : undefined,
     );
   }
 
-  /** Stops reading: what the server sends fills the buffers between, and at last its own. */
+  /** Stops reading, so that what the server sends fills the network's buffers and then the server's own. */
   stall(): void {
     this.#exchange?.stall();
   }
 
-  /** Reads on. */
+  /** Continues reading after {@link OpenedStream.stall}. */
   resume(): void {
     this.#exchange?.resume();
   }
 
-  /** Leaves without a word, as a browser does whose tab is closed; {@link OpenedStream.reconnect} comes back. */
+  /** Closes the connection, as a browser does when its tab is closed. {@link OpenedStream.reconnect} opens another one. */
   drop(): void {
     void this.#exchange?.leave();
     this.#waits.check();
   }
 
   /**
-   * Leaves if it has not, and comes back with its last event ID.
+   * Closes the connection, if it is open, and opens another one with the last event ID.
    *
-   * @returns itself, when the head has arrived, whatever its status
+   * @returns resolves with this stream when the response head has been received, with any status
    * @throws if the stream is closed
-   * @throws (rejects) if there is no head after `timeoutMs`
+   * @throws (rejects) if no response head is received within `timeoutMs`, or the request fails
    */
   reconnect(): Promise<this> {
     if (this.#closing !== undefined) throw new Error('Cannot reconnect: the stream is CLOSED.');
     void this.#exchange?.leave();
     this.#parser.reset();
     this.#exchange = this.#connect();
-    return this.#waits.begin('looks', 'a response', () => (this.status === 0 ? undefined : this));
+    return this.#waits.begin('observes', 'a response', () => (this.status === 0 ? undefined : this));
   }
 
   /**
-   * Leaves, and ends the server that was started for this stream, with every other connection to it. Waits fail.
+   * Closes the connection, and stops the server if it was started for this stream and no other stream uses it. Pending
+   * waits fail. It may be called more than once.
    *
-   * @returns always the same promise, which resolves when both are gone
+   * @returns always the same promise, which resolves when the connection has closed and the server has stopped
    */
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      this.#closing = this.#leave();
+      this.#closing = this.#release();
       this.#waits.check();
     }
     return this.#closing;
   }
 
-  /** The events that have not been taken, up to the end of the response; whoever leaves the loop before closes the stream. */
+  /** Takes each event up to the end of the response. Leaving the loop earlier closes the stream. */
   async *[Symbol.asyncIterator](): AsyncGenerator<DispatchedEvent, void, undefined> {
     for (;;) {
       const [event] = await this.#waits.begin(
         'takes',
-        'an event or the end',
-        () => this.#handOut(1) ?? this.#none(),
+        'an event or the end of the response',
+        () => this.#takeEvents(1) ?? this.#noEvents(),
       );
       if (event === undefined) return;
-      let isLeft = true;
+      let continues = false;
       try {
         yield event;
-        isLeft = false;
+        continues = true;
       } finally {
-        if (isLeft) await this.close();
+        if (!continues) await this.close();
       }
     }
   }
 
-  async #leave(): Promise<void> {
+  async #release(): Promise<void> {
     await this.#exchange?.leave();
     await this.#host.release();
   }
@@ -212,10 +244,11 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
 
   #connect(): HttpExchange {
     const { body, headers, tls } = this.#init;
-    const own: OutgoingHttpHeaders = { Accept: 'text/event-stream', ...headers };
-    // Spec 9.2.3: as UTF-8. Node writes each character of a header as one byte; of two spellings of a name, the later wins.
-    if (this.lastEventId !== '') own['Last-Event-ID'] = Buffer.from(this.lastEventId).toString('latin1');
-    const options = { ...this.#host.tls, ...tls, method: this.#method, path: this.#path, headers: own };
+    const all: OutgoingHttpHeaders = { Accept: 'text/event-stream', ...headers };
+    // Spec 9.2.3: the id is sent as UTF-8. Node writes each character of a header as one byte. If `headers` has the same
+    // name in another case, Node sends this later one.
+    if (this.lastEventId !== '') all['Last-Event-ID'] = Buffer.from(this.lastEventId).toString('latin1');
+    const options = { ...this.#host.tls, ...tls, method: this.#method, path: this.#path, headers: all };
     return new HttpExchange(this.#url, options, body, (exchange, text) => {
       if (exchange !== this.#exchange) return;
       if (isEventStream(exchange.status, exchange.headers)) this.#parser.push(text);
@@ -223,8 +256,8 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     });
   }
 
-  /** The next `count` events, or `undefined` if they have not all come. */
-  #handOut(count: number): DispatchedEvent[] | undefined {
+  /** Takes the next `count` events; returns `undefined`, and takes none, if they have not all been received. */
+  #takeEvents(count: number): DispatchedEvent[] | undefined {
     const end = this.#takenEvents + count;
     if (this.events.length < end) return undefined;
     const events = this.events.slice(this.#takenEvents, end);
@@ -232,30 +265,30 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     return events;
   }
 
-  /** No event, if there will be none. */
-  #none(): [] | undefined {
+  /** An empty list if the response has ended, so that no event follows. */
+  #noEvents(): [] | undefined {
     return this.#exchange?.state === 'ENDED' ? [] : undefined;
   }
 
-  #whyLate(): string {
-    const late = `${this.#init.timeoutMs} ms have passed`;
-    return this.#exchange?.isStalled ? `${late}, in which this client did not read: it is stalled` : late;
+  #timeoutReason(): string {
+    const reason = `${this.#init.timeoutMs} ms have passed`;
+    return this.#exchange?.isStalled ? `${reason}, during which this client was stalled` : reason;
   }
 
-  /** `undefined` as long as something may come. */
-  #whyOver(): string | undefined {
-    if (this.#closing !== undefined) return 'the stream has been closed';
-    return this.#exchange?.whyOver;
+  /** Why nothing more can be received; `undefined` while something can. */
+  #endReason(): string | undefined {
+    if (this.#closing !== undefined) return 'the stream was closed';
+    return this.#exchange?.endReason;
   }
 
-  /** With the stack of the wait's beginning, which is the line of the test; a timer's or a socket's would say nothing. */
-  #disappointed(what: string, why: string, begun: Error): Error {
-    const got = arrived(this, this.events.length, this.#takenEvents);
+  /** Completes `callSite`, whose stack shows the line of the test. The stack of a timer or a socket would not show it. */
+  #waitError(expected: string, reason: string, callSite: Error): Error {
+    const summary = summarize(this, this.events.length, this.#takenEvents);
     const from = `${this.#method} ${this.#path}`;
-    begun.message = `Expected ${what} from ${from}, but ${why}. ${got}`;
-    begun.stack = begun.stack?.replace(/^Error\n/, () => `Error: ${begun.message}\n`);
+    callSite.message = `Expected ${expected} from ${from}, but ${reason}. ${summary}`;
+    callSite.stack = callSite.stack?.replace(/^Error\n/, () => `Error: ${callSite.message}\n`);
     const cause = this.#exchange?.failure;
-    return cause === undefined ? begun : Object.assign(begun, { cause });
+    return cause === undefined ? callSite : Object.assign(callSite, { cause });
   }
 }
 

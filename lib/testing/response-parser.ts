@@ -2,11 +2,11 @@ import { StringDecoder } from 'node:string_decoder';
 import { type DispatchedEvent, EventStreamParser } from '../format/parse';
 import { clearTimeout, setTimeout } from './clock';
 import { type ContentType, isEventStream } from './content-type';
-import { amountOf, arrived, THE_END, UNTIL } from './failure-message';
+import { eventCount, summarize, THE_END, UNTIL } from './failure-message';
 import { type EventStreamOptions, resolveEventStreamOptions, type Timed } from './options';
 
 /**
- * What superagent, and so supertest, hands to a parser: Node's response, decompressed.
+ * The decompressed response that superagent, and so supertest, passes to a parser.
  *
  * @example
  * const parser: ResponseParser = eventStream();
@@ -16,20 +16,20 @@ import { type EventStreamOptions, resolveEventStreamOptions, type Timed } from '
  * };
  */
 export interface ParsedResponse {
-  /** Of an event stream 200. */
+  /** The status code; events are read only if it is 200. */
   statusCode?: number;
-  /** Of these the `Content-Type` is looked at. */
+  /** The response headers; events are read only if `Content-Type` is `text/event-stream`. */
   headers?: ContentType;
-  /** The parser's: what has arrived, as text. */
+  /** The body so far, as text; set by the parser. */
   text?: string;
-  /** Tells of bytes and of the end. */
+  /** Adds a listener for the body, its end, or the close of the connection. */
   on(event: 'data' | 'end' | 'close', listener: (bytes: Buffer | string) => void): unknown;
-  /** Ends the request when the events have come. */
+  /** Ends the request once the events have been read. */
   destroy?(): unknown;
 }
 
 /**
- * What superagent, and so supertest, takes as a parser.
+ * A parser for superagent, and so for supertest.
  *
  * @example
  * const firstThree: ResponseParser = eventStream({ take: 3 });
@@ -41,23 +41,27 @@ export type ResponseParser = (
 ) => void;
 
 /**
- * A parser for supertest, which by itself waits for the end of a response: it ends the request as soon as it has the
- * events that it was asked for, and leaves them in `res.body`; fewer, if the response ends before. Without options it
- * reads to the end. What has arrived is also in `res.text`, so that the body of an error can be read.
+ * Makes a parser for supertest that ends the request as soon as it has read the events that you ask for.
  *
- * @param options `take`: how many events · `until`: or all up to one for which it holds · `timeoutMs`: 3,000
- * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` if an option is wrong, or both `take` and `until` are given
+ * The events are in `res.body`: fewer than you ask for if the response ends earlier, and all of the response if you pass no
+ * options. The body is also in `res.text`, so that you can read the body of an error.
+ *
+ * @param options `take`: the number of events · `until`: a predicate of the last event, instead of `take` · `timeoutMs`:
+ *   milliseconds after which the request fails, 3,000 by default
+ * @returns a parser for one or more requests, for supertest's `.buffer().parse()`
+ * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` if an option is invalid
+ * @throws `TypeError` `ERR_SSE_INVALID_OPTION` if both `take` and `until` are given
  * @example
  * const res = await request(app).get('/clock').buffer().parse(eventStream({ take: 3 }));
  * expect(res.body).toHaveLength(3);
  */
 export function eventStream(options?: EventStreamOptions): ResponseParser {
   const resolved = resolveEventStreamOptions(options);
-  return (res, callback) => new Collection(resolved, res, callback).read();
+  return (res, callback) => new EventCollector(resolved, res, callback).read();
 }
 
-/** What {@link eventStream} makes of one response. */
-class Collection {
+/** Reads one response for {@link eventStream}. */
+class EventCollector {
   readonly #options: Timed<EventStreamOptions>;
   readonly #res: ParsedResponse;
   readonly #callback: Parameters<ResponseParser>[1];
@@ -83,7 +87,7 @@ class Collection {
     this.#res.text = '';
     this.#res.on('data', (bytes: Buffer | string) => this.#onBytes(bytes));
     this.#res.on('end', () => this.#finish(null));
-    // After the end, after destroy() and after an error; of which superagent hears by itself, and must not hear twice.
+    // 'close' follows the end, destroy() and an error. Superagent handles the error: the callback must not be called for it.
     this.#res.on('close', () => clearTimeout(this.#timer));
   }
 
@@ -95,7 +99,7 @@ class Collection {
     try {
       this.#parser.push(text);
     } catch (error) {
-      // The predicate is the test's own, and may throw.
+      // A predicate belongs to the test, and may throw.
       this.#finish(error as Error);
     }
   }
@@ -110,9 +114,9 @@ class Collection {
   #onTimeout(timeoutMs: number): void {
     const { statusCode: status = 0, headers = {}, text = '' } = this.#res;
     const { take, until } = this.#options;
-    const what = until !== undefined ? UNTIL : take !== undefined ? amountOf(take) : THE_END;
-    const got = arrived({ status, headers, text }, this.#events.length);
-    this.#finish(new Error(`Expected ${what}, but ${timeoutMs} ms have passed. ${got}`));
+    const expected = until !== undefined ? UNTIL : take !== undefined ? eventCount(take) : THE_END;
+    const summary = summarize({ status, headers, text }, this.#events.length);
+    this.#finish(new Error(`Expected ${expected}, but ${timeoutMs} ms have passed. ${summary}`));
   }
 
   #finish(error: Error | null): void {

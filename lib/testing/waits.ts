@@ -1,29 +1,38 @@
 import { clearTimeout, setTimeout } from './clock';
 
-/** Those that take events do so one after another; the others only look; one that outlasts the response waits on after it. */
-export type WaitKind = 'takes' | 'looks' | 'outlasts';
+/**
+ * A wait that `takes` events gets them after all earlier waits of that kind. One that `observes` takes none. One that
+ * `outlasts` the response takes none, and continues after its end.
+ */
+export type WaitKind = 'takes' | 'observes' | 'outlasts';
 
-/** The stream, as its waits see it. */
+/** What the waits of a stream need to know of it. */
 export interface AwaitedStream {
   /** Milliseconds after which a wait fails. */
   readonly timeoutMs: number;
-  whyLate(): string;
-  /** `undefined` as long as something may come. */
-  whyOver(): string | undefined;
-  /** @param begun where the wait began; to be filled in */
-  disappointed(what: string, why: string, begun: Error): Error;
+  /** Why a wait has timed out, as the end of a sentence. */
+  timeoutReason(): string;
+  /** Why nothing more can be received, as the end of a sentence; `undefined` while something can. */
+  endReason(): string | undefined;
+  /**
+   * Completes the error of a failed wait.
+   *
+   * @param expected what the wait expected, as the object of a sentence
+   * @param callSite an error that was made where the wait began
+   */
+  waitError(expected: string, reason: string, callSite: Error): Error;
 }
 
-/** Something that is waited for. */
+/** One wait on a stream. */
 interface Wait {
   readonly kind: WaitKind;
-  /** @returns whether what it waits for has come */
-  look(): boolean;
-  /** @param why the end of a sentence, or an error that is the test's own */
-  fail(why: string | Error): void;
+  /** @returns whether the wait has resolved */
+  tryResolve(): boolean;
+  /** @param reason the end of a sentence, or an error that a predicate has thrown */
+  fail(reason: string | Error): void;
 }
 
-/** All that is waited for on one stream, in the order in which the waits began. */
+/** All waits on one stream, in the order in which they began. */
 export class Waits {
   readonly #stream: AwaitedStream;
   readonly #waits = new Set<Wait>();
@@ -33,11 +42,13 @@ export class Waits {
   }
 
   /**
-   * @param what the object of the sentence with which it fails
-   * @param find gives `undefined` as long as it has not come
+   * Begins a wait.
+   *
+   * @param expected what the wait expects, as the object of a sentence in its error
+   * @param find returns the value of the wait, or `undefined` if it is not available yet
    */
-  begin<Value>(kind: WaitKind, what: string, find: () => Value | undefined): Promise<Value> {
-    const begun = new Error();
+  begin<Value>(kind: WaitKind, expected: string, find: () => Value | undefined): Promise<Value> {
+    const callSite = new Error();
     const promise = new Promise<Value>((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer);
@@ -45,52 +56,54 @@ export class Waits {
       };
       const wait: Wait = {
         kind,
-        look: () => {
+        tryResolve: () => {
           const found = find();
           if (found === undefined) return false;
           settle();
           resolve(found);
           return true;
         },
-        fail: (why) => {
+        fail: (reason) => {
           settle();
-          reject(why instanceof Error ? why : this.#stream.disappointed(what, why, begun));
+          reject(reason instanceof Error ? reason : this.#stream.waitError(expected, reason, callSite));
         },
       };
-      const timer = this.#giveUpLater(wait);
+      const timer = this.#startTimeout(wait);
       this.#waits.add(wait);
     });
-    // Who awaits it hears of the error; one that nobody awaits, as in a test that has failed elsewhere, ends no process.
+    // A test that has failed elsewhere may never await the promise; its rejection must not end the process.
     promise.catch(() => undefined);
     this.check();
     return promise;
   }
 
-  /** Looks for each wait whether what it waits for has come, or can no longer come. */
+  /** Resolves the waits whose value is available, and fails those whose value can no longer be received. */
   check(): void {
-    const over = this.#stream.whyOver();
-    let isHeld = false;
+    const endReason = this.#stream.endReason();
+    let isTaking = false;
     for (const wait of this.#waits) {
-      if ((wait.kind === 'takes' && isHeld) || hasCome(wait)) continue;
-      if (over !== undefined && wait.kind !== 'outlasts') wait.fail(over);
-      else isHeld ||= wait.kind === 'takes';
+      // Events belong to the earliest wait that takes them, even while it has not received all of its own.
+      if ((wait.kind === 'takes' && isTaking) || trySettle(wait)) continue;
+      if (endReason !== undefined && wait.kind !== 'outlasts') wait.fail(endReason);
+      else isTaking ||= wait.kind === 'takes';
     }
   }
 
-  /** Not unref'd: when a stalled stream is waited for, nothing else may keep the process alive to say so. */
-  #giveUpLater(wait: Wait): NodeJS.Timeout {
+  /** Not unref'd: during a wait on a stalled stream, only this timer keeps the process alive to report the failure. */
+  #startTimeout(wait: Wait): NodeJS.Timeout {
     return setTimeout(() => {
-      wait.fail(this.#stream.whyLate());
+      wait.fail(this.#stream.timeoutReason());
       this.check();
     }, this.#stream.timeoutMs);
   }
 }
 
-function hasCome(wait: Wait): boolean {
+/** @returns whether the wait has settled */
+function trySettle(wait: Wait): boolean {
   try {
-    return wait.look();
+    return wait.tryResolve();
   } catch (error) {
-    // A predicate is the test's own, and may throw.
+    // A predicate belongs to the test, and may throw.
     wait.fail(error as Error);
     return true;
   }

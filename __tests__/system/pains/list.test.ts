@@ -9,13 +9,13 @@ const TESTS = resolve(__dirname, '../..');
 
 const TYPE = 'format/event › event() › refuses a type with %s';
 const ID = 'format/event › 9.2.6 last event ID › refuses %s';
-const FALSY_ID = 'format/event › 9.2.6 last event ID › takes %p';
+const FALSY_ID = 'format/event › 9.2.6 last event ID › accepts %p';
 const RETRY = 'format/event › 9.2.6 reconnection time › refuses %p';
 const COMMENT = 'format/event-stream › encode() › a comment › of %s';
-const TEXT = 'format/event-stream › encode() › a string is the data as it is › %s';
-const JSON_DATA = 'format/event-stream › encode() › every other value is data through JSON › %p';
+const TEXT = 'format/event-stream › encode() › a string is sent unchanged as data › %s';
+const JSON_DATA = 'format/event-stream › encode() › every other value is sent as JSON › %p';
 const SERIALIZED = 'format/event-stream › encode() › with a serialize function › sends %s that it returns';
-const FIELDS = 'format/event-stream › encode() › only a ServerSentEvent is read as fields › %s';
+const FIELDS = 'format/event-stream › encode() › only a ServerSentEvent has fields › %s';
 const HEAD = 'connection/head › writeHead() › sets the headers of an event stream, and no others';
 const BACKPRESSURE = 'connection/connection › backpressure › pulls no more values than the socket accepts';
 const COMPRESSED =
@@ -73,7 +73,7 @@ const OWN_TURN =
 const PART_C: Readonly<Record<number, Proof>> = {
   1: [
     'system/pains/defects › C1: a source that continues after its client has disconnected causes no uncaughtException',
-    'source › closing a Node Readable › hears the error of a file that does not exist, before the first read',
+    'source › closing a Node Readable › handles the error of a file that does not exist, before the first read',
   ],
   2: [TYPE, ID, COMMENT],
   3: SERIALIZED,
@@ -84,14 +84,14 @@ const PART_C: Readonly<Record<number, Proof>> = {
   8: [BROKEN_WRITE, RETURN_FAILS],
   9: [BACKPRESSURE, STALL_TIMEOUT],
   10: [NEW_ID, RESUME],
-  11: 'format/event-stream › encode() › refuses › %s, and says what to do',
+  11: 'format/event-stream › encode() › refuses › %s, and names the remedy',
   12: 'system/pains/defects › C12: a source that stops early does not finish the stream',
   13: [ONE_TIMER, 'connection/keep-alive › KeepAlive › does not keep the process alive', SERIALIZED_ONCE],
   14: LEAVES_STALLED,
   15: [TYPE, ID, TEXT],
   16: [
     JSON_DATA,
-    'format/event-stream › encode() › every other value is data through JSON › also what has the keys of an event',
+    'format/event-stream › encode() › every other value is sent as JSON › an object with the keys of an event',
   ],
   17: [
     'stream/stream › before the head › sends the head and a comment if there is no value within commitAfterMs',
@@ -153,7 +153,7 @@ const PART_C: Readonly<Record<number, Proof>> = {
   53: BACKPRESSURE,
   54: ['connection/head › RFC 9110 12.5.1 Accept › %p accepts an event stream: %p', HEAD],
   55: 'channel/source-run › ttlMs › cancels a run that has never had a subscriber',
-  56: [RETURN_FAILS, 'source › closeSource() › returns a custom iterator'],
+  56: [RETURN_FAILS, 'source › closeSource() › calls return() of a custom iterator'],
   57: ID,
   58: ONE_CHUNK,
   59: [OTHER_LOG, NEW_ID, RETAINS],
@@ -173,8 +173,8 @@ const PART_C: Readonly<Record<number, Proof>> = {
   70: [
     'format/event-stream › encodeEnd() › sends %s',
     'system/pains/defects › C70: npm eventsource is stopped by the end of a generator that returns nothing',
-    'format/parse › 9.2.6 last event ID › is that of the last event that had any',
-    'format/parse › 9.2.6 last event ID › counts from the blank line on, also without data',
+    'format/parse › 9.2.6 last event ID › is the id of the last event that had one',
+    'format/parse › 9.2.6 last event ID › changes at the blank line, also without data',
   ],
   71: [COMPRESSED, ONE_DRAIN, COMPRESSED_BACKPRESSURE],
 };
