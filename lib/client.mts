@@ -10,7 +10,7 @@ export type {
   TypedMessageEvent,
 } from './client.js';
 
-// Written again and not passed on: a page shall not get a CommonJS module, whose wrapper is larger than both.
+// Not re-exported from the CommonJS module: in a page, its wrapper would be larger than both functions.
 declare const EventSource: new (url: string | URL, init?: commonjs.EventSourceOptions) => never;
 
 /** {@inheritDoc commonjs.typedEventSource} */

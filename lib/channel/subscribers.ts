@@ -224,7 +224,7 @@ export class PullSubscriber implements CursorOwner {
   }
 
   close(): void {
-    this.fail(closedError());
+    this.fail(closedChannelError());
   }
 
   abort(reason: unknown): void {
@@ -266,7 +266,7 @@ export class PullSubscriber implements CursorOwner {
 }
 
 /** The error of reading a channel that is closed. */
-export function closedError(): SseError {
+export function closedChannelError(): SseError {
   return new SseError(
     'ERR_SSE_CHANNEL_CLOSED',
     'Cannot read: the channel is CLOSED. Subscribe to its successor.',

@@ -5,7 +5,7 @@ import type { Awaitable, LogHead } from '../log/event-log';
 import type { EntryFilter } from './batch';
 import type { CursorStart } from './cursor';
 import {
-  closedError,
+  closedChannelError,
   type FrameSink,
   PullSubscriber,
   PushSubscriber,
@@ -160,7 +160,7 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
     if (this.#reader === undefined) {
       const { signal } = this.#subscriber;
       if (signal?.aborted) return this.#reject(signal.reason);
-      if (this.#channel.closed) return this.#reject(closedError());
+      if (this.#channel.closed) return this.#reject(closedChannelError());
       this.#reader = new PullSubscriber(this.#channel, this.#start, signal);
     }
     return this.#reader.next() as Promise<IteratorResult<ChannelEvent<Value>, unknown>>;

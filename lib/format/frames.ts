@@ -14,19 +14,3 @@ export class Frames {
     this.events = events;
   }
 }
-
-/** Where a subscription's frames go when somebody takes them as they are, without an iterator between. */
-export interface FrameSink {
-  /**
-   * Takes frames, never throws.
-   *
-   * @returns whether it takes more at once; if not, it calls the subscription's `resume()` when it does
-   */
-  send(frames: Frames): boolean;
-  /** The channel has finished; `frame` is its closing event. Nothing follows. */
-  finish(frame: string): void;
-  /** The subscription is over, though the channel has not finished, so that the client should come again. */
-  leave(): void;
-  /** The subscription is over, by an error. */
-  fail(error: unknown): void;
-}

@@ -102,7 +102,7 @@ export class RedisConnection {
       } catch (error) {
         const code = replyCode(error);
         if (code !== undefined && !TEMPORARY_CODES.has(code)) throw refusedError(error);
-        if (!(await this.pause(50 + Math.random() * 100))) throw closedError();
+        if (!(await this.pause(50 + Math.random() * 100))) throw closedLogsError();
       }
     }
   }
@@ -221,12 +221,12 @@ export class RedisConnection {
   }
 
   #unavailableError(): SseError {
-    return this.#state === RedisConnectionState.CLOSED ? closedError() : disconnectedError(this.#cause);
+    return this.#state === RedisConnectionState.CLOSED ? closedLogsError() : disconnectedError(this.#cause);
   }
 
   async #whenReady(): Promise<RedisDriver> {
     while (this.driver === undefined) {
-      if (this.#state === RedisConnectionState.CLOSED) throw closedError();
+      if (this.#state === RedisConnectionState.CLOSED) throw closedLogsError();
       await new Promise<void>((resolve) => this.#waitingForReady.push(resolve));
     }
     return this.driver;
@@ -267,7 +267,7 @@ function refusedError(cause: unknown): SseError {
   return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
-export function closedError(): SseError {
+export function closedLogsError(): SseError {
   return new SseError(
     'ERR_SSE_LOG_UNAVAILABLE',
     'Cannot use the log: its redisLogs() is CLOSED. Call redisLogs() again and use its logs.',

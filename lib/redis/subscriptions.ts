@@ -1,6 +1,6 @@
 import type { Connect } from './address';
 import type { RedisDriver } from './drivers';
-import { closedError, RedisConnection } from './redis-connection';
+import { closedLogsError, RedisConnection } from './redis-connection';
 import { parseMessage, type StreamMessage } from './redis-stream';
 
 /** Receives the messages of one channel. */
@@ -54,7 +54,7 @@ export class RedisSubscriptions {
 
   subscribe(channel: string, listener: ChannelListener): void {
     const subscription = this.#subscriptions.get(channel);
-    if (this.#closed !== undefined) listener.onClose(closedError());
+    if (this.#closed !== undefined) listener.onClose(closedLogsError());
     else if (subscription === undefined) this.#addChannel(channel, listener);
     else this.#addListener(subscription, listener);
   }
@@ -75,7 +75,7 @@ export class RedisSubscriptions {
 
   #closeAll(): Promise<void> {
     for (const { listeners } of this.#subscriptions.values()) {
-      for (const listener of listeners) listener.onClose(closedError());
+      for (const listener of listeners) listener.onClose(closedLogsError());
     }
     this.#subscriptions.clear();
     return this.#connection.close();

@@ -82,14 +82,14 @@ export function recordClose(record: StreamRecord, since: number, reason: StreamE
   closed.publish(record);
 }
 
-interface RoutedRequest {
+interface RequestRoute {
   readonly baseUrl?: string;
   readonly originalUrl?: string;
   readonly url?: string;
   readonly route?: { readonly path?: unknown };
 }
 
-function routeOf({ baseUrl = '', originalUrl, url = '', route }: RoutedRequest): string {
+function routeOf({ baseUrl = '', originalUrl, url = '', route }: RequestRoute): string {
   if (route?.path !== undefined) return baseUrl + String(route.path);
   return (originalUrl ?? url).split('?', 1)[0] ?? '';
 }

@@ -27,7 +27,7 @@ export async function hostOf(target: StreamTarget): Promise<Host> {
   // A server has its address one turn of the event loop after `listen()` was called.
   if (target.address() === null) await new Promise((resolve) => setImmediate(resolve));
   if (isSharedServer(target) || target.address() === null) return sharedHost(target);
-  return { ...addressOf(target), release: async () => undefined };
+  return { ...addressOfServer(target), release: async () => undefined };
 }
 
 function remoteHost(target: string | URL): Host {
@@ -37,10 +37,10 @@ function remoteHost(target: string | URL): Host {
 
 async function sharedHost(server: Server): Promise<Host> {
   const release = await acquireSharedServer(server);
-  return { ...addressOf(server), release };
+  return { ...addressOfServer(server), release };
 }
 
-function addressOf(server: Server): Omit<Host, 'release'> {
+function addressOfServer(server: Server): Omit<Host, 'release'> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw targetError(server);
   const isAny = address.address === '::' || address.address === '0.0.0.0';
