@@ -1,4 +1,5 @@
 import { now } from './clock';
+import { createLatencies, type Latencies } from './latency';
 import type { Quote } from './sources';
 
 const EVENT_START = '{"seq":';
@@ -17,7 +18,7 @@ export class EventCounter {
   events = 0;
   /** Whether a closing event has come: one of the type `end`. */
   ended = false;
-  readonly #latencies: number[];
+  readonly #latencies: Latencies;
   /** What follows the number in an event that does not say when it was yielded. */
   readonly #untimed: string;
   readonly #onComment: (() => void) | undefined;
@@ -32,7 +33,7 @@ export class EventCounter {
    * @param symbol of which all events without a time must be
    * @param onComment called for each comment
    */
-  constructor(latencies: number[], symbol = 'ACME', onComment?: () => void) {
+  constructor(latencies: Latencies = createLatencies(), symbol = 'ACME', onComment?: () => void) {
     this.#latencies = latencies;
     this.#untimed = `,"at":0,"symbol":"${symbol}",`;
     this.#onComment = onComment;
@@ -73,7 +74,7 @@ export class EventCounter {
   #onTimed(data: string): void {
     const { at } = JSON.parse(data) as Quote;
     if (at === 0) throw new Error(`Expected an event with ${this.#untimed} got '${data}'.`);
-    this.#latencies.push(now() - at);
+    this.#latencies.record(Math.max(1, now() - at));
   }
 
   #dispatch(): void {

@@ -1,3 +1,4 @@
+import { max, median, min } from 'simple-statistics';
 import type { Adapter } from './adapter';
 import { BASELINE } from './adapters';
 import type { Measure, Row } from './rows';
@@ -96,14 +97,9 @@ function measuredBy({ values }: Sample, measure: Measure): number {
   return values[measure] ?? Number.NaN;
 }
 
-/** Of the values that there are. */
+/** Ignores `NaN`: a measure that a sample does not have. */
 export function spreadOf(values: readonly number[]): Spread {
-  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
-  const at = (index: number) => sorted[index] ?? Number.NaN;
-  const middle = (sorted.length - 1) / 2;
-  return {
-    median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
-    min: at(0),
-    max: at(sorted.length - 1),
-  };
+  const measured = values.filter((value) => !Number.isNaN(value));
+  if (measured.length === 0) return { median: Number.NaN, min: Number.NaN, max: Number.NaN };
+  return { median: median(measured), min: min(measured), max: max(measured) };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
+import { CORES, PINNED } from '../tools/cores';
 import { findNchan } from './adapters/nchan-program';
-import { CORES, PINNED } from './child';
 
 /** What the figures depend on, in one line. */
 export function machine(withNginx = false): string {

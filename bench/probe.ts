@@ -28,7 +28,7 @@ export async function probe({ port, path }: Probing, end: Promise<unknown>): Pro
     waits.push(firstEventMs(asked));
     await setTimeout(EVERY_MS);
   }
-  return (await Promise.all(waits)).sort((a, b) => a - b);
+  return Promise.all(waits);
 }
 
 function firstEventMs(asked: Probing): Promise<number> {

@@ -26,7 +26,7 @@ export async function readHttp2(reading: Http2Reading): Promise<number[]> {
 }
 
 function readOne(session: ClientHttp2Session, { path, events }: Http2Reading): Promise<number> {
-  const counter = new EventCounter([]);
+  const counter = new EventCounter();
   return new Promise((resolve, reject) => {
     session.on('error', reject);
     const stream = session.request({ ':path': `${path}?${queryOf(events)}`, accept: 'text/event-stream' });

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { constants, createGunzip } from 'node:zlib';
 import { EventCounter } from './count-events';
 import { Dechunker } from './dechunk';
+import type { Latencies } from './latency';
 
 export interface Reading {
   readonly port: number;
@@ -15,7 +16,7 @@ export interface Reading {
   readonly held?: Promise<unknown>;
   /** A comment has come. */
   readonly onComment?: () => void;
-  readonly latencies: number[];
+  readonly latencies: Latencies;
   /** For a shared run. */
   readonly shared?: Sharing;
 }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Child } from './child';
+import type { Child } from '../tools/child';
 import type { ClientAnswer, ClientQuestion, Failed, Seen } from './client';
 import type { Counted, HoldOrder } from './hold';
 import type { Memory } from './memory';
@@ -51,7 +51,7 @@ async function readStreams(run: RunOfRow): Promise<Outcome> {
   const waits = row.probed ? await probe({ port, path: row.route.path }, answering) : undefined;
   const answer = await answering;
   // A shared run ends its streams only when it is told to stop, so that closing them is not measured.
-  const end = answer === RECEIVED ? client.hear<ClientAnswer>() : answer;
+  const end = answer === RECEIVED ? client.next<ClientAnswer>() : answer;
   const [seen, usage] = await Promise.all([end, ask<Usage>(server, 'stop')]);
   return { seen: checked(seen, run), usage, waits };
 }
@@ -85,7 +85,7 @@ async function stallStreams(run: RunOfRow): Promise<Outcome> {
   const usage = await ask<Usage>(server, 'usage');
   const resumed = await client.ask<Resumed | Failed>('resume' satisfies StallOrder);
   if ('error' in resumed) throw new Error(`${run.row.name}: ${resumed.error}`);
-  const end = client.hear<ClientAnswer>();
+  const end = client.next<ClientAnswer>();
   await ask<Usage>(server, 'stop');
   return { seen: checked(await end, run), usage, told: resumed.told };
 }

@@ -2,9 +2,10 @@ import { get, type IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { createParser } from 'eventsource-parser';
+import type { Child } from '../tools/child';
 import type { Adapter, Kind } from './adapter';
 import { adaptersFor } from './adapters';
-import { Child, CORES } from './child';
+import { startServer } from './processes';
 import { queryOf } from './read-stream';
 import type { Row } from './rows';
 import type { ServerQuestion } from './server';
@@ -75,7 +76,7 @@ function eventsOf(body: string): string {
 async function bodiesOf(adapter: string, rows: readonly Row[]): Promise<Map<string, string>> {
   const bodies = new Map<string, string>();
   if (rows.length === 0) return bodies;
-  const { child, greeting: port } = await Child.start<number>('server.ts', CORES.server, [adapter]);
+  const { child, first: port } = await startServer<number>('server.ts', [adapter]);
   for (const row of rows) bodies.set(row.name, await bodyOf(port, row, child));
   await child.stop();
   return bodies;

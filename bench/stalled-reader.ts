@@ -9,7 +9,7 @@ export class StalledReader {
   readonly #asked: Asked;
   readonly #events: number;
   readonly #body: OpenBody;
-  readonly #counter = new EventCounter([]);
+  readonly #counter = new EventCounter();
   #lastId = '';
   #reads = false;
 

@@ -1,6 +1,6 @@
 import type { Adapter } from './adapter';
 import { adaptersFor } from './adapters';
-import { Child, CORES } from './child';
+import { startClient } from './processes';
 import type { Row } from './rows';
 import { type Sample, takeSample } from './sample';
 
@@ -19,7 +19,7 @@ export async function takeSamples(
 ): Promise<Taken> {
   const samples: Sample[] = [];
   const failures: string[] = [];
-  let client = await startClient();
+  let client = await startClient('client.ts');
   for (const row of rows) {
     // Who has failed would fail again, and some take a minute to.
     const failed = new Set<Adapter>();
@@ -33,7 +33,7 @@ export async function takeSamples(
           failures.push(`${row.name}, ${adapter.name}: ${(error as Error).message}`);
           // This one may have streams left.
           await client.stop();
-          client = await startClient();
+          client = await startClient('client.ts');
         }
       }
     }
@@ -41,11 +41,6 @@ export async function takeSamples(
   tell('');
   await client.stop();
   return { samples, failures };
-}
-
-async function startClient(): Promise<Child> {
-  const { child } = await Child.start('client.ts', CORES.client);
-  return child;
 }
 
 /** What is going on, for who waits at a terminal. */

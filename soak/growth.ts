@@ -1,3 +1,5 @@
+import { linearRegression, median } from 'simple-statistics';
+
 /** A heap after a garbage collection, with so many streams open. */
 export interface HeapPoint {
   readonly atMinute: number;
@@ -31,23 +33,9 @@ export function growthOf(points: readonly HeapPoint[]): Growth | undefined {
   if (quarter === 0) return undefined;
   const firstBytes = median(warm.slice(0, quarter).map(({ heapBytes }) => heapBytes));
   const lastBytes = median(warm.slice(-quarter).map(({ heapBytes }) => heapBytes));
+  const { m: bytesPerMinute } = linearRegression(
+    warm.map(({ atMinute, heapBytes }) => [atMinute, heapBytes]),
+  );
   const isTooMuch = lastBytes - firstBytes > BOUND_BYTES;
-  return { firstBytes, lastBytes, bytesPerMinute: slopeOf(warm), boundBytes: BOUND_BYTES, isTooMuch };
-}
-
-function median(numbers: number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle) - 1] ?? 0)) / 2;
-}
-
-/** Least squares. */
-function slopeOf(points: readonly HeapPoint[]): number {
-  const mean = (of: (point: HeapPoint) => number) =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const meanMinute = mean(({ atMinute }) => atMinute);
-  const meanBytes = mean(({ heapBytes }) => heapBytes);
-  const covariance = mean(({ atMinute, heapBytes }) => (atMinute - meanMinute) * (heapBytes - meanBytes));
-  const variance = mean(({ atMinute }) => (atMinute - meanMinute) ** 2);
-  return covariance / variance;
+  return { firstBytes, lastBytes, bytesPerMinute, boundBytes: BOUND_BYTES, isTooMuch };
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Child } from './child';
+import type { Child } from '../tools/child';
 import type { Incidents } from './incidents';
+import { startChild } from './processes';
 import type { ServerQuestion } from './server';
 import { leftIn, type ServerSample } from './server-sample';
 
@@ -25,8 +26,8 @@ export class RestartedServer {
   }
 
   static async start(seed: number, incidents: Incidents): Promise<RestartedServer> {
-    const { child, greeting } = await Child.start<number>('server.ts', ['0', String(seed), 'true']);
-    return new RestartedServer(child, greeting, seed, incidents);
+    const { child, first } = await startChild<number>('server.ts', ['0', String(seed), 'true']);
+    return new RestartedServer(child, first, seed, incidents);
   }
 
   ask(question: ServerQuestion): Promise<ServerSample> {
@@ -37,7 +38,7 @@ export class RestartedServer {
   async restart(): Promise<void> {
     await this.stop();
     const args = [String(this.port), String(++this.#seed), 'true'];
-    this.#child = (await Child.start('server.ts', args)).child;
+    this.#child = (await startChild('server.ts', args)).child;
     this.restarts++;
   }
 
@@ -62,6 +63,6 @@ export async function endChild(
   child.disconnect();
   const code = await Promise.race([child.exited, sleep(EXIT_MS, 'late' as const, { ref: false })]);
   if (code === 0) return;
-  incidents.add(`${name} has ended ${code === 'late' ? 'not at all' : `with code ${code}`}`);
+  incidents.add(`${name} has ended ${code === 'late' ? 'not at all' : `with ${code}`}`);
   child.kill();
 }

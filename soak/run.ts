@@ -1,10 +1,11 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Child } from '../tools/child';
 import { type Arguments, readArguments } from './arguments';
-import { Child } from './child';
 import type { ClientsQuestion, ClientsSample } from './clients';
 import { type Growth, growthOf, type HeapPoint } from './growth';
 import { Incidents } from './incidents';
+import { startChild } from './processes';
 import { endChild, RestartedServer } from './restarts';
 import type { ServerQuestion } from './server';
 import { leftIn, type ServerSample } from './server-sample';
@@ -45,10 +46,10 @@ class Soak {
     const { seed, streams, calmMs } = args;
     const incidents = new Incidents();
     incidents.watchProcess();
-    const steady = await Child.start<number>('server.ts', ['0', String(seed), 'false']);
+    const steady = await startChild<number>('server.ts', ['0', String(seed), 'false']);
     const restarted = await RestartedServer.start(seed + 1_000_000, incidents);
-    const numbers = [steady.greeting, restarted.port, streams, calmMs, seed + 2_000_000];
-    const clients = await Child.start('clients.ts', numbers.map(String));
+    const numbers = [steady.first, restarted.port, streams, calmMs, seed + 2_000_000];
+    const clients = await startChild('clients.ts', numbers.map(String));
     return new Soak(args, incidents, steady.child, restarted, clients.child);
   }
 

@@ -15,8 +15,8 @@ import {
   resolveRunOptions,
 } from '../../lib/options';
 import { type OpenedStream, openStream } from '../../lib/testing';
+import { freePort } from '../../tools/free-port';
 import { compileWithBuilt, importingBuilt } from '../support/built';
-import { freePort } from '../support/program';
 import { describeWithRedis } from '../support/redis';
 
 const ROOT = join(__dirname, '../..');

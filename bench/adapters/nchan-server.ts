@@ -4,9 +4,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { freePort } from '../../__tests__/support/program';
+import { CORES, onCore } from '../../tools/cores';
+import { freePort } from '../../tools/free-port';
 import type { Route, Service } from '../adapter';
-import { CORES, PINNED } from '../child';
 import type { Nginx } from './nchan-program';
 
 /** Starts after some milliseconds, or not at all. */
@@ -100,9 +100,7 @@ function locationOf({ path, keepAliveMs }: Route): string {
 }
 
 function spawnPinned(program: string, args: readonly string[]): ChildProcess {
-  const [command = '', ...rest] = PINNED
-    ? ['taskset', '-c', String(CORES.server), program, ...args]
-    : [program, ...args];
+  const [command = '', ...rest] = [...onCore(CORES.server), program, ...args];
   return spawn(command, rest, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 

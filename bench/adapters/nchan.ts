@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { CORES, PINNED } from '../../tools/cores';
 import type { Serve } from '../adapter';
-import { CORES, PINNED } from '../child';
 import { listen } from '../listen';
 import { NchanAudience } from './nchan-audience';
 import { findNchan } from './nchan-program';

@@ -1,6 +1,6 @@
+import type { Child } from '../../tools/child';
 import type { Adapter } from '../adapter';
 import { adapterNamed } from '../adapters';
-import type { Child } from '../child';
 import { ROWS, type Row } from '../rows';
 import { takeSample } from '../sample';
 import type { Point, Series } from './series';

@@ -1,4 +1,5 @@
 import { EventCounter } from '../count-events';
+import { createLatencies } from '../latency';
 import { OpenBody } from '../open-body';
 
 export interface Listening {
@@ -14,7 +15,7 @@ export interface Listening {
  */
 export class LiveSubscribers {
   /** From publishing to here, in nanoseconds. */
-  readonly latencies: number[] = [];
+  readonly latencies = createLatencies();
   readonly #bodies: readonly OpenBody[];
   /** Resolves when all are subscribed. */
   readonly subscribed: Promise<unknown>;

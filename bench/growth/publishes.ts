@@ -1,4 +1,4 @@
-import { Child, CORES } from '../child';
+import { startServer } from '../processes';
 import type { PublishQuestion } from './publish-server';
 import type { Point, Series } from './series';
 
@@ -22,7 +22,7 @@ export async function publishes(): Promise<Series> {
 }
 
 async function pointAt(channels: number): Promise<Point> {
-  const { child } = await Child.start('growth/publish-server.ts', CORES.server);
+  const { child } = await startServer('growth/publish-server.ts');
   const rounds = PUBLISHES / channels;
   const question: PublishQuestion = { channels, rounds };
   const cpuMs = await child.ask<number>(question);

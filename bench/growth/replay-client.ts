@@ -27,7 +27,7 @@ async function replay(question: ReplayQuestion): Promise<Replayed> {
 
 /** Reads until everything that was retained has come, and whatever was published in the same moment. */
 function readAll({ port, path, before, retained }: ReplayQuestion): Promise<void> {
-  const counter = new EventCounter([]);
+  const counter = new EventCounter();
   return new Promise((resolve, reject) => {
     const { socket } = new OpenBody({ port, path, lastEventId: before }, (text) => {
       counter.take(text);

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { Child, CORES } from '../child';
+import { startClient } from '../processes';
 import { deliveries } from './deliveries';
 import { plotOf } from './plot';
 import { publishes } from './publishes';
@@ -11,7 +11,7 @@ const TOLERANCE = 0.05;
 
 /** How the package's cost grows with what there is to do: one line each, and a plot. */
 export async function growth(note: string, svg: string | undefined, json: string | undefined): Promise<void> {
-  const { child: client } = await Child.start('client.ts', CORES.client);
+  const client = await startClient('client.ts');
   const all = [await deliveries(client), await publishes(), await replays()];
   await client.stop();
   for (const series of all) console.log(linesOf(series).join('\n'));

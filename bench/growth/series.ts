@@ -1,3 +1,5 @@
+import { linearRegression } from 'simple-statistics';
+
 /** One size of one thing that grows, measured once. */
 export interface Point {
   /** How much there is to do: subscribers, channels, replayed events. */
@@ -23,14 +25,5 @@ export interface Series {
  * 1 means that twice the work costs twice as much.
  */
 export function exponentOf(points: readonly Point[]): number {
-  const xs = points.map(({ work }) => Math.log(work));
-  const ys = points.map(({ cost }) => Math.log(cost));
-  const meanX = meanOf(xs);
-  const meanY = meanOf(ys);
-  const covariance = xs.reduce((sum, x, index) => sum + (x - meanX) * ((ys[index] ?? 0) - meanY), 0);
-  return covariance / xs.reduce((sum, x) => sum + (x - meanX) ** 2, 0);
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return linearRegression(points.map(({ work, cost }) => [Math.log(work), Math.log(cost)])).m;
 }

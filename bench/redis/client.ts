@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers';
 import { now } from '../clock';
+import { createLatencies, type Latency, latencyOf } from '../latency';
 import { Subscriber } from './subscriber';
 import { type Account, Tally } from './tally';
 
@@ -19,8 +20,8 @@ export const OPEN = 'open';
 export interface Seen {
   /** When the last of all arrived, by `now()`. */
   readonly lastAt: number;
-  /** Sorted, in nanoseconds. */
-  readonly latencies: readonly number[];
+  /** From publishing to the client; `undefined` where the events carry no time. */
+  readonly latency?: Latency;
   /** Over all subscribers. */
   readonly total: Omit<Account, 'order'>;
   /** In how many different orders the events came. */
@@ -36,7 +37,7 @@ const SILENCE_MS = 5_000;
 /** All subscribers of one run. */
 class Crowd {
   readonly #question: ClientQuestion;
-  readonly #latencies: number[] = [];
+  readonly #latencies = createLatencies();
   readonly #subscribers: Subscriber[] = [];
   readonly #tallies: Tally[] = [];
   readonly #silence: NodeJS.Timeout;
@@ -70,7 +71,7 @@ class Crowd {
     const accounts = this.#tallies.map((tally) => tally.account());
     return {
       lastAt,
-      latencies: this.#latencies.sort((a, b) => a - b),
+      latency: latencyOf(this.#latencies),
       total: totalOf(accounts),
       orders: new Set(accounts.map(({ order }) => order)).size,
     };

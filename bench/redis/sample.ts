@@ -1,9 +1,9 @@
 import { setInterval } from 'node:timers/promises';
-import { Child, CORES } from '../child';
-import { quantile } from '../quantile';
+import type { Child } from '../../tools/child';
+import { startServer } from '../processes';
 import type { ClientQuestion, Seen } from './client';
 import type { Contender } from './contender';
-import type { RedisServer } from './redis-server';
+import type { RedisAdmin } from './redis-admin';
 import { type Measure, type Row, WARM_UP_PACE } from './rows';
 import type { Published, ServerQuestion, Usage } from './server';
 
@@ -21,7 +21,7 @@ export interface Sample {
 /** Who takes part in every sample. */
 export interface Surroundings {
   readonly client: Child;
-  readonly redis: RedisServer;
+  readonly redis: RedisAdmin;
   /** Where the servers' CPU profiles go. */
   readonly profileDir: string | undefined;
 }
@@ -59,12 +59,7 @@ function startAll({ name }: Contender, row: Row, { redis, profileDir }: Surround
   return Promise.all(
     indices.map(async (index) => {
       const args = [name, String(redis.port), String(index)];
-      const { child, greeting: port } = await Child.start<number>(
-        'redis/server.ts',
-        CORES.server,
-        args,
-        nodeArgs,
-      );
+      const { child, first: port } = await startServer<number>('redis/server.ts', args, nodeArgs);
       return { child, port };
     }),
   );
@@ -79,19 +74,19 @@ async function run(row: Row, processes: readonly Process[], { client, redis }: S
     subscribers: shareOf(streams, processes.length, index),
   }));
   const redisBefore = await redis.cpuMs();
-  const seen = client.hear<Seen>();
+  const seen = client.next<Seen>();
   const publishing = processes.slice(0, publishers);
   const answers = askAll<Published>(publishing, () => ({ kind: 'publish', events, pace: row.pace }));
   if (row.cut) await cut(redis);
   const published = await answers;
-  const { latencies, lastAt, total, orders } = await seen;
+  const { latency, lastAt, total, orders } = await seen;
   const used = await askAll<Usage>(processes, () => ({ kind: 'stop' }));
   const redisMs = (await redis.cpuMs()) - redisBefore;
   const wallMs = (lastAt - Math.min(...published.map(({ startedAt }) => startedAt))) / 1e6;
   const cpuMs = used.reduce((sum, usage) => sum + usage.cpuMs, 0);
   const values: Sample['values'] = {
-    'latency p50 µs': quantile(latencies, 0.5) / 1_000,
-    'latency p99 µs': quantile(latencies, 0.99) / 1_000,
+    'latency p50 µs': (latency?.p50 ?? Number.NaN) / 1_000,
+    'latency p99 µs': (latency?.p99 ?? Number.NaN) / 1_000,
     'deliveries/s': total.received / (wallMs / 1_000),
     'CPU µs/delivery': (cpuMs * 1_000) / total.received,
     'Redis CPU µs/event': (redisMs * 1_000) / (events * publishers),
@@ -99,10 +94,10 @@ async function run(row: Row, processes: readonly Process[], { client, redis }: S
   return { wallMs, values, total, orders };
 }
 
-async function cut(redis: RedisServer): Promise<void> {
+async function cut(redis: RedisAdmin): Promise<void> {
   let cuts = 0;
   for await (const _ of setInterval(CUT_EVERY_MS)) {
-    await redis.cutListeners();
+    await redis.cutSubscribers();
     if (++cuts === CUTS) return;
   }
 }

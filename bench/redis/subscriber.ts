@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { now } from '../clock';
 import { Dechunker } from '../dechunk';
+import type { Latencies } from '../latency';
 import { markIn } from './quote';
 import type { Tally } from './tally';
 
@@ -10,7 +11,7 @@ export interface Subscribing {
   readonly process: number;
   readonly tally: Tally;
   /** Is given the nanoseconds from publishing to here of each event that says when, and was published elsewhere. */
-  readonly latencies: number[];
+  readonly latencies: Latencies;
   /** Something has come. */
   onArrival(): void;
   /** Everything has come. */
@@ -78,7 +79,7 @@ export class Subscriber {
     const { process, tally, latencies, onFull } = this.#subscribing;
     const mark = markIn(frame);
     if (mark === undefined) return;
-    if (mark.at !== 0 && mark.by !== process) latencies.push(now() - mark.at);
+    if (mark.at !== 0 && mark.by !== process) latencies.record(Math.max(1, now() - mark.at));
     tally.take(mark);
     if (tally.full) onFull();
   }
