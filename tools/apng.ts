@@ -1,6 +1,9 @@
-import { crc32, deflateSync, inflateSync } from 'node:zlib';
+import { crc32, deflateSync } from 'node:zlib';
+import { PNG } from 'pngjs';
 
-/** Pixels, four bytes each: red, green, blue and how opaque. */
+// Our own writer: no library for animated PNGs is maintained. `upng-js`, the one in use, was last published in 2017.
+
+/** Pixels of four bytes each: red, green, blue and opacity. */
 export interface Raster {
   readonly width: number;
   readonly height: number;
@@ -21,78 +24,23 @@ interface Rectangle {
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-// PNG 3, 11.2.1: colour types, and the bytes of a pixel in each.
-const RGB = 2;
+/** PNG 3, 11.2.1: the colour type of pixels with red, green, blue and opacity. */
 const RGBA = 6;
 
-/** A PNG as Chromium writes it: eight bits a channel, not interlaced. */
+/** Reads a PNG. Of each colour only the upper five bits are kept: the others are hardly visible, and cost a third of the size. */
 export function decode(png: Buffer): Raster {
-  const chunks = chunksOf(png);
-  const head = chunks.find(({ type }) => type === 'IHDR')?.data ?? Buffer.alloc(13);
-  const [width, height, depth, colour] = [head.readUInt32BE(0), head.readUInt32BE(4), head[8], head[9]];
-  if (depth !== 8 || (colour !== RGB && colour !== RGBA)) throw new Error('Expected a PNG of a screenshot.');
-  const body = Buffer.concat(chunks.filter(({ type }) => type === 'IDAT').map(({ data }) => data));
-  const channels = colour === RGB ? 3 : 4;
-  return {
-    width,
-    height,
-    pixels: opaque(unfiltered(inflateSync(body), width * channels, channels), channels),
-  };
-}
-
-function chunksOf(png: Buffer): Array<{ type: string; data: Buffer }> {
-  const chunks = [];
-  for (let at = SIGNATURE.length; at < png.length; ) {
-    const length = png.readUInt32BE(at);
-    const type = png.toString('latin1', at + 4, at + 8);
-    chunks.push({ type, data: png.subarray(at + 8, at + 8 + length) });
-    at += length + 12;
+  const { width, height, data: pixels } = PNG.sync.read(png);
+  for (let at = 0; at < pixels.length; at++) {
+    const value = pixels[at] ?? 0;
+    if (at % 4 !== 3) pixels[at] = (value & 0xf8) | (value >> 5);
   }
-  return chunks;
+  return { width, height, pixels };
 }
 
-/** PNG 3, 9.2: each line tells in its first byte from which neighbours its bytes were predicted. */
-function unfiltered(filtered: Buffer, stride: number, pixel: number): Buffer {
-  const lines = filtered.length / (stride + 1);
-  const out = Buffer.alloc(lines * stride);
-  for (let line = 0; line < lines; line++) {
-    const filter = filtered[line * (stride + 1)] ?? 0;
-    for (let x = 0; x < stride; x++) {
-      const at = line * stride + x;
-      const left = x < pixel ? 0 : (out[at - pixel] ?? 0);
-      const up = line === 0 ? 0 : (out[at - stride] ?? 0);
-      const corner = x < pixel || line === 0 ? 0 : (out[at - stride - pixel] ?? 0);
-      const predicted = [0, left, up, (left + up) >> 1, paeth(left, up, corner)][filter] ?? 0;
-      out[at] = (filtered[line * (stride + 1) + 1 + x] ?? 0) + predicted;
-    }
-  }
-  return out;
-}
-
-/** PNG 3, 9.4: whichever neighbour is nearest to left + up - corner. */
-function paeth(left: number, up: number, corner: number): number {
-  const [fromLeft, fromUp] = [Math.abs(up - corner), Math.abs(left - corner)];
-  const fromCorner = Math.abs(left + up - 2 * corner);
-  if (fromLeft <= fromUp && fromLeft <= fromCorner) return left;
-  return fromUp <= fromCorner ? up : corner;
-}
-
-/** Four channels, and of each colour the upper five bits: nobody sees the others, and they cost a third of the size. */
-function opaque(pixels: Buffer, channels: number): Buffer {
-  const out = Buffer.alloc((pixels.length / channels) * 4, 255);
-  for (let from = 0, to = 0; from < pixels.length; from += channels, to += 4) {
-    for (let channel = 0; channel < 3; channel++) {
-      const value = pixels[from + channel] ?? 0;
-      out[to + channel] = (value & 0xf8) | (value >> 5);
-    }
-  }
-  return out;
-}
-
-/** An animated PNG that plays for ever. Of each shot but the first only what has changed is kept. */
+/** Makes an animated PNG that repeats without end. Every shot after the first holds only the pixels that have changed. */
 export function animate(shots: readonly Shot[]): Buffer {
   const [first] = shots;
-  if (first === undefined) throw new Error('Expected a shot at least.');
+  if (first === undefined) throw new Error('Expected at least one shot.');
   const frames = shots.flatMap((shot, index) => frameOf(shot, shots[index - 1]));
   let sequence = 0;
   const body = frames.flatMap(({ area, ms, data }, index) => [
@@ -131,7 +79,7 @@ function frameOf(shot: Shot, before: Raster | undefined): Frame {
   return { area, ms: shot.ms, data: deflateSync(Buffer.concat(lines), { level: 9 }) };
 }
 
-/** The smallest rectangle around all changes; a pixel if there are none. */
+/** The smallest rectangle around all changes; one pixel if nothing has changed. */
 function changed(shot: Raster, before: Raster | undefined): Rectangle {
   const { width, height } = shot;
   if (before === undefined) return { left: 0, top: 0, right: width, bottom: height };
@@ -152,7 +100,7 @@ function isSame(a: Raster, b: Raster, at: number): boolean {
   return a.pixels.readUInt32LE(at) === b.pixels.readUInt32LE(at);
 }
 
-/** PNG 3, 11.3.6.2. What is transparent in a frame leaves what was there before. */
+/** PNG 3, 11.3.6.2. Where a frame is transparent, the previous frame stays visible. */
 function frameControl(sequence: number, { left, top, right, bottom }: Rectangle, ms: number): Buffer {
   const delay = Buffer.alloc(6);
   delay.writeUInt16BE(Math.round(ms), 0);
