@@ -224,7 +224,7 @@ async function morePrices(page: Page, count: number): Promise<void> {
 
 /** Resolves once the chart has this connection and the prices go on. */
 async function reconnected(page: Page, connection: number): Promise<void> {
-  await page.locator('#chart .told', { hasText: `Connection ${connection}` }).waitFor();
+  await page.locator('#chart .message', { hasText: `Connection ${connection}` }).waitFor();
   await morePrices(page, 5);
 }
 
