@@ -3,12 +3,12 @@ import type { Adapter } from './adapter';
 import { adaptersFor, adaptersNamed, isMeant } from './adapters';
 import { readArguments } from './arguments';
 import { comparisonsOf } from './comparisons';
+import { costChart } from './cost-chart';
 import { figuresOf } from './figures';
 import { growth } from './growth/run';
 import { machine } from './machine';
 import { type Row, rowsNamed } from './rows';
 import { checkBodies } from './same-bodies';
-import { chartOf } from './svg';
 import { tableOf } from './table';
 import { takeSamples } from './take-samples';
 import { verdictsOf } from './verdicts';
@@ -37,7 +37,10 @@ async function main(): Promise<void> {
   if (svg !== undefined)
     writeFileSync(
       svg,
-      chartOf(figures, `${place}; ${rounds === 1 ? 'one round' : `median and range of ${rounds} rounds`}`),
+      await costChart(
+        figures,
+        `${place}; ${rounds === 1 ? 'one round' : `median and range of ${rounds} rounds`}`,
+      ),
     );
 }
 

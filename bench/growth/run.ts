@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { startClient } from '../processes';
 import { deliveries } from './deliveries';
-import { plotOf } from './plot';
+import { growthChart } from './growth-chart';
 import { publishes } from './publishes';
 import { replays } from './replays';
 import { exponentOf, type Series } from './series';
@@ -16,7 +16,7 @@ export async function growth(note: string, svg: string | undefined, json: string
   await client.stop();
   for (const series of all) console.log(linesOf(series).join('\n'));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine: note, series: all }, null, 2)}\n`);
-  if (svg !== undefined) writeFileSync(svg, plotOf(all, note));
+  if (svg !== undefined) writeFileSync(svg, await growthChart(all, note));
 }
 
 function linesOf(series: Series): string[] {
