@@ -8,7 +8,7 @@ import { ROWS, type Row } from './rows';
 import { Stall, type StallOrder } from './stall';
 import { subscribeAll } from './subscribe-all';
 
-/** What the parent asks for: one run of a row. If that is shared or held, the first answer is `'received'`. */
+/** A request of the parent process: one run of a row. If that is shared or held, the first answer is `'received'`. */
 export interface ClientQuestion {
   readonly port: number;
   readonly row: string;
@@ -16,7 +16,7 @@ export interface ClientQuestion {
   readonly events: number;
 }
 
-/** What the client saw, once it has checked that every event came once and in order. */
+/** The result, after the client has checked that every event arrived once and in order. */
 export interface Seen {
   readonly events: number;
   /** From `yield` to the client; `undefined` where the events carry no time. */

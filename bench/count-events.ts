@@ -11,15 +11,15 @@ const SPACE = 0x20;
 const NONE = -1;
 
 /**
- * Counts the events of a body and checks that each comes once and in order, whatever their ids and types are. As cheap
- * as can be: the client is on a core of its own, but should not be what a flood waits for.
+ * Counts the events of a body and checks that each arrives once and in order; ids and types may be any. Written for speed:
+ * the client has its own core, but must not be what limits a flood.
  */
 export class EventCounter {
   events = 0;
-  /** Whether a closing event has come: one of the type `end`. */
+  /** Whether the closing event, of type `end`, has arrived. */
   ended = false;
   readonly #latencies: Latencies;
-  /** What follows the number in an event that does not say when it was yielded. */
+  /** The text after the number in an event without a time. */
   readonly #untimed: string;
   readonly #onComment: (() => void) | undefined;
   #rest = '';
@@ -29,8 +29,8 @@ export class EventCounter {
   #isEnd = false;
 
   /**
-   * @param latencies is given the time from yield to here of each event that says when it was yielded
-   * @param symbol of which all events without a time must be
+   * @param latencies records the time from `yield` to here of each event that carries a time
+   * @param symbol that all events without a time must have
    * @param onComment called for each comment
    */
   constructor(latencies: Latencies = createLatencies(), symbol = 'ACME', onComment?: () => void) {
@@ -52,7 +52,7 @@ export class EventCounter {
 
   #onLine(body: string, start: number, end: number): void {
     if (body.charCodeAt(start) === COLON) return this.#onComment?.();
-    if (this.ended) throw new Error('Expected nothing behind the closing event.');
+    if (this.ended) throw new Error('Expected nothing after the closing event.');
     if (body.startsWith('data:', start)) return this.#onData(body, valueAt(body, start + 5), end);
     if (body.startsWith('event:', start)) {
       this.#isEnd = body.slice(valueAt(body, start + 6), end) === END_TYPE;
@@ -79,7 +79,7 @@ export class EventCounter {
 
   #dispatch(): void {
     if (this.#isEnd) this.ended = true;
-    // An id or a reconnection time alone is no event.
+    // An id or a reconnection time alone is not an event.
     else if (this.#hasData) this.#count();
     this.#seq = NONE;
     this.#hasData = false;
@@ -92,7 +92,7 @@ export class EventCounter {
   }
 }
 
-/** Where a field's value begins: behind the one space that may be there. */
+/** Where a field's value starts: after the one optional space. */
 function valueAt(line: string, start: number): number {
   return line.charCodeAt(start) === SPACE ? start + 1 : start;
 }

@@ -11,7 +11,7 @@ export interface Spread {
   readonly max: number;
 }
 
-/** What the rounds say of one adapter in one measure of one row. */
+/** One adapter's result in one measure of one row, over all rounds. */
 export interface Figure {
   readonly row: Row;
   readonly measure: Measure;
@@ -19,12 +19,12 @@ export interface Figure {
   readonly events: number;
   readonly wallMs: Spread;
   readonly value: Spread;
-  /** To another of the same round; `undefined` where there is none. */
+  /** Relative to another adapter's sample of the same round. */
   readonly ratios: ReadonlyMap<Against, Ratio>;
 }
 
 export interface Ratio extends Spread {
-  /** Whom it is to. */
+  /** The other adapter's name. */
   readonly other: string;
 }
 
@@ -63,7 +63,7 @@ function figureOf(
   };
 }
 
-/** Of those who are meant, the one whose median is the lowest. */
+/** Of the matching adapters, the one with the lowest median. */
 function bestOf(
   against: Against,
   measure: Measure,
@@ -73,18 +73,18 @@ function bestOf(
   const medianOf = ({ name }: Adapter) =>
     spreadOf(samples.filter(({ adapter }) => adapter === name).map((sample) => measuredBy(sample, measure)))
       .median;
-  const others = measured.filter((adapter) => isMeant(adapter, against));
+  const others = measured.filter((adapter) => isMatch(adapter, against));
   return others.sort((a, b) => medianOf(a) - medianOf(b))[0];
 }
 
-function isMeant({ name, kind }: Adapter, against: Against): boolean {
+function isMatch({ name, kind }: Adapter, against: Against): boolean {
   if (against === 'by-hand') return name === BASELINE;
   if (against === 'best package') return kind === 'package';
   if (against === 'nchan') return name === 'nchan';
   return kind === 'package' || kind === 'program';
 }
 
-/** Each sample is compared with that of the same round. */
+/** Compares each sample with that of the same round. */
 function ratioOf(own: readonly Sample[], other: string, measure: Measure, samples: readonly Sample[]): Ratio {
   const ratios = own.map((sample) => {
     const base = samples.find(({ adapter, round }) => adapter === other && round === sample.round);

@@ -16,11 +16,11 @@ export interface Sample {
   readonly events: number;
   readonly wallMs: number;
   readonly usage: Usage;
-  /** Those that there are in this row. */
+  /** The measures that this row has. */
   readonly values: Readonly<Partial<Record<Measure, number>>>;
 }
 
-/** A server of its own for each sample, so that no adapter profits from what the one before has warmed or littered. */
+/** Starts a fresh server for each sample, so that earlier samples cannot affect it. */
 export async function takeSample(
   adapter: Adapter,
   row: Row,

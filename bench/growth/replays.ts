@@ -8,13 +8,13 @@ import type { Point, Series } from './series';
 const PATH = '/replay';
 const RETAINED = [1_000, 10_000, 100_000];
 
-/** How many come back at once, and want everything. */
+/** How many clients reconnect at the same time and request everything. */
 const CLIENTS = 100;
 
-/** How many have been there all along, and go on getting what is published. */
+/** How many other clients stay connected and receive live events. */
 const LIVE = 10;
 
-/** What it costs to give 100 clients at once all that is retained, while events go on being published. */
+/** The cost of replaying all retained events to 100 clients at the same time, while new events are published. */
 export async function replays(): Promise<Series> {
   const points: Point[] = [];
   const notes: string[] = [];
@@ -25,7 +25,7 @@ export async function replays(): Promise<Series> {
     const { count = 0, p50 = Number.NaN, p99 = Number.NaN } = latency ?? {};
     notes.push(
       `${events.toLocaleString('en')} replayed: ${((cpuMs * 1_000) / events).toFixed(2)} µs each, ` +
-        `${(events / wallMs / 1_000).toFixed(2)} million/s; live meanwhile p50 ${msOf(p50)} ms, p99 ${msOf(p99)} ms of ${count}`,
+        `${(events / wallMs / 1_000).toFixed(2)} million/s; live at the same time p50 ${msOf(p50)} ms, p99 ${msOf(p99)} ms of ${count}`,
     );
   }
   return { name: 'replays', work: 'events replayed', cost: 'CPU ms for all of them', points, notes };
@@ -46,7 +46,7 @@ async function replay(retained: number) {
     if ('error' in replayed) throw new Error(`replays: ${replayed.error}`);
     return { ...replayed, cpuMs, latency: latencyOf(live.latencies) };
   };
-  // What is compiled meanwhile is not measured.
+  // Compilation must not be measured.
   await run(10, 5_000);
   const measured = await run(CLIENTS, retained);
   await client.stop();

@@ -6,10 +6,10 @@ import { publishes } from './publishes';
 import { replays } from './replays';
 import { exponentOf, type Series } from './series';
 
-/** What measuring is not exact enough to tell from 1. */
+/** Exponents this close to 1 cannot be distinguished from it. */
 const TOLERANCE = 0.05;
 
-/** How the package's cost grows with what there is to do: one line each, and a plot. */
+/** Measures how the package's cost grows with the work: prints each series, and draws a chart. */
 export async function growth(note: string, svg: string | undefined, json: string | undefined): Promise<void> {
   const client = await startClient('client.ts');
   const all = [await deliveries(client), await publishes(), await replays()];

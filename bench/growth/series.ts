@@ -1,22 +1,22 @@
 import { linearRegression } from 'simple-statistics';
 
-/** One size of one thing that grows, measured once. */
+/** One measurement at one size. */
 export interface Point {
-  /** How much there is to do: subscribers, channels, replayed events. */
+  /** The amount of work: subscribers, channels or replayed events. */
   readonly work: number;
   /** CPU milliseconds of the server. */
   readonly cost: number;
 }
 
-/** What is done more and more of. */
+/** Measurements at growing sizes. */
 export interface Series {
   readonly name: string;
-  /** What is counted as work. */
+  /** The unit of work. */
   readonly work: string;
-  /** What the cost is that of. */
+  /** What the cost is measured for. */
   readonly cost: string;
   readonly points: readonly Point[];
-  /** What else was measured, a line each. */
+  /** Further measurements, a line each. */
   readonly notes: readonly string[];
 }
 

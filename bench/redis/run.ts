@@ -9,7 +9,7 @@ import { CONTENDERS } from './contenders';
 import { type Faults, faultsOf, figuresOf } from './figures';
 import { RedisAdmin } from './redis-admin';
 import { type Row, rowsNamed } from './rows';
-import { type Sample, type Surroundings, takeSample } from './sample';
+import { type Sample, type Setup, takeSample } from './sample';
 import { faultTable, figureTable } from './table';
 
 const MISSING =
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const redis = await RedisAdmin.connect(server.port);
   const client = await startClient('redis/client.ts');
   try {
-    const title = `${machine()}; Redis ${await redis.version()}, without a disk, beside the client`;
+    const title = `${machine()}; Redis ${await redis.version()}, without persistence, on the client's core`;
     console.log(`${title}\n`);
     for (const { name, about } of rows) console.log(`${name}: ${about}`);
     const samples = await takeSamples(rows, rounds, { client, redis, profileDir: profile });
@@ -44,22 +44,18 @@ function skip(): void {
   process.exitCode = isCi() ? 1 : 0;
 }
 
-/** The contenders take turns, A B C A B C …, so that a slow moment of the machine meets them all. */
-async function takeSamples(
-  rows: readonly Row[],
-  rounds: number,
-  surroundings: Surroundings,
-): Promise<Sample[]> {
+/** The contenders alternate, A B C A B C …, so that a slow moment of the machine affects all of them. */
+async function takeSamples(rows: readonly Row[], rounds: number, setup: Setup): Promise<Sample[]> {
   const samples: Sample[] = [];
   for (const row of rows) {
     for (let round = 1; round <= rounds; round++) {
       for (const contender of CONTENDERS) {
-        tell(`${row.name}, round ${round} of ${rounds}: ${contender.name}`);
-        samples.push(await takeSample(contender, row, round, surroundings));
+        showProgress(`${row.name}, round ${round} of ${rounds}: ${contender.name}`);
+        samples.push(await takeSample(contender, row, round, setup));
       }
     }
   }
-  tell('');
+  showProgress('');
   return samples;
 }
 
@@ -70,21 +66,21 @@ function show(rows: readonly Row[], rounds: number, samples: readonly Sample[]):
   console.log(
     `Median and range of ${rounds} interleaved rounds. CPU is that of all server processes together.`,
   );
-  for (const broken of faults.filter(breaksPromise)) {
+  for (const broken of faults.filter(breaksGuarantee)) {
     console.error(
-      `${broken.contender} promises every event once and in one order, and has not kept it in ${broken.row}.`,
+      `${broken.contender} guarantees every event once and in one order, and violated that in ${broken.row}.`,
     );
     process.exitCode = 1;
   }
 }
 
-function breaksPromise({ contender, lost, doubled, late, orders }: Faults): boolean {
+function breaksGuarantee({ contender, lost, duplicated, late, orders }: Faults): boolean {
   const isExact = CONTENDERS.some(({ name, exact }) => exact && name === contender);
-  return isExact && (lost > 0 || doubled > 0 || late > 0 || orders > 1);
+  return isExact && (lost > 0 || duplicated > 0 || late > 0 || orders > 1);
 }
 
-/** What is going on, for who waits at a terminal. */
-function tell(text: string): void {
+/** Shows the progress, if the output is a terminal. */
+function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 

@@ -18,11 +18,11 @@ export interface Sample {
   readonly orders: number;
 }
 
-/** Who takes part in every sample. */
-export interface Surroundings {
+/** What all samples share. */
+export interface Setup {
   readonly client: Child;
   readonly redis: RedisAdmin;
-  /** Where the servers' CPU profiles go. */
+  /** Folder for the servers' CPU profiles. */
   readonly profileDir: string | undefined;
 }
 
@@ -31,29 +31,29 @@ interface Process {
   readonly port: number;
 }
 
-/** In the midst of a paced row. */
+/** During a paced row. */
 const CUTS = 3;
 const CUT_EVERY_MS = 700;
 
-/** Processes of its own for each sample, so that no contender profits from what the one before has warmed or littered. */
+/** Starts fresh processes for each sample, so that earlier samples cannot affect it. */
 export async function takeSample(
   contender: Contender,
   row: Row,
   round: number,
-  surroundings: Surroundings,
+  setup: Setup,
 ): Promise<Sample> {
-  await surroundings.redis.empty();
-  const processes = await startAll(contender, row, surroundings);
+  await setup.redis.empty();
+  const processes = await startAll(contender, row, setup);
   try {
-    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE, cut: false }, processes, surroundings);
-    const result = await run(row, processes, surroundings);
+    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE, cut: false }, processes, setup);
+    const result = await run(row, processes, setup);
     return { row: row.name, contender: contender.name, round, ...result };
   } finally {
     await Promise.all(processes.map(({ child }) => child.stop()));
   }
 }
 
-function startAll({ name }: Contender, row: Row, { redis, profileDir }: Surroundings): Promise<Process[]> {
+function startAll({ name }: Contender, row: Row, { redis, profileDir }: Setup): Promise<Process[]> {
   const nodeArgs = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   const indices = Array.from({ length: row.processes }, (_, index) => index);
   return Promise.all(
@@ -65,7 +65,7 @@ function startAll({ name }: Contender, row: Row, { redis, profileDir }: Surround
   );
 }
 
-async function run(row: Row, processes: readonly Process[], { client, redis }: Surroundings) {
+async function run(row: Row, processes: readonly Process[], { client, redis }: Setup) {
   const { streams, publishers, events } = row;
   const ports = processes.map(({ port }) => port);
   await client.ask({ ports, streams, publishers, events } satisfies ClientQuestion);
@@ -109,7 +109,7 @@ function askAll<Answer>(
   return Promise.all(processes.map(({ child }, index) => child.ask<Answer>(questionFor(index))));
 }
 
-/** How many of the streams, dealt out in turn, come to this process. */
+/** How many of the streams this process gets, distributed round-robin. */
 function shareOf(streams: number, processes: number, index: number): number {
   return Math.floor((streams - index + processes - 1) / processes);
 }
