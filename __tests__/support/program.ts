@@ -1,10 +1,10 @@
 import { isCi } from '../../tools/program';
 
 /**
- * A `describe` whose tests need a program. Without it they are skipped, loudly; under `CI` they fail.
+ * A `describe` whose tests need a program. Without it they are skipped with a warning; with `CI` set they fail.
  *
- * @param program its path, if there is one
- * @param missing what it is needed for, and how to get it
+ * @param program its path, if it is installed
+ * @param missing what needs the program, and how to install it
  */
 export function describeWithProgram(
   program: string | undefined,

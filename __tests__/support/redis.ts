@@ -10,8 +10,8 @@ const MISSING =
   'These tests need a real Redis, and there is no redis-server on PATH. Install it (apt install redis-server, brew install redis).';
 
 /**
- * By default Redis may answer up to two seconds before it has written: then a killed Redis has lost what it has
- * acknowledged, and subscribers are told of a gap.
+ * By default Redis may acknowledge a write up to two seconds before it is on disk: after a kill, acknowledged events are
+ * lost, and subscribers get a gap.
  */
 const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
 
@@ -32,7 +32,7 @@ export class RedisServer extends Launched {
   }
 }
 
-/** A user's client, and how the user ends it. */
+/** A user's client, and how to close it. */
 export interface Connected {
   readonly client: RedisClient;
   end(): unknown;
@@ -40,7 +40,7 @@ export interface Connected {
 
 export type Connect = (port: number) => Promise<Connected>;
 
-/** The clients that people use. */
+/** The common client libraries. */
 export const CLIENTS: ReadonlyArray<readonly [name: 'node-redis' | 'ioredis', connect: Connect]> = [
   [
     'node-redis',
@@ -61,7 +61,7 @@ export const CLIENTS: ReadonlyArray<readonly [name: 'node-redis' | 'ioredis', co
   ],
 ];
 
-/** A `describe` whose tests have a real Redis. Without one they are skipped, loudly; under `CI` they fail. */
+/** A `describe` whose tests have a real Redis. Without one they are skipped with a warning; with `CI` set they fail. */
 export function describeWithRedis(
   name: string,
   tests: (server: RedisServer) => void,
@@ -76,7 +76,7 @@ export function describeWithRedis(
   });
 }
 
-/** Its errors are the test's own doing. */
+/** Ignores errors, which the tests cause on purpose. */
 function quiet(client: IoRedis): IoRedis {
   return client.on('error', () => undefined);
 }
