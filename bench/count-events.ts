@@ -51,9 +51,15 @@ export class EventCounter {
   }
 
   #onLine(body: string, start: number, end: number): void {
-    if (body.charCodeAt(start) === COLON) return this.#onComment?.();
+    if (body.charCodeAt(start) === COLON) {
+      this.#onComment?.();
+      return;
+    }
     if (this.ended) throw new Error('Expected nothing after the closing event.');
-    if (body.startsWith('data:', start)) return this.#onData(body, valueAt(body, start + 5), end);
+    if (body.startsWith('data:', start)) {
+      this.#onData(body, valueAt(body, start + 5), end);
+      return;
+    }
     if (body.startsWith('event:', start)) {
       this.#isEnd = body.slice(valueAt(body, start + 6), end) === END_TYPE;
       return;

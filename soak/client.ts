@@ -163,7 +163,10 @@ export class Client {
   /** Sends the request. Some clients disconnect during it, or before the answer. */
   #request(socket: Socket): void {
     const request = requestOf(this.options);
-    if (!this.#faultless && this.#random.chance(0.05)) return this.#abandon(socket, request);
+    if (!this.#faultless && this.#random.chance(0.05)) {
+      this.#abandon(socket, request);
+      return;
+    }
     socket.write(request);
     if (this.options.neverReads) this.#timer = setTimeout(() => this.#stopReading(), 100);
     else this.#scheduleFault();
@@ -201,7 +204,10 @@ export class Client {
     if (this.#done) return;
     this.#checkEnd(wire);
     const isFinished = wire.status === 204 || wire.status === 500;
-    if (isFinished || (this.#leaving && !this.#faultless)) return this.#finish();
+    if (isFinished || (this.#leaving && !this.#faultless)) {
+      this.#finish();
+      return;
+    }
     this.#retryMs = wire.retryMs ?? this.#retryMs;
     this.#timer = setTimeout(() => this.#connect(), this.#retryMs * this.#random.between(0.5, 1.5));
   }

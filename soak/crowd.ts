@@ -102,7 +102,10 @@ class Reader {
 
   /** The end of one connection's answer; a 204 is the end of the reader. */
   #onEnded(wire: Wire): void {
-    if (wire.status === 204) return this.#onFinished();
+    if (wire.status === 204) {
+      this.#onFinished();
+      return;
+    }
     if (wire.status === undefined) onRefused();
     else if (!wire.ended || wire.torn !== '') totals.cut++;
     if (wire.status !== undefined && this.#connections === 1) note(readersByFirstEnd, this.#events);
@@ -113,7 +116,10 @@ class Reader {
   #take({ id, type, data }: Frame): void {
     const isFirst = this.#lastEventId === '';
     if (id !== undefined) this.#lastEventId = id;
-    if (id === END_ID) return this.#onEnd(JSON.parse(data ?? '') as Counts);
+    if (id === END_ID) {
+      this.#onEnd(JSON.parse(data ?? '') as Counts);
+      return;
+    }
     if (type === 'gap') this.#gaps++;
     else if (data !== undefined) this.#count(JSON.parse(data) as Counted);
     if (isFirst && this.#lastEventId !== '') onPlaced();

@@ -74,11 +74,11 @@ export class ChannelLedger implements Ledger {
   }
 
   take(frame: Frame): void {
-    if (frame.type === 'gap') return this.#onGap(frame);
-    if (frame.type === 'snapshot') return this.#onSnapshot(frame);
-    if (frame.id === END_ID) return this.#onEnd(frame);
-    if (frame.id === undefined) return this.#incident(frame, 'an event without an id');
-    if (frame.data === undefined) this.#onIdOnly(frame.id);
+    if (frame.type === 'gap') this.#onGap(frame);
+    else if (frame.type === 'snapshot') this.#onSnapshot(frame);
+    else if (frame.id === END_ID) this.#onEnd(frame);
+    else if (frame.id === undefined) this.#incident(frame, 'an event without an id');
+    else if (frame.data === undefined) this.#onIdOnly(frame.id);
     else this.#onEvent(frame, frame.id);
   }
 
@@ -213,7 +213,10 @@ export class NumbersLedger implements Ledger {
 
   take({ id, type, data }: Frame): void {
     if (data === undefined) return;
-    if (id === END_ID) return this.#onEnd();
+    if (id === END_ID) {
+      this.#onEnd();
+      return;
+    }
     this.#tally.events++;
     const n = numberIn(data);
     if (type !== 'number' || String(n) !== id) {

@@ -26,7 +26,10 @@ export class Wire {
   }
 
   take(received: Buffer): void {
-    if (this.status !== undefined) return this.#takeBody(received);
+    if (this.status !== undefined) {
+      this.#takeBody(received);
+      return;
+    }
     this.#head += received.toString('latin1');
     const end = this.#head.indexOf('\r\n\r\n');
     if (end === -1) return;

@@ -38,7 +38,10 @@ export class Tally {
   take({ by, seq }: QuoteHead): void {
     const next = this.#next[by] ?? Number.NaN;
     if (!(seq < this.#expected) || Number.isNaN(next)) throw new RangeError(`Got an event ${by}:${seq}.`);
-    if (seq < next) return this.#takeEarlier(by, seq);
+    if (seq < next) {
+      this.#takeEarlier(by, seq);
+      return;
+    }
     for (let missed = next; missed < seq; missed++) this.#missing[by]?.add(missed);
     this.#next[by] = seq + 1;
     this.#count(by, seq);
