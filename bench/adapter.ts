@@ -2,53 +2,53 @@ import type { Broadcasts } from './broadcast';
 import type { Row } from './rows';
 import type { Source } from './sources';
 
-/** What `compression()` has to do with a route: not there, there but told to leave the stream alone, or compressing it. */
+/** How a route uses `compression()`: not at all, installed but kept from compressing by a header, or compressing. */
 export type Compression = 'absent' | 'idle' | 'used';
 
 /** One path that serves one source. */
 export interface Route {
   readonly path: string;
   readonly source: Source;
-  /** Whether each request has a run of the source to itself, or one run is published to all subscribers. */
+  /** Whether each request gets its own run of the source, or one run is published to all subscribers. */
   readonly run: 'own' | 'shared';
-  /** How many events of a shared run are kept for those who come late or read slowly; without it, all. */
+  /** How many events of a shared run are retained for late or slow subscribers; all by default. */
   readonly retained?: number;
   readonly compression: Compression;
-  /** Milliseconds without other bytes after which a stream gets a comment; `false` where none is due during the row. */
+  /** Milliseconds without other bytes after which the server sends a comment; `false` in rows without keep-alives. */
   readonly keepAliveMs: number | false;
 }
 
 /**
- * What an adapter is in a comparison: this package; what a careful engineer writes by hand; another package from npm;
- * another server program; or the least that Node can do.
+ * The kind of an adapter: this package; code that a careful engineer writes by hand; another npm package; another server
+ * program; or Node without a framework, as a lower bound.
  */
 export type Kind = 'ours' | 'by-hand' | 'package' | 'program' | 'floor';
 
-/** Where an adapter serves. */
+/** A running server. */
 export interface Service {
   readonly port: number;
-  /** The processes whose CPU time counts, where they are not the one that asked. */
+  /** The processes whose CPU time is measured, if it is not this one. */
   readonly processes?: readonly number[];
 }
 
 /**
- * Serves these routes on a port of its own choice. `?events=` says how many events a request wants, `?symbol=` that it
- * wants no others.
+ * Serves these routes on a free port. In a request, `?events=` is the number of events and `?symbol=` selects one
+ * symbol.
  *
  * @param broadcasts runs the shared sources
  */
 export type Serve = (routes: readonly Route[], broadcasts: Broadcasts) => Promise<Service>;
 
-/** One way to send a source as Server-Sent Events. All deliver the same events; the run begins with a check of that. */
+/** One way to send a source as Server-Sent Events. All adapters deliver the same events; each run checks that first. */
 export interface Adapter {
   readonly name: string;
   readonly kind: Kind;
-  /** Whether a row of this route says anything new of it; where it is absent, every row does. */
+  /** Whether a row shows anything new about this adapter; by default every row does. */
   readonly measures?: (row: Row) => boolean;
-  /** Why it cannot take part in a row; `undefined` where it can. */
+  /** Why it cannot run a row; `undefined` if it can. */
   readonly skips?: (row: Row) => string | undefined;
-  /** Loads it where it serves, and nowhere else: no adapter's modules are in another's memory. */
+  /** Loads the adapter, in the server process only, so that no adapter's modules use another's memory. */
   load(): Promise<{ readonly serve: Serve }>;
-  /** The same on HTTP/2. */
+  /** The same over HTTP/2. */
   loadHttp2?(): Promise<{ readonly serve: Serve }>;
 }

@@ -1,17 +1,17 @@
 import { parseArgs } from 'node:util';
 
-/** What the command line asks for. */
+/** The command line's arguments. */
 export interface Arguments {
-  /** Beginnings of the wanted rows' names; none means all. */
+  /** Prefixes of row names; empty means all rows. */
   readonly words: readonly string[];
   readonly rounds: number;
-  /** Names of the wanted adapters; none means all. */
+  /** Names of adapters; empty means all. */
   readonly adapters: readonly string[];
-  /** Where every sample goes, besides the table. */
+  /** File for every single sample. */
   readonly json: string | undefined;
-  /** Where a chart of the table goes. */
+  /** File for a chart of the table. */
   readonly svg: string | undefined;
-  /** Where the servers' CPU profiles go. */
+  /** Folder for the servers' CPU profiles. */
   readonly profile: string | undefined;
 }
 

@@ -2,29 +2,29 @@ import { strictEqual } from 'node:assert';
 import { setImmediate } from 'node:timers/promises';
 import type { Quote, Source } from './sources';
 
-/** All who have subscribed to one run of a source. */
+/** All subscribers to one run of a source. */
 export interface Audience {
   readonly size: number;
   publish(quote: Quote): unknown;
   end(): unknown;
 }
 
-/** What each request of an audience says alike. */
-interface Wish {
-  /** How many events each subscriber is to get. */
+/** The parameters that all requests of one run share. */
+interface Parameters {
+  /** How many events each subscriber gets. */
   readonly events: number;
   /** How many subscribers there will be. */
   readonly streams: number;
 }
 
-/** The part of Express's request that is needed here. */
-interface Asking {
+/** The part of Express's request that is used here. */
+interface QueryRequest {
   readonly query: { readonly [name: string]: unknown };
 }
 
 const NEVER = new AbortController().signal;
 
-/** One route's source, run once all who want it have subscribed. */
+/** One route's source. It starts when all expected subscribers have subscribed. */
 class Broadcast<Subscribers extends Audience> {
   readonly #source: Source;
   readonly #open: () => Subscribers;
@@ -39,18 +39,18 @@ class Broadcast<Subscribers extends Audience> {
     this.#onStart = onStart;
   }
 
-  /** The audience that a request is to be subscribed to, before the event loop goes on. */
-  audienceFor({ query }: Asking): Subscribers {
-    const wish = { events: Number(query.events), streams: Number(query.streams) };
+  /** The audience for a request. The caller must subscribe it in the same turn of the event loop. */
+  audienceFor({ query }: QueryRequest): Subscribers {
+    const parameters = { events: Number(query.events), streams: Number(query.streams) };
     this.#audience ??= this.#open();
     this.#requests++;
-    if (this.#requests === wish.streams) this.#run = this.#publishTo(this.#audience, wish);
+    if (this.#requests === parameters.streams) this.#run = this.#publishTo(this.#audience, parameters);
     return this.#audience;
   }
 
-  async #publishTo(audience: Subscribers, { events, streams }: Wish): Promise<void> {
+  async #publishTo(audience: Subscribers, { events, streams }: Parameters): Promise<void> {
     await setImmediate();
-    strictEqual(audience.size, streams, 'Expected everybody to have subscribed.');
+    strictEqual(audience.size, streams, 'Expected all clients to have subscribed.');
     this.#onStart();
     for await (const quote of this.#source({ events, signal: NEVER })) await audience.publish(quote);
   }
@@ -60,7 +60,7 @@ class Broadcast<Subscribers extends Audience> {
     await this.#run;
   }
 
-  /** Ends everybody's stream; who comes now belongs to the next run. */
+  /** Ends all streams. Later requests belong to the next run. */
   async end(): Promise<void> {
     const audience = this.#audience;
     this.#audience = undefined;
@@ -69,17 +69,17 @@ class Broadcast<Subscribers extends Audience> {
   }
 }
 
-/** What a server broadcasts, one after the other. */
+/** The shared sources of a server, which run one after the other. */
 export class Broadcasts {
   readonly #onStart: () => void;
   readonly #all: Broadcast<Audience>[] = [];
 
-  /** @param onStart called when everybody has subscribed, before the first event */
+  /** @param onStart called when all clients have subscribed, before the first event */
   constructor(onStart: () => void) {
     this.#onStart = onStart;
   }
 
-  /** @param open makes the audience of one run, before its first subscriber */
+  /** @param open creates the audience of one run, before its first subscriber */
   of<Subscribers extends Audience>(source: Source, open: () => Subscribers): Broadcast<Subscribers> {
     const broadcast = new Broadcast(source, open, this.#onStart);
     this.#all.push(broadcast);

@@ -1,4 +1,5 @@
 import { type Counted, Hold, type HoldOrder } from './hold';
+import { createLatencies, type Latencies, type Latency, latencyOf } from './latency';
 import { readHttp2 } from './read-http2';
 import { readStream } from './read-stream';
 import { RECEIVED } from './received';
@@ -7,7 +8,7 @@ import { ROWS, type Row } from './rows';
 import { Stall, type StallOrder } from './stall';
 import { subscribeAll } from './subscribe-all';
 
-/** What the parent asks for: one run of a row. If that is shared or held, the first answer is `'received'`. */
+/** A request of the parent process: one run of a row. If that is shared or held, the first answer is `'received'`. */
 export interface ClientQuestion {
   readonly port: number;
   readonly row: string;
@@ -15,11 +16,11 @@ export interface ClientQuestion {
   readonly events: number;
 }
 
-/** What the client saw, once it has checked that every event came once and in order. */
+/** The result, after the client has checked that every event arrived once and in order. */
 export interface Seen {
   readonly events: number;
-  /** Sorted, in nanoseconds; empty where the events carry no time. */
-  readonly latencies: readonly number[];
+  /** From `yield` to the client; `undefined` where the events carry no time. */
+  readonly latency?: Latency;
 }
 
 export interface Failed {
@@ -32,13 +33,13 @@ let hold: Hold | undefined;
 let stall: Stall | undefined;
 
 async function run(question: ClientQuestion): Promise<Seen> {
-  const latencies: number[] = [];
+  const latencies = createLatencies();
   const counts = await readEach(question, latencies);
   const events = counts.reduce((sum, count) => sum + count, 0);
-  return { events, latencies: latencies.sort((a, b) => a - b) };
+  return { events, latency: latencyOf(latencies) };
 }
 
-function readEach(question: ClientQuestion, latencies: number[]): Promise<number[]> {
+function readEach(question: ClientQuestion, latencies: Latencies): Promise<number[]> {
   const { route, reads, filtered, stalled, protocol } = rowOf(question);
   if (reads === 'first') return visitEach(question);
   if (reads === 'answers') return requestEach(question);
@@ -56,7 +57,7 @@ function readEach(question: ClientQuestion, latencies: number[]): Promise<number
   return hold.counts;
 }
 
-function readAll(question: ClientQuestion, latencies: number[]): Promise<number[]> {
+function readAll(question: ClientQuestion, latencies: Latencies): Promise<number[]> {
   const { port, streams, events } = question;
   const { route } = rowOf(question);
   const each = { port, path: route.path, events, gzip: route.compression === 'used', leavesEarly: false };
@@ -68,7 +69,9 @@ async function visitEach(question: ClientQuestion): Promise<number[]> {
   const { path } = rowOf(question).route;
   const counts: number[] = [];
   while (counts.length < streams) {
-    counts.push(await readStream({ port, path, events, gzip: false, leavesEarly: true, latencies: [] }));
+    counts.push(
+      await readStream({ port, path, events, gzip: false, leavesEarly: true, latencies: createLatencies() }),
+    );
   }
   return counts;
 }

@@ -1,7 +1,7 @@
 import type { Figure } from './figures';
 import { short } from './format';
 
-/** What a row costs the package beside the row that it should not exceed; one line for each of its adapters. */
+/** Compares a row's cost with that of the row that it should not exceed; a line for each adapter of the package. */
 export function comparisonsOf(figures: readonly Figure[]): string[] {
   return figures.flatMap((figure) => {
     const other = otherOf(figure, figures);

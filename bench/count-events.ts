@@ -1,4 +1,5 @@
 import { now } from './clock';
+import { createLatencies, type Latencies } from './latency';
 import type { Quote } from './sources';
 
 const EVENT_START = '{"seq":';
@@ -10,15 +11,15 @@ const SPACE = 0x20;
 const NONE = -1;
 
 /**
- * Counts the events of a body and checks that each comes once and in order, whatever their ids and types are. As cheap
- * as can be: the client is on a core of its own, but should not be what a flood waits for.
+ * Counts the events of a body and checks that each arrives once and in order; ids and types may be any. Written for speed:
+ * the client has its own core, but must not be what limits a flood.
  */
 export class EventCounter {
   events = 0;
-  /** Whether a closing event has come: one of the type `end`. */
+  /** Whether the closing event, of type `end`, has arrived. */
   ended = false;
-  readonly #latencies: number[];
-  /** What follows the number in an event that does not say when it was yielded. */
+  readonly #latencies: Latencies;
+  /** The text after the number in an event without a time. */
   readonly #untimed: string;
   readonly #onComment: (() => void) | undefined;
   #rest = '';
@@ -28,11 +29,11 @@ export class EventCounter {
   #isEnd = false;
 
   /**
-   * @param latencies is given the time from yield to here of each event that says when it was yielded
-   * @param symbol of which all events without a time must be
+   * @param latencies records the time from `yield` to here of each event that carries a time
+   * @param symbol that all events without a time must have
    * @param onComment called for each comment
    */
-  constructor(latencies: number[], symbol = 'ACME', onComment?: () => void) {
+  constructor(latencies: Latencies = createLatencies(), symbol = 'ACME', onComment?: () => void) {
     this.#latencies = latencies;
     this.#untimed = `,"at":0,"symbol":"${symbol}",`;
     this.#onComment = onComment;
@@ -50,9 +51,15 @@ export class EventCounter {
   }
 
   #onLine(body: string, start: number, end: number): void {
-    if (body.charCodeAt(start) === COLON) return this.#onComment?.();
-    if (this.ended) throw new Error('Expected nothing behind the closing event.');
-    if (body.startsWith('data:', start)) return this.#onData(body, valueAt(body, start + 5), end);
+    if (body.charCodeAt(start) === COLON) {
+      this.#onComment?.();
+      return;
+    }
+    if (this.ended) throw new Error('Expected nothing after the closing event.');
+    if (body.startsWith('data:', start)) {
+      this.#onData(body, valueAt(body, start + 5), end);
+      return;
+    }
     if (body.startsWith('event:', start)) {
       this.#isEnd = body.slice(valueAt(body, start + 6), end) === END_TYPE;
       return;
@@ -73,12 +80,12 @@ export class EventCounter {
   #onTimed(data: string): void {
     const { at } = JSON.parse(data) as Quote;
     if (at === 0) throw new Error(`Expected an event with ${this.#untimed} got '${data}'.`);
-    this.#latencies.push(now() - at);
+    this.#latencies.record(Math.max(1, now() - at));
   }
 
   #dispatch(): void {
     if (this.#isEnd) this.ended = true;
-    // An id or a reconnection time alone is no event.
+    // An id or a reconnection time alone is not an event.
     else if (this.#hasData) this.#count();
     this.#seq = NONE;
     this.#hasData = false;
@@ -91,7 +98,7 @@ export class EventCounter {
   }
 }
 
-/** Where a field's value begins: behind the one space that may be there. */
+/** Where a field's value starts: after the one optional space. */
 function valueAt(line: string, start: number): number {
   return line.charCodeAt(start) === SPACE ? start + 1 : start;
 }

@@ -1,19 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** CPU time in a process's own code and in the kernel. */
+/** CPU time of a process, in user mode and in the kernel. */
 export interface CpuTime {
   readonly userMs: number;
   readonly systemMs: number;
 }
 
-/** Where user and system time are in /proc/PID/stat behind the name, which may have spaces in it. */
+/** The positions of user and system time in /proc/PID/stat, counted after the name, which may contain spaces. */
 const USER = 11;
 const SYSTEM = 12;
 
 let ticksPerSecond: number | undefined;
 
-/** What this process has used so far, or these others together. */
+/** The CPU time that this process has used so far, or the sum of these processes. */
 export function cpuTimeOf(processes?: readonly number[]): CpuTime {
   if (processes === undefined) return ownTime();
   const times = processes.map(timeOf);

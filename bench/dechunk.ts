@@ -1,16 +1,16 @@
 const CR = 0x0d;
 const LF = 0x0a;
 
-/** Takes the chunks' frames off a body (RFC 9112 7.1), at little cost: the client must not be what is measured. */
+/** Decodes the chunks of a body (RFC 9112 7.1). Written for speed, so that the client does not limit the measurement. */
 export class Dechunker {
-  /** Whether the last chunk has come. */
+  /** Whether the last chunk has arrived. */
   ended = false;
-  /** How much of the chunk at hand is still to come. */
+  /** How many bytes of the current chunk are missing. */
   #left = 0;
   #size = 0;
   #digits = 0;
 
-  /** @returns the part of the body in these bytes, which it moves to their beginning */
+  /** @returns the part of the body in these bytes, moved to their start */
   take(bytes: Buffer): Buffer {
     let read = 0;
     let kept = 0;
@@ -28,7 +28,7 @@ export class Dechunker {
     return bytes.subarray(0, kept);
   }
 
-  /** Reads up to the end of a line: that of a size, or the empty one behind a chunk. */
+  /** Reads to the end of a line: that of a size, or the empty one after a chunk. */
   #readSize(bytes: Buffer, from: number): number {
     for (let at = from; at < bytes.length; at++) {
       const byte = bytes[at] as number;

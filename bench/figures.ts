@@ -1,3 +1,4 @@
+import { max, median, min } from 'simple-statistics';
 import type { Adapter } from './adapter';
 import { BASELINE } from './adapters';
 import type { Measure, Row } from './rows';
@@ -10,7 +11,7 @@ export interface Spread {
   readonly max: number;
 }
 
-/** What the rounds say of one adapter in one measure of one row. */
+/** One adapter's result in one measure of one row, over all rounds. */
 export interface Figure {
   readonly row: Row;
   readonly measure: Measure;
@@ -18,12 +19,12 @@ export interface Figure {
   readonly events: number;
   readonly wallMs: Spread;
   readonly value: Spread;
-  /** To another of the same round; `undefined` where there is none. */
+  /** Relative to another adapter's sample of the same round. */
   readonly ratios: ReadonlyMap<Against, Ratio>;
 }
 
 export interface Ratio extends Spread {
-  /** Whom it is to. */
+  /** The other adapter's name. */
   readonly other: string;
 }
 
@@ -62,7 +63,7 @@ function figureOf(
   };
 }
 
-/** Of those who are meant, the one whose median is the lowest. */
+/** Of the matching adapters, the one with the lowest median. */
 function bestOf(
   against: Against,
   measure: Measure,
@@ -72,18 +73,18 @@ function bestOf(
   const medianOf = ({ name }: Adapter) =>
     spreadOf(samples.filter(({ adapter }) => adapter === name).map((sample) => measuredBy(sample, measure)))
       .median;
-  const others = measured.filter((adapter) => isMeant(adapter, against));
+  const others = measured.filter((adapter) => isMatch(adapter, against));
   return others.sort((a, b) => medianOf(a) - medianOf(b))[0];
 }
 
-function isMeant({ name, kind }: Adapter, against: Against): boolean {
+function isMatch({ name, kind }: Adapter, against: Against): boolean {
   if (against === 'by-hand') return name === BASELINE;
   if (against === 'best package') return kind === 'package';
   if (against === 'nchan') return name === 'nchan';
   return kind === 'package' || kind === 'program';
 }
 
-/** Each sample is compared with that of the same round. */
+/** Compares each sample with that of the same round. */
 function ratioOf(own: readonly Sample[], other: string, measure: Measure, samples: readonly Sample[]): Ratio {
   const ratios = own.map((sample) => {
     const base = samples.find(({ adapter, round }) => adapter === other && round === sample.round);
@@ -96,14 +97,9 @@ function measuredBy({ values }: Sample, measure: Measure): number {
   return values[measure] ?? Number.NaN;
 }
 
-/** Of the values that there are. */
+/** Ignores `NaN`: a measure that a sample does not have. */
 export function spreadOf(values: readonly number[]): Spread {
-  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
-  const at = (index: number) => sorted[index] ?? Number.NaN;
-  const middle = (sorted.length - 1) / 2;
-  return {
-    median: (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2,
-    min: at(0),
-    max: at(sorted.length - 1),
-  };
+  const measured = values.filter((value) => !Number.isNaN(value));
+  if (measured.length === 0) return { median: Number.NaN, min: Number.NaN, max: Number.NaN };
+  return { median: median(measured), min: min(measured), max: max(measured) };
 }

@@ -1,6 +1,6 @@
 import type { Spread } from './figures';
 
-/** Three digits that count, and no more. */
+/** At most three significant digits. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return '–';
   if (value >= 100) return value.toLocaleString('en', { maximumFractionDigits: 0 });

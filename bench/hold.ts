@@ -1,23 +1,23 @@
 import type { Reading } from './read-stream';
 import { subscribeAll } from './subscribe-all';
 
-/** What the parent says while streams are held: how many comments have come since it last asked; and leave. */
+/** The parent's orders while streams are held: count the comments since the last count; or disconnect. */
 export type HoldOrder = 'count' | 'leave';
 
 export interface Counted {
   readonly comments: number;
-  /** Of the stream that got the fewest. */
+  /** On the stream with the fewest. */
   readonly fewest: number;
 }
 
-/** Streams that stay open after their events, until they are told to leave. */
+/** Streams that stay open after their events, until {@link Hold.leave} closes them. */
 export class Hold {
-  /** The number of events of each stream, once all have left. */
+  /** The number of events of each stream, once all are closed. */
   readonly counts: Promise<number[]>;
   readonly #comments: number[];
   #leave: () => void = () => undefined;
 
-  /** @param onReceived everybody has got all events */
+  /** @param onReceived called when all streams have received all events */
   constructor(each: Reading, streams: number, onReceived: () => void) {
     this.#comments = new Array<number>(streams).fill(0);
     const held = new Promise<void>((resolve) => {

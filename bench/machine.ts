@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
+import { CORES, PINNED } from '../tools/cores';
 import { findNchan } from './adapters/nchan-program';
-import { CORES, PINNED } from './child';
 
-/** What the figures depend on, in one line. */
+/** What the figures depend on, as one line. */
 export function machine(withNginx = false): string {
   const cores = cpus();
   const gigabytes = Math.round(totalmem() / 2 ** 30);
@@ -21,7 +21,7 @@ function distribution(): string {
     const name = /^PRETTY_NAME="?([^"\n]+)/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
     return name ?? process.platform;
   } catch {
-    // Not a Linux, or one that does not tell.
+    // Not Linux, or a distribution without this file.
     return process.platform;
   }
 }

@@ -2,15 +2,15 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { GCProfiler } from 'node:v8';
 
-/** What a process holds once everything that nobody needs any more is collected. */
+/** The memory of a process after garbage collection. */
 export interface Memory {
-  /** What V8 counts: objects, and the memory outside its heap that they keep. Exact, but blind to the sockets of libuv. */
+  /** As V8 counts it: objects, and the external memory that they keep. Exact, but without the sockets of libuv. */
   readonly heapBytes: number;
-  /** What the system counts: all of it, in pages, with what the allocators keep for later. */
+  /** As the system counts it: all memory, in pages, including what the allocators keep for reuse. */
   readonly rssBytes: number;
 }
 
-/** Closed sockets are let go of in later turns of the event loop. */
+/** Closed sockets are released in later turns of the event loop. */
 const SETTLE_MS = 200;
 
 /** Needs `--expose-gc`. */
@@ -28,33 +28,33 @@ function collect(): void {
   gc();
 }
 
-/** How far a process's memory rises while it is measured. */
+/** The growth of a process's memory during a measurement. */
 export interface MemoryGrowth {
   /**
-   * What V8 counts after each of its full collections, the most of them minus the least: what is really kept. What it
-   * counts at other times is mostly garbage, and depends on when it collects; after a collection of the young generation
-   * alone it counts the garbage of the old one, which a log of a thousand events makes all the time.
+   * The retained memory: as V8 counts it after each full collection, the maximum minus the minimum. At other times, most
+   * of what V8 counts is garbage. Even after a collection of the young generation it includes the garbage of the old one,
+   * which a log of a thousand events produces all the time.
    */
   readonly keptBytes: number;
-  /** The system's peak, minus what it counted at the start: with the 16 MB by which V8 may enlarge its young generation at any time. */
+  /** The system's peak minus its value at the start; includes the 16 MB by which V8 can enlarge its young generation. */
   readonly rssBytes: number;
 }
 
-/** Looks at each collection; the peak is noted by the kernel, so that none falls between two looks. */
+/** Observes each collection. The kernel records the peak, so none can be missed between two samples. */
 export class MemoryWatch {
   readonly #collections = new GCProfiler();
   readonly #rssBefore = process.memoryUsage.rss();
   #growth: MemoryGrowth | undefined;
 
   constructor() {
-    // Forgets the peak so far; where there is no such file, that of the warm-up may count.
+    // Resets the peak. On other systems, the peak of the warm-up may be included.
     if (process.platform === 'linux') writeFileSync('/proc/self/clear_refs', '5');
     this.#collections.start();
-    // The servers whose bodies are compared are not started to be measured.
+    // The servers whose bodies are compared run without --expose-gc.
     globalThis.gc?.();
   }
 
-  /** Ends watching; called again, the same. */
+  /** Stops observing. Further calls return the same. */
   stop(): MemoryGrowth {
     this.#growth ??= this.#measure();
     return this.#growth;

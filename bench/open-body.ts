@@ -1,23 +1,23 @@
 import { connect, type Socket } from 'node:net';
 import { Dechunker } from './dechunk';
 
-export interface Asked {
+export interface StreamRequest {
   readonly port: number;
-  /** With its query. */
+  /** Including the query. */
   readonly path: string;
   readonly lastEventId?: string;
 }
 
 const HEAD_END = '\r\n\r\n';
 
-/** A chunked event stream, read with as little as possible in between. What `take` throws destroys the socket. */
+/** A chunked event stream, read from the socket with little overhead. An error of `take` destroys the socket. */
 export class OpenBody {
   readonly socket: Socket;
   readonly #take: (text: string) => void;
   readonly #dechunker = new Dechunker();
   #head: string | undefined = '';
 
-  constructor({ port, path, lastEventId }: Asked, take: (text: string) => void) {
+  constructor({ port, path, lastEventId }: StreamRequest, take: (text: string) => void) {
     this.#take = take;
     this.socket = connect(port, '127.0.0.1');
     const id = lastEventId === undefined ? '' : `Last-Event-ID: ${lastEventId}\r\n`;
@@ -26,21 +26,21 @@ export class OpenBody {
     this.socket.on('data', (bytes: Buffer) => this.#onBytes(bytes));
   }
 
-  /** Whether the response has come to its end. */
+  /** Whether the response has ended. */
   get ended(): boolean {
     return this.#dechunker.ended;
   }
 
   #onBytes(bytes: Buffer): void {
     try {
-      const content = this.#dechunker.take(this.#head === undefined ? bytes : this.#behindHead(bytes));
+      const content = this.#dechunker.take(this.#head === undefined ? bytes : this.#afterHead(bytes));
       this.#take(content.toString('latin1'));
     } catch (error) {
       this.socket.destroy(error as Error);
     }
   }
 
-  #behindHead(bytes: Buffer): Buffer {
+  #afterHead(bytes: Buffer): Buffer {
     const received: string = this.#head + bytes.toString('latin1');
     const end = received.indexOf(HEAD_END);
     this.#head = end === -1 ? received : undefined;

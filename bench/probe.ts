@@ -10,14 +10,14 @@ export interface Probing {
 const EVERY_MS = 25;
 
 /**
- * Newcomers while others are served, one every while, whether or not those before have been served: else the slow
- * moments would be met least often. By a process that has nothing else to do: the client, which reads as much as it
- * can, would be late itself.
+ * Opens new connections while others are served, at a fixed interval, whether or not the earlier ones have been answered:
+ * otherwise slow moments would be sampled least often. This process is otherwise idle: the client, which reads as fast as
+ * it can, would measure its own delay.
  *
- * @returns from connecting to the first event, in milliseconds, of each who came before `end` settled; sorted
+ * @returns the time from connecting to the first event of each connection that was opened before `end` settled, in milliseconds
  */
 export async function probe({ port, path }: Probing, end: Promise<unknown>): Promise<number[]> {
-  const asked = { port, path: `${path}?${queryOf(1)}` };
+  const request = { port, path: `${path}?${queryOf(1)}` };
   let ended = false;
   const onEnd = () => {
     ended = true;
@@ -25,23 +25,23 @@ export async function probe({ port, path }: Probing, end: Promise<unknown>): Pro
   end.then(onEnd, onEnd);
   const waits: Promise<number>[] = [];
   while (!ended) {
-    waits.push(firstEventMs(asked));
+    waits.push(firstEventMs(request));
     await setTimeout(EVERY_MS);
   }
-  return (await Promise.all(waits)).sort((a, b) => a - b);
+  return Promise.all(waits);
 }
 
-function firstEventMs(asked: Probing): Promise<number> {
+function firstEventMs(request: Probing): Promise<number> {
   const connecting = performance.now();
   let text = '';
   return new Promise((resolve) => {
-    const { socket } = new OpenBody(asked, (more) => {
+    const { socket } = new OpenBody(request, (more) => {
       text += more;
       if (!/^data:.*\n\n/m.test(text)) return;
       socket.destroy();
       resolve(performance.now() - connecting);
     });
-    // A server that is gone; the client tells.
+    // The server has exited; the client reports that.
     socket.on('error', () => resolve(Number.POSITIVE_INFINITY));
   });
 }

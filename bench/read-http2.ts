@@ -5,16 +5,16 @@ import { queryOf } from './read-stream';
 export interface Http2Reading {
   readonly port: number;
   readonly path: string;
-  /** How many are asked for on each stream, and expected. */
+  /** How many events each stream requests and expects. */
   readonly events: number;
   readonly streams: number;
 }
 
 /**
- * Reads streams at the same time over one HTTP/2 connection.
+ * Reads several streams in parallel over one HTTP/2 connection.
  *
- * @returns the number of events of each
- * @throws if an event is missing, doubled or out of order, or a stream does not end as it should
+ * @returns the number of events of each stream
+ * @throws if an event is missing, duplicated or out of order, or a stream does not end as it should
  */
 export async function readHttp2(reading: Http2Reading): Promise<number[]> {
   const session = connect(`http://127.0.0.1:${reading.port}`);
@@ -26,7 +26,7 @@ export async function readHttp2(reading: Http2Reading): Promise<number[]> {
 }
 
 function readOne(session: ClientHttp2Session, { path, events }: Http2Reading): Promise<number> {
-  const counter = new EventCounter([]);
+  const counter = new EventCounter();
   return new Promise((resolve, reject) => {
     session.on('error', reject);
     const stream = session.request({ ':path': `${path}?${queryOf(events)}`, accept: 'text/event-stream' });

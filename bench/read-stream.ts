@@ -2,47 +2,48 @@ import { connect, type Socket } from 'node:net';
 import { constants, createGunzip } from 'node:zlib';
 import { EventCounter } from './count-events';
 import { Dechunker } from './dechunk';
+import type { Latencies } from './latency';
 
 export interface Reading {
   readonly port: number;
   readonly path: string;
-  /** How many events are asked for, and expected. */
+  /** How many events the request asks for and expects. */
   readonly events: number;
   readonly gzip: boolean;
-  /** Leave after the last event, without the end of the stream. */
+  /** Disconnect after the last event, before the stream ends. */
   readonly leavesEarly: boolean;
-  /** Stay after the last event, until this resolves. */
+  /** Stay connected after the last event, until this resolves. */
   readonly held?: Promise<unknown>;
-  /** A comment has come. */
+  /** Called for each comment. */
   readonly onComment?: () => void;
-  readonly latencies: number[];
+  readonly latencies: Latencies;
   /** For a shared run. */
   readonly shared?: Sharing;
 }
 
-/** What a subscriber of a shared run says besides, and what it is to tell. */
+/** What a subscriber to a shared run sends in addition, and what it reports. */
 export interface Sharing {
   /** How many subscribers there will be. */
   readonly streams: number;
-  /** Asks for these events alone. */
+  /** Requests only the events of this symbol. */
   readonly symbol: string | undefined;
-  /** The head has come. */
+  /** Called when the response head has arrived. */
   onOpen(): void;
-  /** All events have come, but not the end. */
+  /** Called when all events have arrived, before the end. */
   onReceived(): void;
 }
 
-/** Without it a body has no end of its own: it lasts until the connection is closed, by the client once it is told of the end. */
+/** Without chunks, a body ends when the connection closes; the client closes it after the closing event. */
 const CHUNKED = /\r\ntransfer-encoding: chunked/i;
 
-/** Longer than any pause, also with 10,000 clients on a busy machine; a stream that stays silent for so long has failed. */
+/** A stream without a byte for this long has failed: it is longer than any pause, even with 10,000 clients on a busy machine. */
 const SILENCE_MS = 60_000;
 
 /**
- * Reads one stream over a connection of its own.
+ * Reads one stream over its own connection.
  *
- * @returns the number of events, after the connection is closed
- * @throws if an event is missing, doubled or out of order, or the stream does not end as it should
+ * @returns the number of events, after the connection has closed
+ * @throws if an event is missing, duplicated or out of order, or the stream does not end as it should
  */
 export function readStream(reading: Reading): Promise<number> {
   const socket = connect(reading.port, '127.0.0.1');
@@ -68,7 +69,7 @@ function requestOf({ path, events, gzip, shared }: Reading): string {
   return `GET ${path}?${queryOf(events, shared)} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n${encoding}\r\n`;
 }
 
-/** What is asked for; `shared` where a shared run is. */
+/** The query of a request; `shared` for a shared run. */
 export function queryOf(events: number, shared?: Pick<Sharing, 'streams' | 'symbol'>): URLSearchParams {
   const query = new URLSearchParams({ events: String(events) });
   if (shared !== undefined) query.set('streams', String(shared.streams));
@@ -78,7 +79,7 @@ export function queryOf(events: number, shared?: Pick<Sharing, 'streams' | 'symb
 
 type Take = (bytes: Buffer) => void;
 
-/** Passes the head by, then gives on the body; ends the connection when all has come, or when anything is wrong. */
+/** Skips the head and passes on the body. Closes the connection when all events have arrived, or on an error. */
 function bodyOf(socket: Socket, reading: Reading, counter: EventCounter, body: Take): Take {
   let dechunker: Dechunker | undefined;
   const onReceived = once(() => reading.shared?.onReceived());
@@ -124,7 +125,7 @@ function checkHead(head: string, { gzip }: Reading): void {
   if (!good) throw new Error(`Expected the head of an event stream, got:\n${head}`);
 }
 
-/** Gunzips on the way; the rest of a chunk comes later than the chunk, so it is this that ends the connection. */
+/** Decompresses the body. Output can arrive later than its chunk, so this closes the connection. */
 function gunzipTo(counter: EventCounter, socket: Socket): Take {
   const gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH });
   gunzip.on('data', (bytes: Buffer) => {

@@ -1,2 +1,2 @@
-/** What a client says when everybody has all events of a shared run; the end of the streams is still to come. */
+/** The client's message when all subscribers have received all events of a shared run, before the streams end. */
 export const RECEIVED = 'received';

@@ -4,7 +4,7 @@ import { OTHER } from './other';
 export interface Requesting {
   readonly port: number;
   readonly path: string;
-  /** How many are sent, each when the one before is answered. */
+  /** How many requests are sent, each after the previous answer. */
   readonly requests: number;
 }
 
@@ -12,10 +12,10 @@ const BODY = JSON.stringify(OTHER);
 const HEAD_END = '\r\n\r\n';
 
 /**
- * Sends requests over one connection, which is kept alive.
+ * Sends requests over one kept-alive connection.
  *
- * @returns how many were answered
- * @throws if an answer is another than expected
+ * @returns the number of answers
+ * @throws if an answer differs from the expected one
  */
 export function requestAll({ port, path, requests }: Requesting): Promise<number> {
   const socket = connect(port, '127.0.0.1').setEncoding('latin1').setNoDelay();

@@ -15,7 +15,7 @@ import {
 } from './sources';
 import type { Target } from './targets';
 
-/** What one sample of a row yields. */
+/** A measure of one sample of a row. */
 export type Measure =
   | 'CPU µs/event'
   | 'CPU µs/visit'
@@ -30,33 +30,33 @@ export type Measure =
   | 'latency p50 µs'
   | 'latency p99 µs';
 
-/** One line of the plan: what the client asks for, and what is measured meanwhile. */
+/** One scenario: what the client requests, and what is measured during that. */
 export interface Row {
   readonly name: string;
   readonly about: string;
   readonly route: Route;
-  /** Connections: all at the same time, or visits one after the other. */
+  /** Connections: all in parallel, or visits one after the other. */
   readonly streams: number;
   /** Events for each connection. */
   readonly events: number;
-  /** The same for the unmeasured run before. */
+  /** The same for the preceding unmeasured run. */
   readonly warmUp: Pick<Row, 'streams' | 'events' | 'holdMs'>;
   /**
-   * Whether the client reads each stream to its end, leaves after the first event, or stays after that. `'answers'` is
-   * no stream at all: each connection sends one request after the other.
+   * Whether the client reads each stream to its end, disconnects after the first event, or stays connected after it.
+   * `'answers'` does not stream: each connection sends one request after the other.
    */
   readonly reads: 'all' | 'first' | 'held' | 'answers';
-  /** Whether newcomers measure meanwhile how long their first event takes; the median counts. */
+  /** Whether additional connections measure the time to their first event; the median counts. */
   readonly probed?: boolean;
-  /** HTTP/1.1 where it is absent. */
+  /** HTTP/1.1 by default. */
   readonly protocol?: 'http2';
-  /** The only adapters that it says something of; without it, all. */
+  /** The adapters for which the row is relevant; all by default. */
   readonly adapters?: readonly string[];
-  /** Where streams are held: how long, once all have their events. */
+  /** How long streams are held after all have received their events. */
   readonly holdMs?: number;
-  /** How many of the streams stop reading after their first event, until all others have everything. */
+  /** How many of the streams stop reading after their first event, until all others have received everything. */
   readonly stalled?: number;
-  /** Whether each connection asks for one symbol alone. */
+  /** Whether each connection requests one symbol only. */
   readonly filtered: boolean;
   readonly measures: readonly Measure[];
   readonly targets: readonly Target[];
@@ -64,7 +64,7 @@ export interface Row {
   readonly noMoreThan?: string;
 }
 
-/** Where the others would say nothing new, and take minutes to. */
+/** For rows in which other adapters show nothing new and take minutes. */
 const PAIR: readonly string[] = ['express-yield-app', 'by-hand'];
 
 const STREAM = { reads: 'all', filtered: false, measures: ['CPU µs/event'], targets: [] } as const;
@@ -80,7 +80,7 @@ const IDLE = {
   filtered: false,
   measures: ['heap bytes/stream', 'RSS bytes/stream'],
 } as const;
-/** Besides its cost: who comes meanwhile is served soon, and nothing piles up. */
+/** Besides its cost: a new connection is served soon, and memory does not grow. */
 const FLOODED = {
   probed: true,
   measures: ['CPU µs/event', 'first event ms', 'memory growth MB', 'RSS growth MB'],
@@ -118,7 +118,7 @@ export const ROWS: readonly Row[] = [
   {
     ...STREAM,
     name: 'ticks',
-    about: '500 connections, an event each 20 ms, each from an interval of its own',
+    about: '500 connections, an event each 20 ms, each from its own interval',
     route: { ...OWN, path: '/ticks', source: ticks },
     streams: 500,
     events: 100,
@@ -172,7 +172,7 @@ export const ROWS: readonly Row[] = [
   {
     ...STREAM,
     name: 'compression-used',
-    about: 'flood compressed by compression(), flushed so that nothing is held back',
+    about: 'flood compressed by compression(), flushed so that no event is delayed',
     route: { ...OWN, path: '/compression-used', source: flood, compression: 'used' },
     streams: 1,
     events: 20_000,
@@ -180,11 +180,11 @@ export const ROWS: readonly Row[] = [
   },
   {
     name: 'visits',
-    about: 'connect, read the first event, leave; one after the other',
+    about: 'connect, read the first event, disconnect; one after the other',
     route: { ...OWN, path: '/visits', source: visit },
     streams: 2_000,
     events: 1,
-    // Of fewer, half the cost is compiling.
+    // With fewer, half the cost is compiling.
     warmUp: { streams: 3_000, events: 1 },
     reads: 'first',
     filtered: false,
@@ -194,7 +194,7 @@ export const ROWS: readonly Row[] = [
   {
     ...IDLE,
     name: 'idle',
-    about: "10,000 streams that wait after their first event; what each holds of the server's memory",
+    about: '10,000 streams that wait after their first event; the server memory of each',
     route: { ...OWN, path: '/idle', source: quiet },
     targets: [{ measure: 'heap bytes/stream', most: 0.9, of: 'by-hand' }],
   },
@@ -211,7 +211,7 @@ export const ROWS: readonly Row[] = [
     name: 'stalled',
     adapters: [...PAIR, 'better-sse', '@fastify/sse'],
     about:
-      'one publisher, 2,000 events/s of 2 KB; 50 subscribers read, 20 stop after their first event and read on at last',
+      'one publisher, 2,000 events/s of 2 KB; 50 subscribers read, 20 stop after their first event and resume at the end',
     route: { ...SHARED, path: '/stalled', source: heavy, retained: 1_000 },
     streams: 70,
     stalled: 20,
@@ -237,7 +237,7 @@ export const ROWS: readonly Row[] = [
   {
     name: 'other-route',
     about:
-      'a route that answers with JSON, in an app with and without the package; 50 connections, a request at a time',
+      'a route that answers with JSON, in an app with and without the package; 50 connections, one request at a time',
     route: { ...OWN, path: OTHER_PATH, source: quiet },
     adapters: PAIR,
     streams: 50,
@@ -285,7 +285,7 @@ export const ROWS: readonly Row[] = [
   {
     ...BROADCAST,
     name: 'broadcast-filter',
-    about: 'as broadcast, of 100 symbols in turn; each of 1,000 subscribers wants one of them',
+    about: 'as broadcast, with 100 symbols in turn; each of 1,000 subscribers wants one of them',
     route: { ...SHARED, path: '/market', source: market },
     streams: 1_000,
     events: 100,
@@ -314,12 +314,12 @@ function isStreamed({ reads }: Row): boolean {
   return reads !== 'answers';
 }
 
-/** The rows whose names begin with one of these words; all of them, if there are none. */
+/** The rows whose names start with one of these words; all rows without words. */
 export function rowsNamed(words: readonly string[]): readonly Row[] {
   const unknown = words.find((word) => !ROWS.some(({ name }) => name.startsWith(word)));
   if (unknown !== undefined) {
     const known = ROWS.map(({ name }) => name).join(', ');
-    throw new RangeError(`Expected a row's name or how it begins, got '${unknown}'. Rows: ${known}.`);
+    throw new RangeError(`Expected a row's name or its start, got '${unknown}'. Rows: ${known}.`);
   }
   return ROWS.filter(({ name }) => words.length === 0 || words.some((word) => name.startsWith(word)));
 }

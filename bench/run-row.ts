@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Child } from './child';
+import type { Child } from '../tools/child';
 import type { ClientAnswer, ClientQuestion, Failed, Seen } from './client';
 import type { Counted, HoldOrder } from './hold';
 import type { Memory } from './memory';
@@ -9,7 +9,7 @@ import type { Row } from './rows';
 import type { ServerQuestion, Usage } from './server';
 import type { Resumed, StallOrder } from './stall';
 
-/** One server, measured or warming up. */
+/** One run on one server, measured or as a warm-up. */
 export interface RunOfRow {
   readonly row: Row;
   readonly client: Child;
@@ -17,28 +17,28 @@ export interface RunOfRow {
   readonly port: number;
   readonly streams: number;
   readonly events: number;
-  /** Where streams are held: how long, once all have their events. */
+  /** How long streams are held after all have received their events. */
   readonly holdMs?: number;
 }
 
 export interface Outcome {
   readonly seen: Seen;
   readonly usage: Usage;
-  /** Where newcomers were measured: how long each waited for its first event, sorted, in milliseconds. */
+  /** In probed rows: how long each additional connection waited for its first event, in milliseconds. */
   readonly waits?: readonly number[];
-  /** Where streams were held. */
+  /** In rows with held streams. */
   readonly held?: Held;
-  /** Where streams were stalled: how many were told that they had missed something; to the others all had been kept. */
-  readonly told?: number;
+  /** In rows with stalled streams: how many of them received a `gap`; the others received every event. */
+  readonly gaps?: number;
 }
 
 export interface Held {
   readonly comments: number;
-  /** What the server holds more than before, when all streams are open. */
+  /** The growth of the server's memory when all streams are open. */
   readonly growth: Memory;
 }
 
-/** Takes the row's own way through a run. */
+/** Runs a row in its own way. */
 export function runRow(run: RunOfRow): Promise<Outcome> {
   if (run.row.reads === 'held') return holdStreams(run);
   return run.row.stalled === undefined ? readStreams(run) : stallStreams(run);
@@ -50,13 +50,13 @@ async function readStreams(run: RunOfRow): Promise<Outcome> {
   const answering = client.ask<ClientAnswer>(questionOf(run));
   const waits = row.probed ? await probe({ port, path: row.route.path }, answering) : undefined;
   const answer = await answering;
-  // A shared run ends its streams only when it is told to stop, so that closing them is not measured.
-  const end = answer === RECEIVED ? client.hear<ClientAnswer>() : answer;
+  // A shared run ends its streams only on 'stop', so that closing them is not measured.
+  const end = answer === RECEIVED ? client.next<ClientAnswer>() : answer;
   const [seen, usage] = await Promise.all([end, ask<Usage>(server, 'stop')]);
   return { seen: checked(seen, run), usage, waits };
 }
 
-/** Memory at rest before and after, then the CPU time of a while in which nothing happens by itself. */
+/** Measures the memory at rest before and after, then the CPU time of a period in which no events are sent. */
 async function holdStreams(run: RunOfRow): Promise<Outcome> {
   const { client, server, holdMs } = run;
   const before = await ask<Memory>(server, 'memory');
@@ -76,7 +76,7 @@ async function holdStreams(run: RunOfRow): Promise<Outcome> {
   };
 }
 
-/** The figures are those at which the readers have everything; then the others may learn what became of theirs. */
+/** Measures until the reading clients have received everything; then the stalled ones resume and check for a gap. */
 async function stallStreams(run: RunOfRow): Promise<Outcome> {
   const { client, server } = run;
   await ask(server, 'start');
@@ -85,12 +85,12 @@ async function stallStreams(run: RunOfRow): Promise<Outcome> {
   const usage = await ask<Usage>(server, 'usage');
   const resumed = await client.ask<Resumed | Failed>('resume' satisfies StallOrder);
   if ('error' in resumed) throw new Error(`${run.row.name}: ${resumed.error}`);
-  const end = client.hear<ClientAnswer>();
+  const end = client.next<ClientAnswer>();
   await ask<Usage>(server, 'stop');
-  return { seen: checked(await end, run), usage, told: resumed.told };
+  return { seen: checked(await end, run), usage, gaps: resumed.gaps };
 }
 
-/** A comment may be late by a part of the idle time, and the first is due a whole one after an event. */
+/** A comment may be late by a part of the interval, and the first is due one interval after an event. */
 function checkKept({ row, holdMs = 0 }: RunOfRow, { fewest }: Counted): void {
   const { keepAliveMs } = row.route;
   if (keepAliveMs === false) return;

@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import type { Adapter } from './adapter';
-import { adaptersFor, adaptersNamed, isMeant } from './adapters';
+import { adaptersFor, adaptersNamed, isRelevant } from './adapters';
 import { readArguments } from './arguments';
 import { comparisonsOf } from './comparisons';
+import { costChart } from './cost-chart';
 import { figuresOf } from './figures';
 import { growth } from './growth/run';
 import { machine } from './machine';
 import { type Row, rowsNamed } from './rows';
 import { checkBodies } from './same-bodies';
-import { chartOf } from './svg';
 import { tableOf } from './table';
 import { takeSamples } from './take-samples';
 import { verdictsOf } from './verdicts';
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
   console.log(`${place}\n`);
   for (const { name, about } of rows) console.log(`${name}: ${about}`);
   await checkBodies(adapters, rows);
-  console.log('\nAll deliver the same events. The client checks that each comes once and in order.\n');
+  console.log('\nAll deliver the same events. The client checks that each arrives once and in order.\n');
   const { samples, failures } = await takeSamples(rows, adapters, rounds, profile);
   const figures = rows.flatMap((row) => figuresOf(row, adapters, samples));
   console.log(`${tableOf(figures)}\n`);
@@ -37,7 +37,10 @@ async function main(): Promise<void> {
   if (svg !== undefined)
     writeFileSync(
       svg,
-      chartOf(figures, `${place}; ${rounds === 1 ? 'one round' : `median and range of ${rounds} rounds`}`),
+      await costChart(
+        figures,
+        `${place}; ${rounds === 1 ? 'one round' : `median and range of ${rounds} rounds`}`,
+      ),
     );
 }
 
@@ -45,11 +48,11 @@ function print(heading: string, lines: readonly string[]): void {
   if (lines.length > 0) console.log(`${heading}\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
 }
 
-/** Who cannot take part, and why; each reason once, with its rows. */
+/** The adapters that cannot run a row, and why: each reason once, with its rows. */
 function absencesOf(rows: readonly Row[], adapters: readonly Adapter[]): string[] {
   const absent = new Map<string, string[]>();
   for (const row of rows) {
-    for (const adapter of adapters.filter((each) => isMeant(row, each))) {
+    for (const adapter of adapters.filter((each) => isRelevant(row, each))) {
       const reason = adapter.skips?.(row);
       if (reason === undefined) continue;
       const key = `${adapter.name}: ${reason}`;

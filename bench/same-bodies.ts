@@ -2,9 +2,10 @@ import { get, type IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { createParser } from 'eventsource-parser';
+import type { Child } from '../tools/child';
 import type { Adapter, Kind } from './adapter';
 import { adaptersFor } from './adapters';
-import { Child, CORES } from './child';
+import { startServer } from './processes';
 import { queryOf } from './read-stream';
 import type { Row } from './rows';
 import type { ServerQuestion } from './server';
@@ -13,21 +14,21 @@ import { symbolAt } from './sources';
 const EVENTS = 25;
 const STOP: ServerQuestion = 'stop';
 
-/** Every channel has its own, in front of the events' numbers; of a random part a zero at the end is not written. */
+/** Each channel's name, before the events' numbers. Its length varies, because a random part is written without trailing zeros. */
 const LOG_NAME = /^id: [a-z0-9]{13,15}-/gm;
 
-/** These write every byte by hand, so that what they send can be the same. */
+/** The kinds that write every byte themselves, so that their responses can be identical. */
 const SAME_BYTES: ReadonlySet<Kind> = new Set(['ours', 'by-hand', 'floor']);
 
-/** What one adapter sent for a row. */
+/** One adapter's response for a row. */
 interface Sent {
   readonly adapter: string;
   readonly body: string;
 }
 
 /**
- * @throws if two adapters do not deliver the same events for the same row, or if those without another package do not
- * send the same bytes, but for the moments and the logs' names in them
+ * @throws if two adapters do not deliver the same events for the same row, or if those that write every byte themselves
+ * do not send the same bytes, apart from times and channel names
  */
 export async function checkBodies(adapters: readonly Adapter[], rows: readonly Row[]): Promise<void> {
   const events = new Map<string, Sent>();
@@ -43,7 +44,7 @@ export async function checkBodies(adapters: readonly Adapter[], rows: readonly R
   }
 }
 
-/** The first that comes is what all others are held against. */
+/** Compares with the first adapter's response. */
 function compare(row: string, sent: Sent, firsts: Map<string, Sent>, part: (body: string) => string): void {
   const first = firsts.get(row);
   if (first === undefined) {
@@ -64,7 +65,7 @@ function differenceOf(here: string, there: string): string {
   return `line ${line + 1} is ${JSON.stringify(lines[line])}, expected ${JSON.stringify(others[line])}`;
 }
 
-/** The data of each event but the closing one, as a parser of another package reads them. */
+/** The data of each event except the closing one, as another package's parser reads them. */
 function eventsOf(body: string): string {
   const events: string[] = [];
   const parser = createParser({ onEvent: ({ event, data }) => event !== 'end' && events.push(data) });
@@ -75,7 +76,7 @@ function eventsOf(body: string): string {
 async function bodiesOf(adapter: string, rows: readonly Row[]): Promise<Map<string, string>> {
   const bodies = new Map<string, string>();
   if (rows.length === 0) return bodies;
-  const { child, greeting: port } = await Child.start<number>('server.ts', CORES.server, [adapter]);
+  const { child, first: port } = await startServer<number>('server.ts', [adapter]);
   for (const row of rows) bodies.set(row.name, await bodyOf(port, row, child));
   await child.stop();
   return bodies;
@@ -88,7 +89,7 @@ async function bodyOf(port: number, row: Row, server: Child): Promise<string> {
   let stopped: Promise<unknown> | undefined;
   for await (const text of content.setEncoding('utf8')) {
     body += text;
-    // Ends a shared run once all is published; it has begun when the first event is here.
+    // Ends a shared run once everything is published; it has started when the first event arrives.
     if (body.includes('\ndata:') || body.startsWith('data:')) stopped ??= server.ask(STOP);
     if (isWhole(body, row)) break;
   }
@@ -96,7 +97,7 @@ async function bodyOf(port: number, row: Row, server: Child): Promise<string> {
   return body.replace(/"at":\d+/g, '"at":0').replace(LOG_NAME, 'id: ');
 }
 
-/** A stream that is not read to its end has one event; some streams have no end of their own, only a last event. */
+/** A stream that is not read to its end has one event. Some streams do not end; they only have a last event. */
 function isWhole(body: string, { reads }: Row): boolean {
   return reads === 'all' ? /^event: ?end\n(.+\n)*\n/m.test(body) : /^data:.*\n(.+\n)*\n/m.test(body);
 }

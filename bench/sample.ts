@@ -1,6 +1,7 @@
+import { median } from 'simple-statistics';
+import type { Child } from '../tools/child';
 import type { Adapter } from './adapter';
-import { Child, CORES } from './child';
-import { quantile } from './quantile';
+import { startServer } from './processes';
 import type { Measure, Row } from './rows';
 import { type Outcome, runRow } from './run-row';
 import type { Usage } from './server';
@@ -15,11 +16,11 @@ export interface Sample {
   readonly events: number;
   readonly wallMs: number;
   readonly usage: Usage;
-  /** Those that there are in this row. */
+  /** The measures that this row has. */
   readonly values: Readonly<Partial<Record<Measure, number>>>;
 }
 
-/** A server of its own for each sample, so that no adapter profits from what the one before has warmed or littered. */
+/** Starts a fresh server for each sample, so that earlier samples cannot affect it. */
 export async function takeSample(
   adapter: Adapter,
   row: Row,
@@ -29,12 +30,8 @@ export async function takeSample(
 ): Promise<Sample> {
   const profiling = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   const nodeArgs = ['--expose-gc', ...profiling];
-  const { child: server, greeting: port } = await Child.start<number>(
-    'server.ts',
-    CORES.server,
-    [adapter.name, row.protocol ?? 'http1'],
-    nodeArgs,
-  );
+  const args = [adapter.name, row.protocol ?? 'http1'];
+  const { child: server, first: port } = await startServer<number>('server.ts', args, nodeArgs);
   try {
     const run = { row, client, server, port };
     await runRow({ ...run, ...row.warmUp });
@@ -52,16 +49,15 @@ function sampleOf(outcome: Outcome, names: Pick<Sample, 'row' | 'adapter' | 'rou
 }
 
 function valuesOf({ seen, usage, held, waits }: Outcome): Sample['values'] {
-  const { events, latencies } = seen;
+  const { events, latency } = seen;
   const cpuUs = (usage.userMs + usage.systemMs) * 1_000;
   return {
     'CPU µs/event': cpuUs / events,
     'CPU µs/visit': cpuUs / events,
     'CPU µs/delivery': cpuUs / events,
     'CPU µs/request': cpuUs / events,
-    'latency p50 µs': quantile(latencies, 0.5) / 1_000,
-    'latency p99 µs': quantile(latencies, 0.99) / 1_000,
-    ...(waits && { 'first event ms': quantile(waits, 0.5) }),
+    ...(latency && { 'latency p50 µs': latency.p50 / 1_000, 'latency p99 µs': latency.p99 / 1_000 }),
+    ...(waits && { 'first event ms': median([...waits]) }),
     ...(usage.growth && {
       'memory growth MB': usage.growth.keptBytes / MB,
       'RSS growth MB': usage.growth.rssBytes / MB,

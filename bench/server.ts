@@ -6,22 +6,22 @@ import { type Memory, type MemoryGrowth, MemoryWatch, settledMemory } from './me
 import { ROUTES } from './rows';
 
 /**
- * What the parent asks for: the beginning of what is to be measured, and its end, at which a broadcast's streams end;
- * or what was used so far, once all is published; or the memory at rest.
+ * A request of the parent process: start measuring; stop measuring, which also ends the streams of a broadcast; report the
+ * usage so far, once everything is published; or report the memory at rest.
  */
 export type ServerQuestion = 'start' | 'stop' | 'usage' | 'memory';
 
-/** The answer to the end. */
+/** The answer to `'stop'` and `'usage'`. */
 export interface Usage {
-  /** CPU time of what serves since the start, in its own code and in the kernel. */
+  /** CPU time of the server since the start, in user mode and in the kernel. */
   readonly userMs: number;
   readonly systemMs: number;
   readonly wallMs: number;
-  /** How the memory of this process grew meanwhile; `undefined` if another one serves. */
+  /** How the memory of this process has grown since the start; `undefined` if another process serves. */
   readonly growth?: MemoryGrowth;
 }
 
-// The TypeScript loader turns them on; with them every error's stack costs what it does not cost in production.
+// The TypeScript loader turns source maps on, and with them each error's stack costs more than in production.
 process.setSourceMapsEnabled(false);
 
 let service: Service | undefined;
@@ -47,7 +47,7 @@ function usage(): Usage {
   };
 }
 
-/** A broadcast is measured from its first event on, whatever was asked, and ended once that is done. */
+/** Answers a request. A broadcast is always measured from its first event, until everything is published. */
 async function answer(question: ServerQuestion): Promise<Usage | Memory | 'started'> {
   if (question === 'memory') return settledMemory();
   if (question === 'start') return start();

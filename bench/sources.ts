@@ -1,19 +1,19 @@
 import { setImmediate, setInterval, setTimeout } from 'node:timers/promises';
 import { now } from './clock';
 
-/** Who is served. */
+/** The client of a source. */
 export interface Viewer {
-  /** How many events are wanted. */
+  /** How many events the client requests. */
   readonly events: number;
-  /** Aborts when the client has left; to be made only when asked for. A shared run's never does. */
+  /** Aborts when the client has disconnected; created on first use. That of a shared run never aborts. */
   readonly signal: AbortSignal;
 }
 
 /** About 100 bytes of JSON. */
 export interface Quote {
-  /** Counts from 0 for each symbol, so that the client sees whether one is missing, doubled or out of order. */
+  /** Counts from 0 for each symbol, so that the client can detect missing, duplicated and reordered events. */
   readonly seq: number;
-  /** When it was yielded, by {@link now}; 0 where nobody asks. */
+  /** When it was yielded, by {@link now}; 0 if the row does not measure latency. */
   readonly at: number;
   readonly symbol: string;
   readonly price: number;
@@ -32,12 +32,12 @@ const HEAVY_MS = 4;
 const HEAVY_BURST = 8;
 const HEAVY_TEXT = 'XNAS'.repeat(475);
 
-/** As fast as it is read; never waits for anything. */
+/** As fast as the client reads; never waits for anything else. */
 export async function* flood({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
   for (let seq = 0; seq < events; seq++) yield quote(seq);
 }
 
-/** One event for each tick of an interval of its own. */
+/** One event for each tick of its own interval. */
 export async function* ticks(viewer: Viewer): AsyncGenerator<Quote, void, undefined> {
   let seq = 0;
   for await (const _ of setInterval(TICK_MS, null, { signal: viewer.signal })) {
@@ -54,7 +54,7 @@ export async function* beats({ events }: Viewer): AsyncGenerator<Quote, void, un
   }
 }
 
-/** Single events, each with the moment at which it was yielded. */
+/** Single events, each with the time of its `yield`. */
 export async function* lone({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
   for (let seq = 0; seq < events; seq++) {
     await setTimeout(PAUSE_MS);
@@ -62,16 +62,16 @@ export async function* lone({ events }: Viewer): AsyncGenerator<Quote, void, und
   }
 }
 
-/** Its events at once, then nothing until the client leaves. */
+/** Its events immediately, then nothing until the client disconnects. */
 export async function* visit(viewer: Viewer): AsyncGenerator<Quote, void, undefined> {
   yield* flood(viewer);
   await setTimeout(60_000, null, { signal: viewer.signal });
 }
 
-/** Somebody holds it, as somebody does whatever a generator waits for: else the collector would take the generator, too. */
+/** Referenced from here, as a pending operation would be: otherwise the waiting generators would be garbage-collected. */
 const NOTHING_MORE = new Promise<void>(() => undefined);
 
-/** One event, then nothing for as long as the server runs. */
+/** One event, then nothing until the server exits. */
 export async function* quiet(): AsyncGenerator<Quote, void, undefined> {
   yield quote(0);
   await NOTHING_MORE;
@@ -100,7 +100,7 @@ export async function* paced(viewer: Viewer): AsyncGenerator<Quote, void, undefi
   }
 }
 
-/** 2,000 events of two kilobytes in a second, a few at a time: not more than one client can read from many streams. */
+/** 2,000 events of 2 KB a second, a few at a time: as much as one client can read from many streams. */
 export async function* heavy({ events, signal }: Viewer): AsyncGenerator<Quote, void, undefined> {
   let seq = 0;
   for await (const _ of setInterval(HEAVY_MS, null, { signal })) {
@@ -111,7 +111,7 @@ export async function* heavy({ events, signal }: Viewer): AsyncGenerator<Quote, 
   }
 }
 
-/** As {@link turns}, one symbol after the other; each has as many events as are wanted. */
+/** As {@link turns}, one symbol after the other; each symbol has the requested number of events. */
 export async function* market({ events }: Viewer): AsyncGenerator<Quote, void, undefined> {
   for (let seq = 0; seq < events; seq++) {
     for (let index = 0; index < SYMBOLS; index++) {
@@ -121,7 +121,7 @@ export async function* market({ events }: Viewer): AsyncGenerator<Quote, void, u
   }
 }
 
-/** Four characters, as all symbols here. */
+/** A symbol of four characters. */
 export function symbolAt(index: number): string {
   return `S${String(index % SYMBOLS).padStart(3, '0')}`;
 }

@@ -2,35 +2,35 @@ import { queryOf, type Reading } from './read-stream';
 import { StalledReader } from './stalled-reader';
 import { subscribeAll } from './subscribe-all';
 
-/** What the parent says once those who read have everything. */
+/** The parent's order once the reading clients have received everything. */
 export type StallOrder = 'resume';
 
-/** How it went for those who had stopped reading. */
+/** The results of the clients that had stopped reading. */
 export interface Resumed {
-  /** They have learnt that they missed something. */
-  readonly told: number;
-  /** They got everything after all: it had waited for them. */
+  /** How many received a `gap`, because events are missing. */
+  readonly gaps: number;
+  /** How many received every event, because the server had retained them. */
   readonly complete: number;
 }
 
-/** Of all readers of a broadcast, some stop reading after their first event. */
+/** Subscribers to a broadcast, some of which stop reading after their first event. */
 export class Stall {
-  /** The number of events of each who reads on, when all of those are closed. */
+  /** The number of events of each client that keeps reading, once all of them are closed. */
   readonly counts: Promise<number[]>;
   readonly #stalled: readonly StalledReader[];
 
-  /** @param onReceived those who read on have all events */
+  /** @param onReceived called when the clients that keep reading have received all events */
   constructor(each: Reading, streams: number, stalled: number, onReceived: () => void) {
     const path = `${each.path}?${queryOf(each.events, { streams, symbol: undefined })}`;
-    const asked = { port: each.port, path };
-    this.#stalled = Array.from({ length: stalled }, () => new StalledReader(asked, each.events));
+    const request = { port: each.port, path };
+    this.#stalled = Array.from({ length: stalled }, () => new StalledReader(request, each.events));
     const reading = streams - stalled;
     this.counts = subscribeAll({ each, streams: reading, expected: streams, filtered: false, onReceived });
   }
 
   async resume(): Promise<Resumed> {
-    const told = await Promise.all(this.#stalled.map((reader) => reader.resume()));
-    const complete = told.filter((missed) => !missed).length;
-    return { told: told.length - complete, complete };
+    const gaps = await Promise.all(this.#stalled.map((reader) => reader.resume()));
+    const complete = gaps.filter((hasGap) => !hasGap).length;
+    return { gaps: gaps.length - complete, complete };
   }
 }

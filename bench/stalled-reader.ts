@@ -1,23 +1,23 @@
 import { EventCounter } from './count-events';
-import { type Asked, OpenBody } from './open-body';
+import { OpenBody, type StreamRequest } from './open-body';
 
-/** Longer than what is left takes to read. */
+/** Longer than reading the rest takes. */
 const REST_MS = 20_000;
 
-/** A client that stops reading after its first event, as one does whose tab sleeps, and later reads on. */
+/** A client that stops reading after its first event, like a suspended browser tab, and later resumes. */
 export class StalledReader {
-  readonly #asked: Asked;
+  readonly #request: StreamRequest;
   readonly #events: number;
   readonly #body: OpenBody;
-  readonly #counter = new EventCounter([]);
+  readonly #counter = new EventCounter();
   #lastId = '';
   #reads = false;
 
-  /** @param events how many a reader gets that reads */
-  constructor(asked: Asked, events: number) {
-    this.#asked = asked;
+  /** @param events how many events a client receives that does not stop reading */
+  constructor(request: StreamRequest, events: number) {
+    this.#request = request;
     this.#events = events;
-    this.#body = new OpenBody(asked, (text) => this.#onText(text));
+    this.#body = new OpenBody(request, (text) => this.#onText(text));
   }
 
   #onText(text: string): void {
@@ -28,10 +28,10 @@ export class StalledReader {
   }
 
   /**
-   * Reads what is left.
+   * Reads the rest.
    *
-   * @returns whether it was told that it has missed something: it has not, or its stream ended and the next begins with a `gap`
-   * @throws if it has missed something and does not learn of it
+   * @returns whether events are missing, reported with a `gap` when the client reconnects; `false` if it received all events
+   * @throws if events are missing without a `gap`
    */
   async resume(): Promise<boolean> {
     const { socket } = this.#body;
@@ -47,7 +47,7 @@ export class StalledReader {
     await closed;
     const { events } = this.#counter;
     if (events === this.#events) return false;
-    const first = await firstEvent({ ...this.#asked, lastEventId: this.#lastId });
+    const first = await firstEvent({ ...this.#request, lastEventId: this.#lastId });
     if (/^event: gap$/m.test(first)) return true;
     throw new Error(`Expected a gap after ${events} of ${this.#events} events, got '${first}'.`);
   }
@@ -61,10 +61,10 @@ function lastIdOf(text: string): string | undefined {
 }
 
 /** The frame of the first event of a stream. */
-function firstEvent(asked: Asked): Promise<string> {
+function firstEvent(request: StreamRequest): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {
-    const { socket } = new OpenBody(asked, (more) => {
+    const { socket } = new OpenBody(request, (more) => {
       text += more;
       const frame = text
         .split('\n\n')

@@ -1,26 +1,26 @@
 import { type Reading, readStream } from './read-stream';
 import { symbolAt } from './sources';
 
-export interface Subscribing {
+export interface Subscriptions {
   readonly each: Reading;
   readonly streams: number;
-  /** How many there are with those that somebody else connects; without it, these alone. */
+  /** How many subscribers the run has altogether, if there are others; `streams` by default. */
   readonly expected?: number;
-  /** Whether each asks for one symbol alone. */
+  /** Whether each requests one symbol only. */
   readonly filtered: boolean;
-  /** Everybody has got all events. */
+  /** Called when all streams have received all events. */
   onReceived(): void;
-  /** A comment has come to this one of them. */
+  /** Called for each comment, with the stream's number. */
   readonly onComment?: (stream: number) => void;
 }
 
-/** So many connect at a time: all of 10,000 at once would overflow the queue of the server's socket. */
+/** How many connect at a time: 10,000 in parallel would overflow the accept queue of the server's socket. */
 const CONNECTING = 100;
 
 /**
  * Reads the same run over many connections.
  *
- * @returns the number of events of each, when all are closed
+ * @returns the number of events of each, once all are closed
  */
 export function subscribeAll({
   each,
@@ -29,7 +29,7 @@ export function subscribeAll({
   filtered,
   onReceived,
   onComment,
-}: Subscribing): Promise<number[]> {
+}: Subscriptions): Promise<number[]> {
   const counts: number[] = [];
   let started = 0;
   let receiving = streams;
@@ -48,8 +48,8 @@ export function subscribeAll({
       if (started === streams) return;
       const stream = started++;
       const symbol = filtered ? symbolAt(stream) : undefined;
-      const heard = onComment === undefined ? undefined : () => onComment(stream);
-      readStream({ ...each, shared: { ...shared, symbol }, onComment: heard }).then(onClosed, reject);
+      const onOwnComment = onComment === undefined ? undefined : () => onComment(stream);
+      readStream({ ...each, shared: { ...shared, symbol }, onComment: onOwnComment }).then(onClosed, reject);
     }
     for (let connecting = 0; connecting < CONNECTING; connecting++) start();
   });

@@ -14,7 +14,7 @@ const HEADINGS = [
 ];
 const RIGHT = new Set(['events', 'wall ms', 'median (min–max)', '÷ by-hand', '÷ best package']);
 
-/** The figures as aligned lines, an empty one between two rows. */
+/** The figures as aligned lines, with an empty line between two rows. */
 export function tableOf(figures: readonly Figure[]): string {
   const lines = figures.map(cellsOf);
   const widths = HEADINGS.map((_, column) =>

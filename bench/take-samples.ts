@@ -1,16 +1,16 @@
 import type { Adapter } from './adapter';
 import { adaptersFor } from './adapters';
-import { Child, CORES } from './child';
+import { startClient } from './processes';
 import type { Row } from './rows';
 import { type Sample, takeSample } from './sample';
 
 export interface Taken {
   readonly samples: readonly Sample[];
-  /** What went wrong, a line each: servers that died, events that were lost. */
+  /** Failures, a line each: servers that exited, events that were lost. */
   readonly failures: readonly string[];
 }
 
-/** The adapters take turns, A B C A B C …, so that a slow moment of the machine meets them all. */
+/** The adapters alternate, A B C A B C …, so that a slow moment of the machine affects all of them. */
 export async function takeSamples(
   rows: readonly Row[],
   adapters: readonly Adapter[],
@@ -19,36 +19,31 @@ export async function takeSamples(
 ): Promise<Taken> {
   const samples: Sample[] = [];
   const failures: string[] = [];
-  let client = await startClient();
+  let client = await startClient('client.ts');
   for (const row of rows) {
-    // Who has failed would fail again, and some take a minute to.
+    // An adapter that has failed would fail again, which can take a minute.
     const failed = new Set<Adapter>();
     for (let round = 1; round <= rounds; round++) {
       for (const adapter of adaptersFor(row, adapters).filter((each) => !failed.has(each))) {
-        tell(`${row.name}, round ${round} of ${rounds}: ${adapter.name}`);
+        showProgress(`${row.name}, round ${round} of ${rounds}: ${adapter.name}`);
         try {
           samples.push(await takeSample(adapter, row, round, client, profileDir));
         } catch (error) {
           failed.add(adapter);
           failures.push(`${row.name}, ${adapter.name}: ${(error as Error).message}`);
-          // This one may have streams left.
+          // The client may still have open streams.
           await client.stop();
-          client = await startClient();
+          client = await startClient('client.ts');
         }
       }
     }
   }
-  tell('');
+  showProgress('');
   await client.stop();
   return { samples, failures };
 }
 
-async function startClient(): Promise<Child> {
-  const { child } = await Child.start('client.ts', CORES.client);
-  return child;
-}
-
-/** What is going on, for who waits at a terminal. */
-function tell(text: string): void {
+/** Shows the progress, if the output is a terminal. */
+function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

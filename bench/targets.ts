@@ -1,15 +1,15 @@
 import type { Measure } from './rows';
 
 /**
- * Whom a measure is compared with: what a careful engineer writes, the cheapest of the packages in this row, nchan in
- * nginx, or the cheapest of packages and nchan.
+ * What a measure is compared with: code written by hand, the cheapest package in this row, nchan in nginx, or the cheapest
+ * of packages and nchan.
  */
 export type Against = 'by-hand' | 'best package' | 'nchan' | 'best other';
 
-/** What the package's own median is held to. */
+/** An upper bound for the package's median. */
 export interface Target {
   readonly measure: Measure;
-  /** The most it may be: a multiple of the other's, or, without `of`, in the measure's own unit. */
+  /** The bound: a multiple of the other's median, or, without `of`, a value in the measure's unit. */
   readonly most: number;
   readonly of?: Against;
 }

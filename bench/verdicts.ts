@@ -2,7 +2,7 @@ import type { Figure, Ratio, Spread } from './figures';
 import { short } from './format';
 import type { Target } from './targets';
 
-/** What each target of a row is held to and what was measured, a line for each of the package's adapters in the row. */
+/** Each target of a row and whether it is met: a line for each of the package's adapters in the row. */
 export function verdictsOf(figures: readonly Figure[]): string[] {
   return figures
     .filter(({ adapter }) => adapter.kind === 'ours')
@@ -27,7 +27,7 @@ function nameOf({ other }: Ratio, { of }: Target): string {
   return other === of ? '' : ` (${other})`;
 }
 
-/** By the median; a range that spans the bound says that more rounds are needed. */
+/** Judges by the median. If the range spans the bound, more rounds are needed. */
 function measured({ median, min, max }: Spread, most: number): string {
   const verdict = median <= most ? 'met' : 'MISSED';
   const doubt = min <= most && max > most ? ', but the range spans it' : '';

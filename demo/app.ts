@@ -1,22 +1,23 @@
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import express, { type Express, type RequestHandler, type Response } from 'express';
 import { type Channel, comment, sse } from 'express-yield';
 import type { Jobs } from './job';
 import type { Price } from './prices';
 
-/** What the routes show; `demo` has it in memory, `demo:cluster` on Redis. */
+/** The data of the routes: in memory for `demo`, on Redis for `demo:cluster`. */
 export interface Backing {
   readonly prices: Channel<Price>;
   readonly jobs: Jobs;
-  /** Where the same page is served, if there are several processes. */
+  /** The ports of all processes that serve this page, if there are several. */
   readonly ports?: readonly number[];
 }
 
 export function createApp({ prices, jobs, ports = [] }: Backing): Express {
   const app = express();
   app.use(express.static(join(__dirname, 'public')));
+  app.use('/uplot', express.static(dirname(require.resolve('uplot'))));
   app.use(sse({ retryMs: 1_000 }));
 
   app.get('/clock', async function* (_req, res) {
@@ -26,7 +27,7 @@ export function createApp({ prices, jobs, ports = [] }: Backing): Express {
     }
   });
 
-  /** The streams that the page may ask to be cut, by the key that it made up. */
+  /** The streams that the page can ask to be cut, by the key that the page has chosen. */
   const droppable = new Map<string, Response>();
 
   const keep: RequestHandler<{ key: string }> = ({ query }, res, next) => {
@@ -42,7 +43,7 @@ export function createApp({ prices, jobs, ports = [] }: Backing): Express {
 
   app.get('/job/:key', keep, ({ params: { key } }) => jobs.open(key));
 
-  // No end and no error, only a socket that is suddenly gone, as in a tunnel.
+  // Destroys the socket without an end or an error, like a lost mobile connection.
   app.post('/drop/:connection', ({ params: { connection } }, res) => {
     const stream = droppable.get(connection);
     stream?.destroy();
@@ -53,7 +54,7 @@ export function createApp({ prices, jobs, ports = [] }: Backing): Express {
     '/quiet',
     sse(
       async function* (_req, res) {
-        yield comment('nothing to say, but still here');
+        yield comment('no events on this route, only comments');
         await once(res.sse.signal, 'abort');
       },
       { keepAliveMs: 2_000 },

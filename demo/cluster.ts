@@ -2,15 +2,20 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import { freePort } from './cluster/free-port';
-import { startRedis } from './cluster/redis-server';
+import { freePort } from '../tools/free-port';
+import { RedisServer } from '../tools/redis-server';
 import { fail, portOf } from './listen';
 
 const NO_REDIS =
   'demo:cluster needs Redis, and there is neither a redis-server on PATH nor REDIS_URL. ' +
   'Install one (apt install redis-server, brew install redis), or set REDIS_URL to one, for example REDIS_URL=redis://localhost:6379.';
 
-/** Those that run, by their ports. */
+interface Redis {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** The running workers, by port. */
 const workers = new Map<number, ChildProcess>();
 let closing: Promise<void> | undefined;
 
@@ -30,7 +35,7 @@ async function main(): Promise<void> {
   for (const port of ports) keepRunning(port, env, close);
 }
 
-/** Whatever ends a process, another takes its place on the same port; but one that cannot even begin ends all. */
+/** Starts a worker, and another on the same port when it exits. A worker that cannot start (code 1) ends the cluster. */
 function keepRunning(port: number, env: NodeJS.ProcessEnv, close: () => Promise<void>): void {
   const worker = fork(join(__dirname, 'cluster/worker.ts'), { env: { ...env, PORT: String(port) } });
   workers.set(port, worker);
@@ -54,18 +59,23 @@ async function portsOf(port: number): Promise<number[]> {
   return port === 0 ? [await freePort(), await freePort()] : [port, port + 1];
 }
 
-async function openRedis(url = '') {
-  if (url !== '') return reach(url);
+async function openRedis(url = ''): Promise<Redis> {
+  if (url !== '') return connectTo(url);
+  // In its own process group, so that Ctrl+C ends the workers first.
+  const server = new RedisServer({ detached: true });
+  const close = () => server.remove('SIGTERM');
   try {
-    return await startRedis();
+    await server.start();
+    return { url: server.url, close };
   } catch (error) {
+    await close();
     const { code, message } = error as NodeJS.ErrnoException;
     return fail(code === 'ENOENT' ? NO_REDIS : `Cannot start redis-server: ${message}`);
   }
 }
 
-/** Somebody else's Redis, which goes on. */
-async function reach(url: string) {
+/** A Redis that this script has not started, so it does not stop it. */
+async function connectTo(url: string): Promise<Redis> {
   try {
     const client = createClient({ url, socket: { reconnectStrategy: false } });
     client.on('error', () => undefined);

@@ -5,22 +5,22 @@ export interface Progress {
   readonly step: number;
 }
 
-/** What a run sends. */
+/** The events of a run. */
 export type Steps = Events<{ progress: Progress }>;
 
-/** Runs by their keys. */
+/** The runs of the job, by key. */
 export interface Jobs {
-  /** The run with this key; who asks first starts it. */
+  /** The run with this key; the first call starts it. */
   open(key: string): Channel<Steps>;
 }
 
 export const STEPS = 40;
 const STEP_MS = 200;
 
-/** How long a run that is over can still be watched from its beginning. */
+/** How long a finished run can still be read from its first step. */
 export const KEEP_MS = 5 * 60_000;
 
-/** The job itself, or what is left of it when so many steps are done. */
+/** The job, or the rest of it after `done` steps. */
 export async function* work(signal: AbortSignal, done = 0): AsyncGenerator<Steps, object> {
   for (let step = done + 1; step <= STEPS; step++) {
     await sleep(STEP_MS, null, { signal });
@@ -29,7 +29,7 @@ export async function* work(signal: AbortSignal, done = 0): AsyncGenerator<Steps
   return { steps: STEPS };
 }
 
-/** Runs in the memory of this process, which go on whether anybody watches or not, until `close()` ends them. */
+/** Runs in the memory of this process. They continue without subscribers, until `close()` ends them. */
 export function jobsInMemory(): Jobs & { close(): void } {
   const jobs = new Map<string, Channel<Steps>>();
 

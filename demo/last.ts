@@ -2,7 +2,7 @@ import type { EventLog } from 'express-yield';
 
 const PAGE = 1_000;
 
-/** The data of the last event in a log that goes on: how far another process, or an earlier one, has got. */
+/** The data of a log's last event: how far another process, or an earlier one, has got. */
 export async function lastOf<Data>(log: EventLog): Promise<Data | undefined> {
   let last: Data | undefined;
   for (let after = ''; ; ) {

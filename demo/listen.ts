@@ -5,7 +5,7 @@ import { sse } from 'express-yield';
 
 export interface Listening {
   readonly url: string;
-  /** The process then exits by itself, as nothing is left to do. */
+  /** Ends all streams and closes the server; nothing then keeps the process running. */
   close(): Promise<void>;
 }
 
@@ -16,13 +16,13 @@ export async function listen(app: Express, port: number): Promise<Listening> {
   const close = async () => {
     server.close();
     await sse.close();
-    // Browsers open connections ahead of need, and Node would wait a minute for a request on them.
+    // Browsers open spare connections, and Node would wait a minute for a request on each.
     server.closeAllConnections();
   };
   return { url: `http://localhost:${actual}/`, close };
 }
 
-/** The whole number that PORT gives. */
+/** Reads PORT: a whole number, 3000 by default. */
 export function portOf(value = '', most = 65_535): number {
   if (value === '') return 3000;
   if (/^\d{1,5}$/.test(value) && Number(value) <= most) return Number(value);

@@ -3,7 +3,7 @@ import type { Channel, EventLog } from 'express-yield';
 import { lastOf } from './last';
 
 export interface Price {
-  /** Counts on, so that the page can tell that none is missing. */
+  /** Counts the prices, so that the page can detect a missing one. */
   readonly n: number;
   readonly price: number;
   /** Milliseconds since 1970. */
@@ -14,9 +14,9 @@ const TICK_MS = 150;
 const MEAN = 100;
 
 /**
- * Publishes a random walk, on from the last price in the log. It does not keep the process alive.
+ * Publishes a random walk that continues from the last price in the log. It does not keep the process alive.
  *
- * @returns never; rejects when the signal aborts or the log is out of reach
+ * @returns a promise that rejects when the signal aborts or the log is unavailable
  */
 export async function publishPrices(
   prices: Channel<Price>,
@@ -31,7 +31,7 @@ export async function publishPrices(
   }
 }
 
-/** Anywhere, but not for ever away from the mean. */
+/** A random step, with a drift towards the mean. */
 function step(price: number): number {
   const next = price + (Math.random() - 0.5) * 1.2 + (MEAN - price) * 0.02;
   return Number(next.toFixed(2));

@@ -1,18 +1,18 @@
 import { parseArgs } from 'node:util';
 
-/** What the command line asks for. */
+/** The command line's arguments. */
 export interface Arguments {
   readonly minutes: number;
-  /** How many clients there are at a time. */
+  /** The number of concurrent clients. */
   readonly streams: number;
-  /** How long nothing happens to a client on average. */
-  readonly calmMs: number;
+  /** The mean time between two faults of a client. */
+  readonly faultEveryMs: number;
   readonly seed: number;
 }
 
-/** A few minutes must say something, too; many must leave the machine to others as well. */
-const SHORT = { minutes: 5, streams: 1_000, calmMs: 8_000 };
-const LONG = { streams: 2_000, calmMs: 25_000 };
+/** A short run needs many faults to be significant; a long run must not use the whole machine. */
+const SHORT = { minutes: 5, streams: 1_000, faultEveryMs: 8_000 };
+const LONG = { streams: 2_000, faultEveryMs: 25_000 };
 
 export function readArguments(): Arguments {
   const { values, positionals } = parseArgs({
@@ -20,10 +20,10 @@ export function readArguments(): Arguments {
     options: { streams: { type: 'string' }, seed: { type: 'string' } },
   });
   const minutes = positive('minutes', positionals[0] ?? '1');
-  const usual = minutes < SHORT.minutes ? SHORT : LONG;
-  const streams = positive('--streams', values.streams ?? String(usual.streams));
+  const defaults = minutes < SHORT.minutes ? SHORT : LONG;
+  const streams = positive('--streams', values.streams ?? String(defaults.streams));
   const seed = positive('--seed', values.seed ?? String(1 + Math.floor(Math.random() * 1e6)));
-  return { minutes, streams, calmMs: usual.calmMs, seed };
+  return { minutes, streams, faultEveryMs: defaults.faultEveryMs, seed };
 }
 
 function positive(name: string, given: string): number {

@@ -4,99 +4,99 @@ import { END_ID, type Ledger, type Tally } from './ledger';
 import type { Random } from './random';
 import { Wire } from './wire';
 
-/** What a client asks for, and how it behaves. */
-export interface Wish {
+/** What a client requests, and how it behaves. */
+export interface ClientOptions {
   readonly name: string;
   readonly port: number;
   readonly path: string;
-  /** The JSON of a POST. */
+  /** The JSON body of a POST; without it the request is a GET. */
   readonly body?: string;
   readonly ledger: Ledger;
-  /** Whether a status of 500 is among what may happen. */
+  /** Whether a status of 500 is an expected answer. */
   readonly mayFail: boolean;
-  /** Reads a little and then nothing, until the server has given it up. */
+  /** Whether it soon stops reading, until the server disconnects it. */
   readonly neverReads: boolean;
-  /** Its server is replaced now and then. */
+  /** Whether its server is restarted from time to time. */
   readonly restarts: boolean;
 }
 
-/** What all clients share, and whom this one tells. */
-export interface Surroundings {
+/** What all clients share. */
+export interface Shared {
   readonly tally: Tally;
   readonly random: Random;
-  /** How long nothing happens to a connection on average. */
-  readonly calmMs: number;
-  /** It has left for good, or its stream has finished. */
+  /** The mean time between two faults of a connection. */
+  readonly faultEveryMs: number;
+  /** Called when the client has left for good, or its stream has finished. */
   onDone(): void;
 }
 
-/** Something that happens to a connection. */
-type Mishap = { readonly weight: number; readonly happen: (client: Client) => void };
+/** A fault of a connection. */
+type Fault = { readonly weight: number; readonly inject: (client: Client) => void };
 
-/** A connection on which nothing comes for so long, not even a keep-alive, has failed. */
+/** A connection without a byte for this long, not even a keep-alive, has failed. */
 const SILENCE_MS = 30_000;
 
-/** How long one that never reads waits for its server to give it up. */
-const GIVEN_UP_MS = 7_000;
+/** How long a client that never reads waits for its server to disconnect it. */
+const DISCONNECT_MS = 7_000;
 
 const FIRST_RETRY_MS = 500;
 
-const MISHAPS: readonly Mishap[] = [
-  { weight: 6, happen: (client) => client.cutMidFrame() },
-  { weight: 3, happen: (client) => client.destroy() },
-  { weight: 2, happen: (client) => client.reset() },
-  { weight: 2, happen: (client) => client.halfClose() },
-  { weight: 5, happen: (client) => client.stall(200, 3_000) },
-  { weight: 1, happen: (client) => client.stall(4_000, 9_000) },
-  { weight: 4, happen: (client) => client.leave() },
+const FAULTS: readonly Fault[] = [
+  { weight: 6, inject: (client) => client.cutMidFrame() },
+  { weight: 3, inject: (client) => client.destroy() },
+  { weight: 2, inject: (client) => client.reset() },
+  { weight: 2, inject: (client) => client.halfClose() },
+  { weight: 5, inject: (client) => client.stall(200, 3_000) },
+  { weight: 1, inject: (client) => client.stall(4_000, 9_000) },
+  { weight: 4, inject: (client) => client.leave() },
 ];
 
-/** An `EventSource` with mishaps: it comes again with its last event ID until its stream has finished, or it has left. */
+/** An `EventSource` with faults: it reconnects with its last event ID until its stream has finished or it leaves. */
 export class Client {
-  readonly wish: Wish;
+  readonly options: ClientOptions;
   readonly #tally: Tally;
   readonly #random: Random;
-  readonly #calmMs: number;
+  readonly #faultEveryMs: number;
   readonly #onDone: () => void;
   #socket: Socket | undefined;
   #wire: Wire | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
-  #heardAt = performance.now();
-  /** Whether this connection's end is its own doing, or that of its slowness. */
-  #excused = false;
+  #receivedAt = performance.now();
+  /** Whether the client itself has caused the end of this connection, for example by not reading. */
+  #causedEnd = false;
   #cutNext = false;
   #leaving = false;
-  #peaceful = false;
+  #faultless = false;
   #done = false;
 
-  constructor(wish: Wish, { tally, random, calmMs, onDone }: Surroundings) {
-    this.wish = wish;
+  constructor(options: ClientOptions, { tally, random, faultEveryMs, onDone }: Shared) {
+    this.options = options;
     this.#tally = tally;
     this.#random = random;
-    this.#calmMs = calmMs;
+    this.#faultEveryMs = faultEveryMs;
     this.#onDone = onDone;
     this.#connect();
   }
 
-  /** Nothing more happens to it; it reads to the end. */
-  calmDown(): void {
-    this.#peaceful = true;
-    // One that has no answer yet is about to be cut short, or to come again.
+  /** Stops all faults; the client reads to the end. */
+  stopFaults(): void {
+    this.#faultless = true;
+    // A client without an answer will be cut off or reconnect.
     if (this.#socket === undefined || this.#wire?.status === undefined) return;
     clearTimeout(this.#timer);
     this.#socket?.resume();
   }
 
   get about(): string {
-    const { name, ledger } = this.wish;
-    return `${name} behind '${ledger.lastEventId}', status ${this.#wire?.status}, socket ${this.#socket?.readyState}`;
+    const { name, ledger } = this.options;
+    return `${name} after '${ledger.lastEventId}', status ${this.#wire?.status}, socket ${this.#socket?.readyState}`;
   }
 
   checkSilence(): void {
-    if (this.#socket === undefined || performance.now() - this.#heardAt < SILENCE_MS) return;
+    if (this.#socket === undefined || performance.now() - this.#receivedAt < SILENCE_MS) return;
     this.#tally.incidents.add(`silence for ${SILENCE_MS} ms: ${this.about}`);
-    this.#heardAt = performance.now();
+    this.#receivedAt = performance.now();
   }
 
   cutMidFrame(): void {
@@ -104,73 +104,76 @@ export class Client {
   }
 
   destroy(): void {
-    this.#excused = true;
+    this.#causedEnd = true;
     this.#socket?.destroy();
   }
 
   reset(): void {
-    this.#excused = true;
+    this.#causedEnd = true;
     this.#socket?.resetAndDestroy();
   }
 
   halfClose(): void {
-    this.#excused = true;
+    this.#causedEnd = true;
     this.#socket?.end();
   }
 
   stall(leastMs: number, mostMs: number): void {
-    this.#excused = true;
+    this.#causedEnd = true;
     this.#socket?.pause();
-    this.#timer = setTimeout(() => this.#readAgain(), this.#random.between(leastMs, mostMs));
+    this.#timer = setTimeout(() => this.#resume(), this.#random.between(leastMs, mostMs));
   }
 
-  /** For good. */
+  /** Disconnects for good. */
   leave(): void {
     this.#leaving = true;
     this.destroy();
   }
 
-  #readAgain(): void {
-    this.#heardAt = performance.now();
+  #resume(): void {
+    this.#receivedAt = performance.now();
     this.#socket?.resume();
-    this.#awaitMishap();
+    this.#scheduleFault();
   }
 
-  #awaitMishap(): void {
-    if (this.#peaceful) return;
+  #scheduleFault(): void {
+    if (this.#faultless) return;
     this.#timer = setTimeout(
-      () => this.#random.pick(MISHAPS).happen(this),
-      this.#random.waitMs(this.#calmMs),
+      () => this.#random.pick(FAULTS).inject(this),
+      this.#random.waitMs(this.#faultEveryMs),
     );
   }
 
   #connect(): void {
-    const socket = connect(this.wish.port, '127.0.0.1');
-    const wire = new Wire((frame) => this.wish.ledger.take(frame));
+    const socket = connect(this.options.port, '127.0.0.1');
+    const wire = new Wire((frame) => this.options.ledger.take(frame));
     this.#socket = socket;
     this.#wire = wire;
-    this.#excused = false;
+    this.#causedEnd = false;
     this.#cutNext = false;
-    this.#heardAt = performance.now();
-    this.wish.ledger.onOpen();
+    this.#receivedAt = performance.now();
+    this.options.ledger.onOpen();
     socket.on('connect', () => this.#request(socket));
     socket.on('data', (bytes) => this.#take(bytes, wire, socket));
-    // Whatever it was, the connection closes.
+    // Every error is followed by 'close'.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#onClose(wire));
   }
 
-  /** Some change their minds before the answer, or in the middle of the question. */
+  /** Sends the request. Some clients disconnect during it, or before the answer. */
   #request(socket: Socket): void {
-    const request = requestOf(this.wish);
-    if (!this.#peaceful && this.#random.chance(0.05)) return this.#falter(socket, request);
+    const request = requestOf(this.options);
+    if (!this.#faultless && this.#random.chance(0.05)) {
+      this.#abandon(socket, request);
+      return;
+    }
     socket.write(request);
-    if (this.wish.neverReads) this.#timer = setTimeout(() => this.#stopReading(), 100);
-    else this.#awaitMishap();
+    if (this.options.neverReads) this.#timer = setTimeout(() => this.#stopReading(), 100);
+    else this.#scheduleFault();
   }
 
-  #falter(socket: Socket, request: string): void {
-    this.#excused = true;
+  #abandon(socket: Socket, request: string): void {
+    this.#causedEnd = true;
     const length = this.#random.chance(0.5) ? request.length : this.#random.index(request.length);
     if (length > 0) socket.write(request.slice(0, length));
     const ms = length === request.length ? this.#random.between(0, 20) : this.#random.between(0, 2_000);
@@ -178,12 +181,12 @@ export class Client {
   }
 
   #stopReading(): void {
-    if (this.#peaceful) return;
-    this.stall(GIVEN_UP_MS, GIVEN_UP_MS + 1_000);
+    if (this.#faultless) return;
+    this.stall(DISCONNECT_MS, DISCONNECT_MS + 1_000);
   }
 
   #take(bytes: Buffer, wire: Wire, socket: Socket): void {
-    this.#heardAt = performance.now();
+    this.#receivedAt = performance.now();
     try {
       const isCut = this.#cutNext && wire.status !== undefined;
       wire.take(isCut ? bytes.subarray(0, this.#random.index(bytes.length)) : bytes);
@@ -200,8 +203,11 @@ export class Client {
     this.#socket = undefined;
     if (this.#done) return;
     this.#checkEnd(wire);
-    const isOver = wire.status === 204 || wire.status === 500;
-    if (isOver || (this.#leaving && !this.#peaceful)) return this.#finish();
+    const isFinished = wire.status === 204 || wire.status === 500;
+    if (isFinished || (this.#leaving && !this.#faultless)) {
+      this.#finish();
+      return;
+    }
     this.#retryMs = wire.retryMs ?? this.#retryMs;
     this.#timer = setTimeout(() => this.#connect(), this.#retryMs * this.#random.between(0.5, 1.5));
   }
@@ -211,17 +217,17 @@ export class Client {
     if (what !== undefined) this.#tally.incidents.add(`${what}: ${this.about}`);
   }
 
-  /** What is wrong with the end of a connection, if anything. */
+  /** @returns what is wrong with the end of a connection, if anything */
   #wrongEnd({ status, ended, torn }: Wire): string | undefined {
-    const { ledger, mayFail, restarts, neverReads } = this.wish;
-    if (status === 204) return ledger.lastEventId === END_ID ? undefined : 'a 204 for what has not finished';
+    const { ledger, mayFail, restarts, neverReads } = this.options;
+    if (status === 204) return ledger.lastEventId === END_ID ? undefined : 'a 204 for an unfinished stream';
     if (status === 500) return mayFail ? undefined : 'a 500';
-    if (status === undefined) return this.#excused || restarts ? undefined : 'no answer';
+    if (status === undefined) return this.#causedEnd || restarts ? undefined : 'no answer';
     if (status !== 200) return 'a status';
-    if (!ended) return this.#excused ? undefined : 'cut off';
+    if (!ended) return this.#causedEnd ? undefined : 'cut off';
     if (torn !== '') return `a torn event '${torn.slice(0, 80)}'`;
-    // A server that is replaced may end it in order before it has stalled.
-    if (neverReads && !restarts && !this.#peaceful) return 'a stream that nobody read and that ended';
+    // A server that shuts down may end the stream before the stall time-out.
+    if (neverReads && !restarts && !this.#faultless) return 'an unread stream that ended in order';
     return undefined;
   }
 
@@ -231,7 +237,7 @@ export class Client {
   }
 }
 
-function requestOf({ path, body, ledger }: Wish): string {
+function requestOf({ path, body, ledger }: ClientOptions): string {
   const method = body === undefined ? 'GET' : 'POST';
   const lines = [`${method} ${path} HTTP/1.1`, 'Host: soak', 'Accept: text/event-stream'];
   if (ledger.lastEventId !== '') lines.push(`Last-Event-ID: ${ledger.lastEventId}`);

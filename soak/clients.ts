@@ -1,18 +1,18 @@
 /**
- * All clients of the soak, in a process of their own: `clients.ts <steady port> <restarted port> <streams> <calm ms> <seed>`.
+ * All clients of the soak, in a process of their own: `clients.ts <steady port> <restarted port> <streams> <fault ms> <seed>`.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { clearInterval, setInterval, setTimeout } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, type Wish } from './client';
-import { ask, HOSTILITIES } from './hostile';
+import { Client, type ClientOptions } from './client';
+import { HOSTILE_REQUESTS, sendHostileRequest } from './hostile';
 import { Incidents } from './incidents';
 import { ChannelLedger, FloodLedger, type Ledger, NumbersLedger, type Tally } from './ledger';
 import { Random } from './random';
-import { ROOMS, RUNS, TICK_FEEDS } from './sizes';
+import { RUNS, TICK_FEEDS, TOPICS } from './sizes';
 
-/** What it is asked: for figures, to let nothing more happen, or for the figures when all streams are over. */
-export type ClientsQuestion = 'sample' | 'calm' | 'finish';
+/** A request of the parent process: report figures; stop all faults; or report figures once all streams have ended. */
+export type ClientsQuestion = 'sample' | 'stop-faults' | 'finish';
 
 export interface ClientsSample {
   readonly clients: number;
@@ -20,43 +20,43 @@ export interface ClientsSample {
   readonly hostile: number;
   readonly events: number;
   readonly lost: number;
-  readonly doubled: number;
+  readonly duplicated: number;
   readonly gaps: number;
   readonly ends: number;
-  /** Of its own event loop, since the last sample. */
+  /** The delay of this process's event loop since the last sample. */
   readonly lagMaxMs: number;
   readonly incidents: readonly string[];
 }
 
-/** One in so many clients has a server that is replaced now and then. */
+/** The share of clients whose server is restarted from time to time. */
 const RESTARTED_SHARE = 0.25;
 
-/** So many come at a time at the beginning. */
+/** How clients are added at the start. */
 const RAMP = { clients: 20, everyMs: 50 };
 
-const HOSTILE_EACH_MS = 200;
-const SILENCE_LOOK_MS = 5_000;
+const HOSTILE_EVERY_MS = 200;
+const SILENCE_CHECK_MS = 5_000;
 
-/** What is not over by then is stuck. */
+/** A stream that has not ended by then is stuck. */
 const FINISH_MS = 40_000;
 
-const [steadyPort = 0, restartedPort = 0, streams = 0, calmMs = 0, seed = 0] = process.argv
+const [steadyPort = 0, restartedPort = 0, streams = 0, faultEveryMs = 0, seed = 0] = process.argv
   .slice(2)
   .map(Number);
 const random = new Random(seed);
 const incidents = new Incidents();
 incidents.watchProcess();
-const tally: Tally = { events: 0, lost: 0, doubled: 0, gaps: 0, ends: 0, incidents };
+const tally: Tally = { events: 0, lost: 0, duplicated: 0, gaps: 0, ends: 0, incidents };
 const clients = new Set<Client>();
 const lag = monitorEventLoopDelay({ resolution: 10 });
 lag.enable();
 let made = 0;
 let hostile = 0;
-let calm = false;
+let stopping = false;
 
 interface Kind {
   readonly weight: number;
-  readonly make: () => Pick<Wish, 'path' | 'ledger'> & Partial<Wish>;
+  readonly make: () => Pick<ClientOptions, 'path' | 'ledger'> & Partial<ClientOptions>;
 }
 
 const part = (name: string, every = 1, rest = 0, fromFirst = false): Ledger =>
@@ -68,7 +68,7 @@ const KINDS: readonly Kind[] = [
   { weight: 20, make: () => fifth(tick(), random.index(5)) },
   { weight: 10, make: () => whole(`/ticks/${tick()}/snapshot`) },
   { weight: 3, make: () => ({ ...whole(`/ticks/${tick()}/throwing`), mayFail: true }) },
-  { weight: 15, make: () => whole(`/rooms/${random.index(ROOMS)}`) },
+  { weight: 15, make: () => whole(`/topics/${random.index(TOPICS)}`) },
   { weight: 8, make: () => run(random.index(RUNS)) },
   { weight: 8, make: () => numbers('numbers', 20 + random.index(100)) },
   { weight: 3, make: () => numbers('throws', 20 + random.index(40)) },
@@ -106,53 +106,53 @@ function newClient(): void {
   const port = restarts ? restartedPort : steadyPort;
   const made = random.pick(KINDS).make();
   const name = `${made.path} of the ${restarts ? 'restarted' : 'steady'} server`;
-  const wish: Wish = { name, port, restarts, mayFail: false, neverReads: false, ...made };
-  const client = new Client(wish, { tally, random, calmMs, onDone: () => replace(client) });
+  const options: ClientOptions = { name, port, restarts, mayFail: false, neverReads: false, ...made };
+  const client = new Client(options, { tally, random, faultEveryMs, onDone: () => replace(client) });
   clients.add(client);
 }
 
-/** As many as there were, but for those who come last. */
+/** Replaces a client that is done, until the faults stop. */
 function replace(client: Client): void {
   clients.delete(client);
-  if (calm) return;
+  if (stopping) return;
   setTimeout(() => {
-    if (calm) return;
+    if (stopping) return;
     made++;
     newClient();
   }, random.waitMs(200));
 }
 
 async function ramp(): Promise<void> {
-  for (let count = 0; count < streams && !calm; count++) {
+  for (let count = 0; count < streams && !stopping; count++) {
     made++;
     newClient();
     if (count % RAMP.clients === 0) await sleep(RAMP.everyMs);
   }
 }
 
-function beHostile(): void {
-  const hostility = HOSTILITIES[hostile++ % HOSTILITIES.length];
-  if (hostility !== undefined) ask(hostility, steadyPort, tally);
+function sendHostile(): void {
+  const request = HOSTILE_REQUESTS[hostile++ % HOSTILE_REQUESTS.length];
+  if (request !== undefined) sendHostileRequest(request, steadyPort, tally);
 }
 
-const looking = setInterval(() => {
+const silenceChecks = setInterval(() => {
   for (const client of clients) client.checkSilence();
-}, SILENCE_LOOK_MS);
-const hostilities = setInterval(beHostile, HOSTILE_EACH_MS);
+}, SILENCE_CHECK_MS);
+const hostileRequests = setInterval(sendHostile, HOSTILE_EVERY_MS);
 
-/** Everybody reads to the end; nobody new comes. */
-function calmDown(): void {
-  calm = true;
-  clearInterval(hostilities);
-  for (const client of clients) client.calmDown();
+/** Stops faults and new clients; all read to the end. */
+function stopFaults(): void {
+  stopping = true;
+  clearInterval(hostileRequests);
+  for (const client of clients) client.stopFaults();
 }
 
 /** The servers have finished their channels. */
 async function finish(): Promise<void> {
   const until = performance.now() + FINISH_MS;
   while (clients.size > 0 && performance.now() < until) await sleep(50);
-  clearInterval(looking);
-  for (const client of clients) incidents.add(`not over: ${client.about}`);
+  clearInterval(silenceChecks);
+  for (const client of clients) incidents.add(`not ended: ${client.about}`);
 }
 
 function sample(): ClientsSample {
@@ -163,7 +163,7 @@ function sample(): ClientsSample {
 }
 
 async function answer(question: ClientsQuestion): Promise<ClientsSample> {
-  if (question === 'calm') calmDown();
+  if (question === 'stop-faults') stopFaults();
   if (question === 'finish') await finish();
   return sample();
 }

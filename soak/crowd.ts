@@ -1,22 +1,22 @@
 /**
- * Many readers of one channel, in a process of their own: `crowd.ts <port> <readers>`. Each comes again as an
- * `EventSource` does: behind its last event ID, after the reconnection time, until a 204.
+ * Many readers of one channel, in their own process: `crowd.ts <port> <readers>`. Each reconnects like an `EventSource`:
+ * with its last event ID, after the reconnection time, until a 204.
  */
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers';
 import { END_ID, type Frame } from './ledger';
 import { Wire } from './wire';
 
-/** What is published: each publisher counts its own events from 1. */
+/** An event. Each publisher counts its events from 1. */
 export interface Counted {
   readonly from: string;
   readonly n: number;
 }
 
-/** How many events each publisher has sent; the data of the closing event. */
+/** Numbers by name. The closing event carries the number of events of each publisher. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** All have their place; the first was refused; all have come back; all have been told that it is over. */
+/** A message to the parent: all readers have a position; a connection was refused; all have reconnected; all have ended. */
 export type CrowdWord =
   | { readonly kind: 'placed' | 'refused' | 'returned' }
   | { readonly kind: 'over'; readonly report: CrowdReport };
@@ -25,26 +25,26 @@ export interface CrowdReport {
   readonly events: number;
   readonly lost: number;
   readonly doubled: number;
-  /** How many readers were told of so many gaps. */
+  /** The number of readers by the number of gaps that they received. */
   readonly readersByGaps: Counts;
-  /** How many readers had seen so many events when their first stream ended. */
+  /** The number of readers by the number of events before their first stream ended. */
   readonly readersByFirstEnd: Counts;
-  /** How many different sequences of events the readers have seen. */
+  /** The number of different sequences of events that the readers received. */
   readonly sequences: number;
-  /** When each was answered again, in milliseconds after the first that was. */
+  /** When each reader was answered after reconnecting, in milliseconds after the first. */
   readonly returnedAtMs: readonly number[];
-  /** Connections that nobody took. */
+  /** The number of refused connections. */
   readonly refused: number;
-  /** Streams that were cut off rather than ended. */
+  /** The number of streams that were cut off without an end. */
   readonly cut: number;
-  /** Answers of other kinds than expected, and the like. */
+  /** Unexpected answers and other errors. */
   readonly errors: readonly string[];
 }
 
-/** So many connect at a time: all at once would overflow the queue of the server's socket. */
+/** How many connect at a time: all in parallel would overflow the accept queue of the server's socket. */
 const CONNECTING = 100;
 
-/** Until the server says otherwise. */
+/** The reconnection time until the server sends another. */
 const FIRST_RETRY_MS = 1_000;
 
 const [port = 0, readers = 0] = process.argv.slice(2).map(Number);
@@ -55,7 +55,7 @@ const sequences = new Set<number>();
 const readersByGaps: Record<string, number> = {};
 const readersByFirstEnd: Record<string, number> = {};
 let placed = 0;
-let over = 0;
+let ended = 0;
 
 class Reader {
   #lastEventId = '';
@@ -63,15 +63,15 @@ class Reader {
   #retryMs = FIRST_RETRY_MS;
   #gaps = 0;
   #events = 0;
-  /** Of the events seen, in their order. */
+  /** A hash of the received events in their order. */
   #digest = 0;
   readonly #seen = new Map<string, number>();
 
-  /** The connection stays open behind the end of its stream, as a browser's does; closing it is the server's part. */
+  /** Like a browser, keeps the connection open after the end of its stream; the server closes it. */
   connect(): void {
     const wire = new Wire((frame) => this.#take(frame));
     const socket = connect(port, '127.0.0.1', () => socket.write(this.#request()));
-    const onOver = once(() => this.#onOver(wire));
+    const onEnded = once(() => this.#onEnded(wire));
     const onAnswer = once((status: number) => this.#onAnswer(status));
     socket.on('data', (bytes) => {
       try {
@@ -80,10 +80,10 @@ class Reader {
         errors.push(String(error));
       }
       if (wire.status !== undefined) onAnswer(wire.status);
-      if (wire.ended || wire.status === 204) onOver();
+      if (wire.ended || wire.status === 204) onEnded();
     });
     socket.on('error', () => undefined);
-    socket.on('close', () => onOver());
+    socket.on('close', () => onEnded());
   }
 
   #request(): string {
@@ -93,16 +93,19 @@ class Reader {
 
   #onAnswer(status: number): void {
     const isLast = this.#lastEventId === END_ID;
-    if (status !== (isLast ? 204 : 200)) errors.push(`a ${status} behind '${this.#lastEventId}'`);
+    if (status !== (isLast ? 204 : 200)) errors.push(`a ${status} after '${this.#lastEventId}'`);
     this.#connections++;
     if (this.#connections !== 2 || isLast) return;
     returnedAt.push(performance.now());
-    if (returnedAt.length === readers) tell({ kind: 'returned' });
+    if (returnedAt.length === readers) send({ kind: 'returned' });
   }
 
-  /** Of one connection's answer; after a 204, of everything. */
-  #onOver(wire: Wire): void {
-    if (wire.status === 204) return this.#onFinished();
+  /** The end of one connection's answer; a 204 is the end of the reader. */
+  #onEnded(wire: Wire): void {
+    if (wire.status === 204) {
+      this.#onFinished();
+      return;
+    }
     if (wire.status === undefined) onRefused();
     else if (!wire.ended || wire.torn !== '') totals.cut++;
     if (wire.status !== undefined && this.#connections === 1) note(readersByFirstEnd, this.#events);
@@ -113,7 +116,10 @@ class Reader {
   #take({ id, type, data }: Frame): void {
     const isFirst = this.#lastEventId === '';
     if (id !== undefined) this.#lastEventId = id;
-    if (id === END_ID) return this.#onEnd(JSON.parse(data ?? '') as Counts);
+    if (id === END_ID) {
+      this.#onEnd(JSON.parse(data ?? '') as Counts);
+      return;
+    }
     if (type === 'gap') this.#gaps++;
     else if (data !== undefined) this.#count(JSON.parse(data) as Counted);
     if (isFirst && this.#lastEventId !== '') onPlaced();
@@ -136,7 +142,7 @@ class Reader {
   #onFinished(): void {
     sequences.add(this.#digest);
     note(readersByGaps, this.#gaps);
-    if (++over === readers) tell({ kind: 'over', report: report() });
+    if (++ended === readers) send({ kind: 'over', report: report() });
   }
 }
 
@@ -176,15 +182,15 @@ function startOne(): void {
 function onPlaced(): void {
   placed++;
   startOne();
-  if (placed === readers) tell({ kind: 'placed' });
+  if (placed === readers) send({ kind: 'placed' });
 }
 
 function onRefused(): void {
   totals.refused++;
-  if (totals.refused === 1) tell({ kind: 'refused' });
+  if (totals.refused === 1) send({ kind: 'refused' });
 }
 
-function tell(word: CrowdWord): void {
+function send(word: CrowdWord): void {
   process.send?.(word);
 }
 

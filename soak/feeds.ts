@@ -5,13 +5,13 @@ import { Channel as MadeChannel, memoryLog } from './express-yield';
 import { ON_PURPOSE } from './incidents';
 import type { Random } from './random';
 
-/** Each event's number is that of its id. */
+/** An event; its number is also that of its id. */
 export interface Tick {
   readonly seq: number;
   readonly padding: string;
 }
 
-/** How a channel is published to. */
+/** How often, and what, a feed publishes. */
 interface Rhythm {
   readonly everyMs: number;
   readonly burst: number;
@@ -35,12 +35,12 @@ export class Feed {
     this.#publishing = this.#publish();
   }
 
-  /** How many were published. */
+  /** The number of published events. */
   get seq(): number {
     return this.#seq;
   }
 
-  /** Its closing event says which was the last. */
+  /** Ends the channel. The closing event carries the id of the last event. */
   async end(): Promise<void> {
     await this.#stop();
     await this.channel.end({ lastId: this.#lastId });
@@ -81,21 +81,21 @@ const TICKS: readonly Rhythm[] = [
   { burst: 50, everyMs: 8_000, paddingBytes: 40 },
 ];
 const FAT = { burst: 1, everyMs: 70, paddingBytes: 32_768 };
-const ROOM = { ...SMALL, everyMs: 400 };
+const TOPIC = { ...SMALL, everyMs: 400 };
 
-/** The log of a run holds all of it. */
+/** Few enough that the log of a run retains all of them. */
 const RUN_STEPS = 120;
 
-/** All channels of a server: some for ever, rooms that come and go, and runs. */
+/** All channels of a server: permanent ones, temporary topics, and runs. */
 export class Feeds {
   readonly published: Published = { count: 0 };
-  /** How many sources of runs are alive. */
+  /** The number of active sources of runs. */
   running = 0;
   readonly ticks: readonly Feed[];
   readonly fat: Feed;
   readonly fatSkipping: Feed;
   readonly #random: Random;
-  readonly #rooms = new Map<string, Feed>();
+  readonly #topics = new Map<string, Feed>();
   readonly #runs = new Map<string, Channel<Tick>>();
   readonly #ending = new AbortController();
   #stopped = false;
@@ -109,27 +109,27 @@ export class Feeds {
     this.fatSkipping = this.#feed(FAT, new MadeChannel({ log: memoryLog(few), overflow: 'skip' }));
   }
 
-  /** Aborts when everything is to end. */
+  /** Aborts when all channels must end. */
   get ending(): AbortSignal {
     return this.#ending.signal;
   }
 
-  /** Of all channels together. */
+  /** The subscribers of all channels. */
   get subscribers(): number {
-    const channels = [this.fat, this.fatSkipping, ...this.ticks, ...this.#rooms.values()].map(
+    const channels = [this.fat, this.fatSkipping, ...this.ticks, ...this.#topics.values()].map(
       ({ channel }) => channel,
     );
     return [...channels, ...this.#runs.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
-  room(name: string): Channel<Tick> {
-    const known = this.#rooms.get(name);
+  topic(name: string): Channel<Tick> {
+    const known = this.#topics.get(name);
     if (known !== undefined) return known.channel;
     const log = memoryLog({ maxEvents: 20, maxAgeMs: 3_000 });
-    const room = this.#feed(ROOM, new MadeChannel({ log, replay: true }));
-    this.#rooms.set(name, room);
-    void this.#leaveRoom(name, room);
-    return room.channel;
+    const topic = this.#feed(TOPIC, new MadeChannel({ log, replay: true }));
+    this.#topics.set(name, topic);
+    void this.#expire(name, topic);
+    return topic.channel;
   }
 
   run(name: string): Channel<Tick> {
@@ -140,13 +140,13 @@ export class Feeds {
     return run;
   }
 
-  /** Finishes all channels. */
+  /** Ends all channels in order. */
   async end(): Promise<void> {
     this.#ending.abort();
     await Promise.all([...this.ticks, this.fat, this.fatSkipping].map((feed) => feed.end()));
   }
 
-  /** Gives all channels up, as the end of a process does. */
+  /** Closes all channels, like a process that exits. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#ending.abort();
@@ -157,12 +157,12 @@ export class Feeds {
     return new Feed(channel, rhythm, this.published);
   }
 
-  /** Some rooms finish, others are given up; whoever comes then meets another room of that name. */
-  async #leaveRoom(name: string, room: Feed): Promise<void> {
+  /** Ends or closes a topic after some seconds. Later clients get a new topic of that name. */
+  async #expire(name: string, topic: Feed): Promise<void> {
     await pause(this.#random.between(4_000, 20_000), this.ending);
     const finishes = !this.#stopped && (this.ending.aborted || this.#random.chance(0.5));
-    if (!this.ending.aborted) this.#rooms.delete(name);
-    await (finishes ? room.end() : room.close());
+    if (!this.ending.aborted) this.#topics.delete(name);
+    await (finishes ? topic.end() : topic.close());
   }
 
   async *#steps(name: string, { signal }: RunContext) {
@@ -182,14 +182,14 @@ export class Feeds {
     }
   }
 
-  /** Those who come a little late still get it. */
+  /** Keeps a run for a moment, for late clients. */
   async #forgetRun(name: string): Promise<void> {
     await pause(2_000, this.ending);
     if (!this.ending.aborted) this.#runs.delete(name);
   }
 }
 
-/** Ends early when the signal aborts, and is no failure then. */
+/** Waits. An abort of the signal ends the wait without an error. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

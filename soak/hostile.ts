@@ -2,8 +2,8 @@ import { connect } from 'node:net';
 import { setTimeout } from 'node:timers';
 import type { Tally } from './ledger';
 
-/** A request that nobody in good faith makes, and what may begin the answer. */
-interface Hostility {
+/** A malformed or abusive request, and how its answer must start. */
+interface HostileRequest {
   readonly request: string;
   readonly answer: RegExp;
 }
@@ -11,12 +11,12 @@ interface Hostility {
 const stream = (headers: string): string => `GET /ticks/0 HTTP/1.1\r\nHost: soak\r\n${headers}\r\n\r\n`;
 const id = (value: string): string => stream(`Last-Event-ID: ${value}`);
 
-/** An answer that tells of a gap first. */
+/** An answer whose first event is a gap. */
 const GAP = /^HTTP\/1\.1 200 [\s\S]*\nevent: gap\n/;
 const REFUSED = /^HTTP\/1\.1 4\d\d /;
 const OPEN = /^HTTP\/1\.1 200 [\s\S]*\n(?:id|data): /;
 
-export const HOSTILITIES: readonly Hostility[] = [
+export const HOSTILE_REQUESTS: readonly HostileRequest[] = [
   { request: id('nonsense'), answer: GAP },
   { request: id('-'), answer: GAP },
   { request: id('~else'), answer: GAP },
@@ -48,8 +48,8 @@ const TIMEOUT_MS = 30_000;
 
 const shown = (text: string): string => JSON.stringify(text.slice(0, 200));
 
-/** Asks one, and leaves as soon as the answer has come. */
-export function ask({ request, answer }: Hostility, port: number, tally: Tally): void {
+/** Sends a request, and disconnects as soon as the answer has arrived. */
+export function sendHostileRequest({ request, answer }: HostileRequest, port: number, tally: Tally): void {
   const socket = connect(port, '127.0.0.1');
   const startedAt = performance.now();
   let received = '';
@@ -70,6 +70,6 @@ export function ask({ request, answer }: Hostility, port: number, tally: Tally):
   socket.on('close', () => {
     clearTimeout(timer);
     const ms = Math.round(performance.now() - startedAt);
-    if (!answer.test(received)) wrong(`another answer than expected (${how}, ${ms} ms)`);
+    if (!answer.test(received)) wrong(`an unexpected answer (${how}, ${ms} ms)`);
   });
 }

@@ -1,22 +1,22 @@
 import { inspect } from 'node:util';
 
-/** What faults on purpose throw; all else is an incident. */
+/** The message of intended errors; any other error is an incident. */
 export const ON_PURPOSE = 'on purpose';
 
-/** So many are kept; a soak that has more has failed anyway. */
+/** How many incidents are kept; a run with more has failed anyway. */
 const MOST = 50;
 
-/** What should not have happened in this process, since the last look. */
+/** Unexpected errors and warnings in this process. */
 export class Incidents {
   #texts: string[] = [];
   count = 0;
 
-  /** Also hears of what nobody else does. */
+  /** Also collects unhandled errors and warnings of this process. */
   watchProcess(): void {
     process.on('unhandledRejection', (error) => this.add(`unhandledRejection ${inspect(error)}`));
     process.on('uncaughtException', (error) => this.add(`uncaughtException ${inspect(error)}`));
     process.on('warning', (warning) => {
-      // A run that fails while nobody watches it is warned of, as it should be.
+      // A run that fails without a subscriber must cause a warning.
       if (!warning.message.includes(ON_PURPOSE)) this.add(`warning ${warning.stack}`);
     });
   }

@@ -7,48 +7,48 @@ export interface Frame {
   readonly data: string | undefined;
 }
 
-/** What all clients count together. */
+/** The counts of all clients. */
 export interface Tally {
   events: number;
   lost: number;
-  doubled: number;
+  duplicated: number;
   gaps: number;
   ends: number;
   readonly incidents: Incidents;
 }
 
-/** What a client knows of its stream: where it is, and what must come next. */
+/** A client's knowledge of its stream: its position, and which event must follow. */
 export interface Ledger {
-  /** What it sends when it comes again. */
+  /** Sent on reconnection. */
   readonly lastEventId: string;
-  /** A new connection. */
+  /** Called for each new connection. */
   onOpen(): void;
   take(frame: Frame): void;
 }
 
 export const END_ID = '~end';
 
-interface Place {
+interface Position {
   readonly epoch: string;
   readonly seq: number;
 }
 
 /** An id of a log in memory. */
-function placeOf(id: string): Place {
+function positionOf(id: string): Position {
   const dash = id.lastIndexOf('-');
   return { epoch: id.slice(0, dash), seq: Number(id.slice(dash + 1)) };
 }
 
-/** The number behind `{"seq":` or `{"n":`, without parsing the padding. */
+/** The number after `{"seq":` or `{"n":`, without parsing the padding. */
 function numberIn(data: string): number {
   return Number.parseInt(data.slice(data.indexOf(':') + 1), 10);
 }
 
 export interface ChannelPart {
-  /** One in so many is wanted: those with this rest. */
+  /** The client requests one event in `every`: those with this remainder. */
   readonly every: number;
   readonly rest: number;
-  /** Whether a newcomer gets all from the first event. */
+  /** Whether a new client gets all events from the first one. */
   readonly fromFirst: boolean;
   readonly name: string;
 }
@@ -58,8 +58,8 @@ export class ChannelLedger implements Ledger {
   lastEventId = '';
   readonly #part: ChannelPart;
   readonly #tally: Tally;
-  #place: Place | undefined;
-  /** A gap was told, and nothing has come since. */
+  #position: Position | undefined;
+  /** The last event was a gap. */
   #gap: { readonly oldest: string | null } | undefined;
 
   constructor(part: ChannelPart, tally: Tally) {
@@ -67,56 +67,56 @@ export class ChannelLedger implements Ledger {
     this.#tally = tally;
   }
 
-  /** Without a last event ID it comes as a newcomer. */
+  /** Without a last event ID, the client starts anew. */
   onOpen(): void {
     this.#gap = undefined;
-    if (this.lastEventId === '') this.#place = undefined;
+    if (this.lastEventId === '') this.#position = undefined;
   }
 
   take(frame: Frame): void {
-    if (frame.type === 'gap') return this.#onGap(frame);
-    if (frame.type === 'snapshot') return this.#onSnapshot(frame);
-    if (frame.id === END_ID) return this.#onEnd(frame);
-    if (frame.id === undefined) return this.#incident(frame, 'an event without an id');
-    if (frame.data === undefined) this.#onPlace(frame.id);
+    if (frame.type === 'gap') this.#onGap(frame);
+    else if (frame.type === 'snapshot') this.#onSnapshot(frame);
+    else if (frame.id === END_ID) this.#onEnd(frame);
+    else if (frame.id === undefined) this.#incident(frame, 'an event without an id');
+    else if (frame.data === undefined) this.#onIdOnly(frame.id);
     else this.#onEvent(frame, frame.id);
   }
 
   #onEvent(frame: Frame, id: string): void {
     this.#tally.events++;
-    const place = placeOf(id);
-    if (numberIn(frame.data ?? '') !== place.seq) this.#incident(frame, 'a number that is not its id');
-    if (place.seq !== this.#nextAfter(place.seq - 1)) this.#incident(frame, 'an event not asked for');
+    const position = positionOf(id);
+    if (numberIn(frame.data ?? '') !== position.seq) this.#incident(frame, 'a number that is not its id');
+    if (position.seq !== this.#nextAfter(position.seq - 1)) this.#incident(frame, 'an event not asked for');
     this.#checkOldest(frame, id);
-    this.#check(place);
-    this.#moveTo(place, id);
+    this.#check(position);
+    this.#moveTo(position, id);
   }
 
-  /** What comes behind a gap is the oldest event that there is. */
+  /** A gap must be followed by the oldest retained event. */
   #checkOldest(frame: Frame, id: string): void {
     const { oldest = null } = this.#gap ?? {};
     if (oldest === null || oldest === id || this.#part.every > 1) return;
-    this.#incident(frame, `not the oldest event behind the gap, ${oldest}`);
+    this.#incident(frame, `not the oldest event after the gap, ${oldest}`);
   }
 
-  /** An id alone: the client's place, without an event. */
-  #onPlace(id: string): void {
+  /** An id alone is a position without an event. */
+  #onIdOnly(id: string): void {
     if (id === this.lastEventId) return;
-    const place = placeOf(id);
-    if (this.#place !== undefined && this.#gap === undefined) this.#checkPassed(place, this.#place);
-    this.#moveTo(place, id);
+    const position = positionOf(id);
+    if (this.#position !== undefined && this.#gap === undefined) this.#checkPassed(position, this.#position);
+    this.#moveTo(position, id);
   }
 
-  /** Nothing that is wanted may have been passed on the way. */
-  #checkPassed({ epoch, seq }: Place, last: Place): void {
+  /** No requested event may have been skipped. */
+  #checkPassed({ epoch, seq }: Position, last: Position): void {
     const next = this.#nextAfter(last.seq);
     if (last.epoch !== epoch) this.#lose(0, 1);
-    else if (seq < last.seq) this.#double(seq, last.seq);
+    else if (seq < last.seq) this.#duplicate(seq, last.seq);
     else if (next <= seq) this.#lose(next, seq + 1);
   }
 
-  #check({ epoch, seq }: Place): void {
-    const last = this.#place;
+  #check({ epoch, seq }: Position): void {
+    const last = this.#position;
     if (last === undefined) {
       if (this.#part.fromFirst && seq !== 1 && this.#gap === undefined) this.#lose(1, seq);
       return;
@@ -126,7 +126,7 @@ export class ChannelLedger implements Ledger {
       return;
     }
     const next = this.#nextAfter(last.seq);
-    if (seq < next) this.#double(seq, next);
+    if (seq < next) this.#duplicate(seq, next);
     else if (seq > next && this.#gap === undefined) this.#lose(next, seq);
   }
 
@@ -134,42 +134,42 @@ export class ChannelLedger implements Ledger {
     this.#tally.gaps++;
     const { lastEventId, oldest } = JSON.parse(data) as { lastEventId: string; oldest: string | null };
     this.#gap = { oldest };
-    const last = placeOf(lastEventId);
-    const first = oldest === null ? undefined : placeOf(oldest);
+    const last = positionOf(lastEventId);
+    const first = oldest === null ? undefined : positionOf(oldest);
     const frame = { id: undefined, type: 'gap', data };
-    if (this.lastEventId === '') this.#incident(frame, 'a gap for a newcomer');
-    else if (last.epoch !== this.#place?.epoch || last.seq < this.#place.seq) {
-      this.#incident(frame, 'a gap that begins elsewhere');
+    if (this.lastEventId === '') this.#incident(frame, 'a gap for a new client');
+    else if (last.epoch !== this.#position?.epoch || last.seq < this.#position.seq) {
+      this.#incident(frame, 'a gap that starts elsewhere');
     }
     if (first?.epoch === last.epoch && first.seq <= last.seq + 1)
       this.#incident(frame, 'a gap in which nothing is missing');
   }
 
-  /** What follows a snapshot begins where its subscription has taken its place. */
+  /** The events after a snapshot start at the position of its subscription. */
   #onSnapshot({ data = '' }: Frame): void {
-    if (this.#place !== undefined) return;
-    const { place } = JSON.parse(data) as { place: string };
-    // A channel that is over begins with what it retains.
-    if (place !== '') this.#place = placeOf(place);
+    if (this.#position !== undefined) return;
+    const { position } = JSON.parse(data) as { position: string };
+    // A channel that has ended starts with its retained events.
+    if (position !== '') this.#position = positionOf(position);
   }
 
   #onEnd({ data = '' }: Frame): void {
     this.#tally.ends++;
     this.lastEventId = END_ID;
     const { lastId, count } = JSON.parse(data) as { lastId?: string; count?: number };
-    const place = this.#place;
-    if (place === undefined || this.#gap !== undefined) return;
-    const last = count === undefined ? placeOf(lastId ?? '') : { epoch: place.epoch, seq: count };
-    this.#checkPassed(last, place);
+    const position = this.#position;
+    if (position === undefined || this.#gap !== undefined) return;
+    const last = count === undefined ? positionOf(lastId ?? '') : { epoch: position.epoch, seq: count };
+    this.#checkPassed(last, position);
   }
 
-  #moveTo(place: Place, id: string): void {
-    this.#place = place;
+  #moveTo(position: Position, id: string): void {
+    this.#position = position;
     this.lastEventId = id;
     this.#gap = undefined;
   }
 
-  /** The number of the first event behind this one that is wanted. */
+  /** The number of the next requested event after this one. */
   #nextAfter(seq: number): number {
     const { every, rest } = this.#part;
     return seq + 1 + ((rest - ((seq + 1) % every) + every) % every);
@@ -178,24 +178,24 @@ export class ChannelLedger implements Ledger {
   #lose(from: number, to: number): void {
     this.#tally.lost += Math.ceil((to - from) / this.#part.every);
     this.#tally.incidents.add(
-      `${this.#part.name}: lost from ${from} to before ${to} behind '${this.lastEventId}'`,
+      `${this.#part.name}: lost from ${from} to before ${to} after '${this.lastEventId}'`,
     );
   }
 
-  #double(seq: number, next: number): void {
-    this.#tally.doubled++;
+  #duplicate(seq: number, next: number): void {
+    this.#tally.duplicated++;
     this.#tally.incidents.add(
-      `${this.#part.name}: expected ${next}, got ${seq} again behind '${this.lastEventId}'`,
+      `${this.#part.name}: expected ${next}, got ${seq} again after '${this.lastEventId}'`,
     );
   }
 
   #incident({ id, type, data }: Frame, what: string): void {
     const text = JSON.stringify({ id, type, data: data?.slice(0, 200) });
-    this.#tally.incidents.add(`${this.#part.name}: ${what}, behind '${this.lastEventId}': ${text}`);
+    this.#tally.incidents.add(`${this.#part.name}: ${what}, after '${this.lastEventId}': ${text}`);
   }
 }
 
-/** Checks numbers that go on behind the last event ID, `count` of them and then the end. */
+/** Checks numbers that continue after the last event ID: `count` of them, and then the end. */
 export class NumbersLedger implements Ledger {
   lastEventId = '';
   readonly #name: string;
@@ -213,13 +213,16 @@ export class NumbersLedger implements Ledger {
 
   take({ id, type, data }: Frame): void {
     if (data === undefined) return;
-    if (id === END_ID) return this.#onEnd();
+    if (id === END_ID) {
+      this.#onEnd();
+      return;
+    }
     this.#tally.events++;
     const n = numberIn(data);
     if (type !== 'number' || String(n) !== id) {
       this.#tally.incidents.add(`${this.#name}: got ${type} ${id} ${data}`);
     }
-    if (n <= this.#last) this.#tally.doubled++;
+    if (n <= this.#last) this.#tally.duplicated++;
     else if (n > this.#last + 1) this.#tally.lost += n - this.#last - 1;
     if (n !== this.#last + 1)
       this.#tally.incidents.add(`${this.#name}: expected ${this.#last + 1}, got ${n}`);
@@ -236,7 +239,7 @@ export class NumbersLedger implements Ledger {
   }
 }
 
-/** Checks a stream without ids, which begins anew each time. */
+/** Checks a stream without ids, which starts again on each connection. */
 export class FloodLedger implements Ledger {
   lastEventId = '';
   readonly #tally: Tally;
@@ -260,7 +263,7 @@ export class FloodLedger implements Ledger {
     this.#tally.events++;
     const n = Number.parseInt(data, 10);
     if (n !== this.#last + 1) this.#tally.incidents.add(`flood: expected ${this.#last + 1}, got ${n}`);
-    if (n <= this.#last) this.#tally.doubled++;
+    if (n <= this.#last) this.#tally.duplicated++;
     else this.#tally.lost += n - this.#last - 1;
     this.#last = n;
   }

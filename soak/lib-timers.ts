@@ -1,6 +1,6 @@
 /**
- * Counts the timers of the package; to be imported before it. It alone uses the global functions here: our own timers are
- * those of `node:timers`, and Node's and Express's come from elsewhere.
+ * Counts the timers of the package; must be imported before it. Only the package uses the global timer functions here: the
+ * soak imports `node:timers`, and Node and Express do not use the globals.
  */
 const alive = new Set<unknown>();
 const { setTimeout: set, clearTimeout: clear, setInterval: setEvery, clearInterval: clearEvery } = globalThis;
@@ -35,7 +35,7 @@ Object.assign(globalThis, {
   },
 });
 
-/** How many of them have neither fired for the last time nor been cleared. */
+/** The number of timers that have neither fired for the last time nor been cleared. */
 export function timersAlive(): number {
   return alive.size;
 }

@@ -1,24 +1,25 @@
-/** Randomness that a seed repeats (mulberry32); each process has its own. */
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
+/** Random numbers that a seed repeats; each process has its own. */
 export class Random {
-  #state: number;
+  readonly #generator: ReturnType<typeof xoroshiro128plus>;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
+    this.#generator = xoroshiro128plus(seed);
   }
 
-  /** From 0 to before 1. */
+  /** At least 0, less than 1. */
   next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    return uniformFloat64(this.#generator);
   }
 
+  /** At least `low`, less than `high`. */
   between(low: number, high: number): number {
     return low + this.next() * (high - low);
   }
 
-  /** From 0 to before `count`. */
+  /** A whole number: at least 0, less than `count`. */
   index(count: number): number {
     return Math.floor(this.next() * count);
   }
@@ -27,12 +28,12 @@ export class Random {
     return this.next() < probability;
   }
 
-  /** How long until something comes that comes each `meanMs` on average, and remembers nothing. */
+  /** The time to the next event of a Poisson process with this mean interval. */
   waitMs(meanMs: number): number {
     return -Math.log(1 - this.next()) * meanMs;
   }
 
-  /** One of several, by its weight. */
+  /** One of several items, by weight. */
   pick<Item extends { readonly weight: number }>(items: readonly Item[]): Item {
     let left = this.next() * items.reduce((sum, { weight }) => sum + weight, 0);
     for (const item of items) {

@@ -1,17 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Child } from './child';
+import type { Child } from '../tools/child';
 import type { Incidents } from './incidents';
+import { startChild } from './processes';
 import type { ServerQuestion } from './server';
 import { leftIn, type ServerSample } from './server-sample';
 
-/** One that does not end by itself for so long is killed, and that is an incident. */
+/** A server that has not exited after this time is killed, which is an incident. */
 const EXIT_MS = 10_000;
 
-/** A server that is replaced on its port, again and again. */
+/** A server that is restarted on its port repeatedly. */
 export class RestartedServer {
   readonly port: number;
   restarts = 0;
-  /** Of all those that are gone. */
+  /** Why the streams of all earlier processes have ended. */
   readonly reasons: Record<string, number> = {};
   readonly #incidents: Incidents;
   #seed: number;
@@ -25,19 +26,19 @@ export class RestartedServer {
   }
 
   static async start(seed: number, incidents: Incidents): Promise<RestartedServer> {
-    const { child, greeting } = await Child.start<number>('server.ts', ['0', String(seed), 'true']);
-    return new RestartedServer(child, greeting, seed, incidents);
+    const { child, first } = await startChild<number>('server.ts', ['0', String(seed), 'true']);
+    return new RestartedServer(child, first, seed, incidents);
   }
 
   ask(question: ServerQuestion): Promise<ServerSample> {
     return this.#child.ask<ServerSample>(question);
   }
 
-  /** Its logs are lost, as they are in memory. */
+  /** Restarts the server. Its logs are in memory, so they are lost. */
   async restart(): Promise<void> {
     await this.stop();
     const args = [String(this.port), String(++this.#seed), 'true'];
-    this.#child = (await Child.start('server.ts', args)).child;
+    this.#child = (await startChild('server.ts', args)).child;
     this.restarts++;
   }
 
@@ -49,7 +50,7 @@ export class RestartedServer {
   }
 }
 
-/** Has a server that was stopped end by itself, and tells what it has left. */
+/** Waits until a stopped server exits, and reports what it has leaked. */
 export async function endChild(
   child: Child,
   left: ServerSample,
@@ -58,10 +59,10 @@ export async function endChild(
 ): Promise<void> {
   for (const text of left.incidents) incidents.add(`${name}: ${text}`);
   const remains = leftIn(left);
-  if (remains !== '') incidents.add(`${name} has left ${remains}`);
+  if (remains !== '') incidents.add(`${name} has leaked ${remains}`);
   child.disconnect();
   const code = await Promise.race([child.exited, sleep(EXIT_MS, 'late' as const, { ref: false })]);
   if (code === 0) return;
-  incidents.add(`${name} has ended ${code === 'late' ? 'not at all' : `with code ${code}`}`);
+  incidents.add(`${name} ${code === 'late' ? 'has not exited' : `exited with ${code}`}`);
   child.kill();
 }

@@ -1,19 +1,20 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Child } from '../tools/child';
 import { type Arguments, readArguments } from './arguments';
-import { Child } from './child';
 import type { ClientsQuestion, ClientsSample } from './clients';
 import { type Growth, growthOf, type HeapPoint } from './growth';
 import { Incidents } from './incidents';
+import { startChild } from './processes';
 import { endChild, RestartedServer } from './restarts';
 import type { ServerQuestion } from './server';
 import { leftIn, type ServerSample } from './server-sample';
 
-/** A line for each of them, but none takes longer than a minute. */
+/** The number of lines of the output; none covers more than a minute. */
 const LINES = 12;
-const RESTART_EACH_MS = 10_000;
+const RESTART_EVERY_MS = 10_000;
 
-const COLUMNS = ['min', 'clients', 'streams', 'generators', 'events/s', 'RSS MB', 'heap MB', 'lag p99 ms', 'max ms', 'clients max ms', 'CPU %', 'lost', 'doubled', 'gaps', 'restarts', 'incidents'] as const; // biome-ignore format: one line
+const COLUMNS = ['min', 'clients', 'streams', 'generators', 'events/s', 'RSS MB', 'heap MB', 'lag p99 ms', 'max ms', 'clients max ms', 'CPU %', 'lost', 'duplicated', 'gaps', 'restarts', 'incidents'] as const; // biome-ignore format: one line
 
 class Soak {
   readonly #arguments: Arguments;
@@ -42,22 +43,22 @@ class Soak {
   }
 
   static async start(args: Arguments): Promise<Soak> {
-    const { seed, streams, calmMs } = args;
+    const { seed, streams, faultEveryMs } = args;
     const incidents = new Incidents();
     incidents.watchProcess();
-    const steady = await Child.start<number>('server.ts', ['0', String(seed), 'false']);
+    const steady = await startChild<number>('server.ts', ['0', String(seed), 'false']);
     const restarted = await RestartedServer.start(seed + 1_000_000, incidents);
-    const numbers = [steady.greeting, restarted.port, streams, calmMs, seed + 2_000_000];
-    const clients = await Child.start('clients.ts', numbers.map(String));
+    const numbers = [steady.first, restarted.port, streams, faultEveryMs, seed + 2_000_000];
+    const clients = await startChild('clients.ts', numbers.map(String));
     return new Soak(args, incidents, steady.child, restarted, clients.child);
   }
 
-  /** Ends it early, but in order. */
+  /** Ends the run early, but in order. */
   stop(): void {
     this.#stopping.abort();
   }
 
-  /** @returns whether all was well */
+  /** @returns whether the run has passed */
   async run(): Promise<boolean> {
     const { minutes } = this.#arguments;
     const until = this.#startedAt + minutes * 60_000;
@@ -66,7 +67,7 @@ class Soak {
     for (let restartedAt = performance.now(); performance.now() < until && !this.#stopping.signal.aborted; ) {
       await this.#pause(Math.min(everyMs, until - performance.now()));
       await this.#line();
-      if (performance.now() - restartedAt < RESTART_EACH_MS) continue;
+      if (performance.now() - restartedAt < RESTART_EVERY_MS) continue;
       await this.#restarted.restart();
       restartedAt = performance.now();
     }
@@ -103,7 +104,7 @@ class Soak {
       'clients max ms': Math.round(clients.lagMaxMs),
       'CPU %': Math.round(((steady.cpuMs - cpuMs) / (now - at)) * 100),
       lost: clients.lost,
-      doubled: clients.doubled,
+      duplicated: clients.duplicated,
       gaps: clients.gaps,
       restarts: this.#restarted.restarts,
       incidents: this.#incidents.count,
@@ -111,9 +112,9 @@ class Soak {
     console.log(COLUMNS.map((column) => String(cells[column]).padStart(column.length)).join('  '));
   }
 
-  /** Lets everybody read to the end. @returns what the steady server still has then */
+  /** Lets all clients read to the end. @returns what the steady server still holds then */
   async #finish(): Promise<ServerSample> {
-    await this.#askClients('calm');
+    await this.#askClients('stop-faults');
     await Promise.all([this.#askSteady('finish'), this.#restarted.ask('finish')]);
     await this.#askClients('finish');
     const left = await this.#askSteady('remains');
@@ -145,24 +146,32 @@ class Soak {
   }
 
   #summarize(left: ServerSample): boolean {
-    const { made = 0, hostile = 0, events = 0, lost = 0, doubled = 0, gaps = 0, ends = 0 } = this.#last ?? {};
+    const {
+      made = 0,
+      hostile = 0,
+      events = 0,
+      lost = 0,
+      duplicated = 0,
+      gaps = 0,
+      ends = 0,
+    } = this.#last ?? {};
     const growth = growthOf(this.#points);
     const { restarts, reasons } = this.#restarted;
     console.log(`\n${made} clients and ${hostile} hostile requests; ${restarts} restarts.`);
-    console.log(`${events} events: ${lost} lost, ${doubled} doubled; ${gaps} gaps told, ${ends} ends.`);
+    console.log(`${events} events: ${lost} lost, ${duplicated} duplicated; ${gaps} gaps, ${ends} ends.`);
     console.log(`Requests to the steady server: ${left.opened}.`);
     console.log(`Ends of the restarted server's streams: ${JSON.stringify(reasons)}.`);
-    console.log(`Left behind: ${leftIn(left) || 'nothing'}; heap ${megabytes(left.heapBytes)} MB.`);
+    console.log(`Leaked: ${leftIn(left) || 'nothing'}; heap ${megabytes(left.heapBytes)} MB.`);
     console.log(growthText(growth));
     for (const text of this.#incidents.take()) console.log(`INCIDENT: ${text}`);
-    const isWell = lost + doubled + this.#incidents.count === 0 && growth?.isTooMuch !== true;
-    console.log(isWell ? 'All is well.' : 'FAILED.');
-    return isWell;
+    const hasPassed = lost + duplicated + this.#incidents.count === 0 && growth?.isTooMuch !== true;
+    console.log(hasPassed ? 'PASSED.' : 'FAILED.');
+    return hasPassed;
   }
 }
 
 function growthText(growth: Growth | undefined): string {
-  if (growth === undefined) return 'Too short to tell whether the heap has grown.';
+  if (growth === undefined) return 'Too short to detect growth of the heap.';
   const { firstBytes, lastBytes, bytesPerMinute, boundBytes, isTooMuch } = growth;
   const change = `${megabytes(firstBytes)} MB to ${megabytes(lastBytes)} MB`;
   const slope = `${(bytesPerMinute / 1_000).toFixed(1)} kB a minute`;
@@ -174,20 +183,20 @@ function megabytes(bytes: number): string {
   return (bytes / 1e6).toFixed(1);
 }
 
-/** Something that does not answer must not hold the machine. */
+/** A run that hangs must not occupy the machine. */
 const OVERTIME_MS = 180_000;
 
 async function main(): Promise<void> {
   const args = readArguments();
-  const { minutes, streams, calmMs, seed } = args;
+  const { minutes, streams, faultEveryMs, seed } = args;
   console.log(
-    `${minutes} min, ${streams} clients, a mishap each ${calmMs / 1_000} s, --seed ${seed}, Node ${process.version}`,
+    `${minutes} min, ${streams} clients, a fault every ${faultEveryMs / 1_000} s, --seed ${seed}, Node ${process.version}`,
   );
   const soak = await Soak.start(args);
   process.on('SIGINT', () => soak.stop());
   const overtime = setTimeout(
     () => {
-      console.log('FAILED: it does not come to its end.');
+      console.log('FAILED: the run has not ended in time.');
       process.exit(1);
     },
     minutes * 60_000 + OVERTIME_MS,

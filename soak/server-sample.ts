@@ -1,10 +1,10 @@
-/** A server at one moment, its heap after a garbage collection. */
+/** The state of a server, after a garbage collection. */
 export interface ServerSample {
   readonly streams: number;
   readonly opened: number;
   readonly sockets: number;
   readonly generators: number;
-  /** Of all channels. */
+  /** The subscribers of all channels. */
   readonly subscribers: number;
   readonly timers: number;
   readonly published: number;
@@ -13,14 +13,14 @@ export interface ServerSample {
   /** Since the last sample. */
   readonly lagP99Ms: number;
   readonly lagMaxMs: number;
-  /** Since the process began. */
+  /** Since the start of the process. */
   readonly cpuMs: number;
-  /** How many streams ended for which reason, if it is diagnosed. */
+  /** The number of ended streams by reason, if diagnostics are on. */
   readonly reasons: Readonly<Record<string, number>>;
   readonly incidents: readonly string[];
 }
 
-/** What should be gone when everybody has left; `''` if it is. */
+/** What the server still holds after all clients have disconnected; `''` if nothing. */
 export function leftIn(sample: ServerSample): string {
   const { streams, sockets, generators, subscribers, timers } = sample;
   if (streams + sockets + generators + subscribers + timers === 0) return '';

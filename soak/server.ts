@@ -1,8 +1,8 @@
 /**
- * A server of the soak, in a process of its own: `server.ts <port> <seed> <diagnosed>`. Port 0 is any; a server that
- * takes another's place gets that one's port.
+ * A server of the soak, in its own process: `server.ts <port> <seed> <diagnosed>`. Port 0 is any free port; a server that
+ * replaces another gets the other's port.
  */
-// First, so that it sees all timers of the package.
+// Must be the first import, to count all timers of the package.
 import './lib-timers';
 
 import { subscribe } from 'node:diagnostics_channel';
@@ -20,13 +20,13 @@ import { timersAlive } from './lib-timers';
 import { Random } from './random';
 import { leftIn, type ServerSample } from './server-sample';
 
-/** What a server is asked: for figures, to finish all channels, for figures when all have left, or to stop. */
+/** A request of the parent process: report figures; end all channels; report figures once all clients are gone; or stop. */
 export type ServerQuestion = 'sample' | 'finish' | 'remains' | 'stop';
 
-/** So soon that a client which does not read is disconnected while the soak looks on. */
+/** Short, so that a client that does not read is disconnected during the soak. */
 const STALL_TIMEOUT_MS = 2_500;
 
-/** Of what is not gone by then, something is left behind. */
+/** What is still held after this time is a leak. */
 const REMAINS_MS = 15_000;
 
 const BACKLOG = 2_048;
@@ -41,7 +41,7 @@ const reasons: Record<string, number> = {};
 let generators = 0;
 let opened = 0;
 
-/** Only where it is asked for: streams that nobody listens to take another path. */
+/** Only on request: streams without a diagnostics subscriber use another code path, which must run too. */
 if (diagnosed === 'true') {
   subscribe('express-yield:close', (message) => {
     const { reason = 'none' } = message as StreamRecord;
@@ -49,7 +49,7 @@ if (diagnosed === 'true') {
   });
 }
 
-/** Counts a generator while it is alive. */
+/** Counts active generators. */
 async function* counted(values: AsyncIterable<unknown>) {
   generators++;
   try {
@@ -59,7 +59,7 @@ async function* counted(values: AsyncIterable<unknown>) {
   }
 }
 
-/** Numbers with ids, which go on behind the last event ID; now and then it throws. */
+/** Numbers with ids, which continue after the last event ID; sometimes it throws. */
 async function* numbers(res: Response, count: number, meanMs: number, throws: number) {
   const { signal, lastEventId } = res.sse;
   if (random.chance(throws)) throw new Error(ON_PURPOSE);
@@ -72,17 +72,17 @@ async function* numbers(res: Response, count: number, meanMs: number, throws: nu
   return { count };
 }
 
-/** First what is, then what comes. */
+/** A snapshot, and then the live events. */
 async function* snapshotThenLive(req: Request, res: Response) {
   const feed = feedOf(req);
   const live = feed.channel.subscribe(res.sse);
-  const place = live.lastEventId;
+  const position = live.lastEventId;
   await pause(random.waitMs(20), res.sse.signal);
-  yield event('snapshot', { place });
+  yield event('snapshot', { position });
   return yield* live;
 }
 
-/** Knows nothing of the signal: only `return()` ends it. */
+/** Does not use the signal: only `return()` ends it. */
 async function* flood() {
   for (let n = 1; !feeds.ending.aborted; n++) yield `${n} ${'x'.repeat(16_384)}`;
   return 'ended';
@@ -94,7 +94,7 @@ const feedOf = ({ params: { name } }: Request) => {
   return feed;
 };
 
-/** One in five; asks for the data, as a user would. */
+/** One event in five, selected by its data, as a user's filter would. */
 const fifth = ({ params: { rest } }: Request) => {
   const wanted = Number(rest);
   return ({ seq }: Tick) => seq % 5 === wanted;
@@ -108,23 +108,23 @@ app.use((_req, _res, next) => {
 app.use(sse());
 app.get('/ticks/:name', (req) => feedOf(req).channel);
 app.get('/ticks/:name/fifth/:rest', (req) => feedOf(req).channel.filter(fifth(req)));
-app.get('/ticks/:name/throwing', (req) => feedOf(req).channel.filter(throwNowAndThen));
+app.get('/ticks/:name/throwing', (req) => feedOf(req).channel.filter(throwSometimes));
 app.get('/ticks/:name/snapshot', (req, res) => counted(snapshotThenLive(req, res)));
 app.get('/fat', () => feeds.fat.channel);
 app.get('/fat/skipping', () => feeds.fatSkipping.channel);
-app.get('/rooms/:name', ({ params: { name } }) => feeds.room(name));
+app.get('/topics/:name', ({ params: { name } }) => feeds.topic(name));
 app.get('/runs/:name', ({ params: { name } }) => feeds.run(name));
 app.get('/numbers/:count', ({ params: { count } }, res) => counted(numbers(res, Number(count), 250, 0)));
 app.get('/throws/:count', ({ params: { count } }, res) => counted(numbers(res, Number(count), 250, 0.1)));
 app.post('/ask', express.json(), ({ body }, res) => counted(numbers(res, Number(body.count), 30, 0)));
 app.get('/flood', () => counted(flood()));
 
-function throwNowAndThen(): boolean {
+function throwSometimes(): boolean {
   if (random.chance(0.01)) throw new Error(ON_PURPOSE);
   return true;
 }
 
-/** What requests may fail with here. */
+/** The expected errors of requests. */
 const EXPECTED = new Set(['ERR_SSE_NOT_ACCEPTABLE', 'ERR_SSE_CHANNEL_FAILED']);
 const EXPECTED_TYPES = new Set(['request.aborted', 'request.size.invalid', 'entity.parse.failed']);
 
@@ -153,7 +153,7 @@ async function sample(): Promise<ServerSample> {
   const rssBytes = process.memoryUsage.rss();
   const { user, system } = process.cpuUsage();
   const sockets = await socketsOf();
-  // The collector's pause is none of the package's.
+  // The pause of the garbage collection is not the package's.
   lag.reset();
   return {
     streams: sse.size,
@@ -173,7 +173,7 @@ async function sample(): Promise<ServerSample> {
   };
 }
 
-/** What is still there when nobody is, after it had time to go. */
+/** What the server holds after all clients have disconnected, once it had time to release it. */
 async function remains(): Promise<ServerSample> {
   const until = performance.now() + REMAINS_MS;
   for (;;) {
@@ -184,7 +184,7 @@ async function remains(): Promise<ServerSample> {
   }
 }
 
-/** As the README says. What comes afterwards must end by itself. */
+/** Shuts down as the README shows. The process must then exit on its own. */
 async function stop(): Promise<ServerSample> {
   server.close();
   await sse.close({ spreadMs: 1_000, graceMs: 300 });

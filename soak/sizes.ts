@@ -1,4 +1,4 @@
-/** How many channels there are of each kind: those that tick, rooms that come and go, and runs. */
+/** The number of channels of each kind: permanent ones that tick, temporary topics, and runs. */
 export const TICK_FEEDS = 3;
-export const ROOMS = 24;
+export const TOPICS = 24;
 export const RUNS = 40;

@@ -1,10 +1,10 @@
 import { Dechunker } from '../bench/dechunk';
 import type { Frame } from './ledger';
 
-/** Reads an answer of HTTP/1.1 off the socket's bytes: its status, and the events of its body. */
+/** Parses an HTTP/1.1 response from a socket's bytes: its status, and the events of its body. */
 export class Wire {
   status: number | undefined;
-  /** What the server has asked for. */
+  /** The reconnection time from the server. */
   retryMs: number | undefined;
   #head = '';
   #rest = '';
@@ -15,18 +15,21 @@ export class Wire {
     this.#onFrame = onFrame;
   }
 
-  /** Whether the body has come to its end. */
+  /** Whether the body has ended. */
   get ended(): boolean {
     return this.#dechunker.ended;
   }
 
-  /** Of an event that has not come to its end. */
+  /** The part of an incomplete event. */
   get torn(): string {
     return this.#rest;
   }
 
   take(received: Buffer): void {
-    if (this.status !== undefined) return this.#takeBody(received);
+    if (this.status !== undefined) {
+      this.#takeBody(received);
+      return;
+    }
     this.#head += received.toString('latin1');
     const end = this.#head.indexOf('\r\n\r\n');
     if (end === -1) return;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { animate, decode, type Shot } from '../../scripts/apng';
+import { animate, decode, type Shot } from '../../tools/apng';
 
 const PICTURE = readFileSync(join(__dirname, '../../docs/demo.png'));
 

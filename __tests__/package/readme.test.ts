@@ -11,8 +11,8 @@ import { resolveMemoryLogOptions } from '../../lib/log/options';
 import { resolveRedisLogOptions, resolveRedisLogsOptions } from '../../lib/redis/options';
 import { resolveSseOptions } from '../../lib/stream/options';
 import { type OpenedStream, openStream } from '../../lib/testing';
+import { freePort } from '../../tools/free-port';
 import { compileWithBuilt, importingBuilt } from '../support/built';
-import { freePort } from '../support/program';
 import { describeWithRedis } from '../support/redis';
 
 const ROOT = join(__dirname, '../..');

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../tools/free-port';
 import { endDemos, runDemo } from '../support/demo';
-import { freePort } from '../support/program';
 
 const DOCS = join(__dirname, '../../docs');
 const FILES = readdirSync(DOCS, { withFileTypes: true }).flatMap((entry) =>

@@ -1,5 +1,6 @@
 import { type Browser, chromium, type Page } from 'playwright-core';
-import { describeWithProgram, findProgram } from './program';
+import { findProgram } from '../../tools/program';
+import { describeWithProgram } from './program';
 
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome'];
 

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { describeWithProgram, findProgram, freePort } from './program';
+import { freePort } from '../../tools/free-port';
+import { findProgram } from '../../tools/program';
+import { describeWithProgram } from './program';
 
 const MISSING =
   'These tests need a real PostgreSQL, but there is no postgres on PATH or in /usr/lib/postgresql. ' +

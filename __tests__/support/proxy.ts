@@ -5,7 +5,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describeWithProgram, findProgram, freePort } from './program';
+import { freePort } from '../../tools/free-port';
+import { findProgram } from '../../tools/program';
+import { describeWithProgram } from './program';
 
 /** A self-signed key and certificate. */
 export const CERTIFICATE = join(__dirname, 'localhost.pem');

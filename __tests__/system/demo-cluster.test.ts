@@ -224,7 +224,7 @@ async function morePrices(page: Page, count: number): Promise<void> {
 
 /** Resolves when the chart shows this connection and more prices have arrived on it. */
 async function reconnected(page: Page, connection: number): Promise<void> {
-  await page.locator('#chart .told', { hasText: `Connection ${connection}` }).waitFor();
+  await page.locator('#chart .message', { hasText: `Connection ${connection}` }).waitFor();
   await morePrices(page, 5);
 }
 

@@ -105,7 +105,7 @@ describeInChromium('the page of the demo', (tabs) => {
     const after = await stepsOf(page);
     expect(after.slice(0, before.length)).toEqual(before);
     expect(after.map(({ step }) => step)).toEqual(countTo(after.length));
-    expect(await page.locator('.story').textContent()).toContain('back after a reload, the whole run so far');
+    expect(await page.locator('.story').textContent()).toContain('after a reload, the whole run so far');
     const jobs = requestsFor(server, /^\/job\//);
     expect(jobs.map(({ lastEventId }) => lastEventId)).toEqual([undefined, undefined]);
   });
@@ -131,9 +131,10 @@ describeInChromium('the page of the demo', (tabs) => {
     await page.locator('#chart .line[data-connection=odd]').waitFor();
 
     await page.locator('#drop-chart').click();
-    await page.locator('#chart .told', { hasText: 'Connection lost' }).waitFor();
+    await page.locator('#chart .message', { hasText: 'Connection lost' }).waitFor();
     await page.locator('#chart .line.late[data-connection=even]').waitFor();
     await page.locator('#chart .line[data-connection=even]:not(.late)').waitFor();
+    await page.waitForFunction(`${COLOURS_IN_PLOT}.length === 2`);
 
     const prices = await pricesOf(page);
     expect(prices.map(({ n }) => n)).toEqual(countTo(prices.length));
@@ -214,7 +215,7 @@ describeInChromium('the page of the demo', (tabs) => {
     await page.locator('.wire pre', { hasText: 'keep-alive' }).waitFor();
 
     const chunks = await page.locator('.wire pre').allTextContents();
-    expect(chunks).toEqual([': nothing to say, but still here\n\n', ': keep-alive\n\n']);
+    expect(chunks).toEqual([': no events on this route, only comments\n\n', ': keep-alive\n\n']);
   });
 
   it('fits a phone, loads nothing from other origins, and logs no error', async () => {
@@ -391,6 +392,16 @@ function serveDemo(): Promise<TestServer> {
   cleanups.push(() => jobs.close());
   return serve((app) => app.use(createApp({ prices, jobs })));
 }
+
+/** Which of the two colours of connections the pixels of the plot have. */
+const COLOURS_IN_PLOT = `['--accent', '--second'].filter((name) => {
+  const colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const wanted = colour.match(/[0-9a-f]{2}/g).map((digits) => parseInt(digits, 16)).join();
+  const canvas = document.querySelector('#chart canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  for (let at = 0; at < data.length; at += 4) if (data.slice(at, at + 3).join() === wanted) return true;
+  return false;
+})`;
 
 function setHidden(hidden: boolean): string {
   return `

@@ -55,7 +55,7 @@ function optionsOf({ keepAliveMs }: Route) {
 
 class ChannelAudience implements Audience {
   readonly #channel: Channel<Record<string, unknown>, State> = createChannel();
-  /** A session cannot be ended, only its response can. */
+  /** A session has no method to end it; its response has. */
   readonly #ends: (() => void)[] = [];
   #filters = false;
 

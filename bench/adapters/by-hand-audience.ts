@@ -4,12 +4,12 @@ import { END_FRAME } from '../end';
 import type { Quote } from '../sources';
 import type { Accepts } from './wanted';
 
-/** As long as the ids of the package. */
+/** As long as in the package's ids. */
 const EPOCH = 'by0hand0by0han';
 
 /**
- * Everybody's response in a map, and a loop. The frame is made once per event; what a client has not taken waits in
- * Node's own buffer, as it does wherever this is written by hand.
+ * A map of all responses, and a loop. The frame is made once per event. What a client has not read yet waits in Node's
+ * buffer, as usual in code written by hand.
  */
 export class ByHandAudience implements Audience {
   readonly #subscribers = new Map<ServerResponse, Accepts | undefined>();
@@ -20,7 +20,7 @@ export class ByHandAudience implements Audience {
   }
 
   add(res: ServerResponse, accepts?: Accepts): void {
-    // As the package does: the client learns that the stream is open, and where in it.
+    // Like the package: the first id reports that the stream is open, and its position.
     res.write(`id: ${EPOCH}-${this.#published}\n\n`);
     this.#subscribers.set(res, accepts);
     res.on('close', () => this.#subscribers.delete(res));

@@ -12,7 +12,7 @@ const HEAD = {
   'X-Accel-Buffering': 'no',
 };
 
-/** The same as by hand, on Node's HTTP/2, for which there is no Express. */
+/** The same as `by-hand`, on Node's HTTP/2, which Express does not support. */
 export const serve: Serve = (routes) => {
   const served = new Map(routes.map((route) => [route.path, route]));
   return listen(

@@ -13,7 +13,7 @@ import { viewer } from './viewer';
 import { waitsOf } from './waits';
 import { acceptsOf } from './wanted';
 
-/** What a careful engineer writes without a package: backpressure, leaving clients and flushing included. */
+/** What a careful engineer writes without a package, with backpressure, disconnects and flushing. */
 export const serve: Serve = (routes, broadcasts) => {
   const app = express();
   app.get(OTHER_PATH, answerOther);

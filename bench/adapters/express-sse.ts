@@ -9,7 +9,7 @@ import type { Quote } from '../sources';
 import { keepAlive } from './keep-alive';
 import { viewer } from './viewer';
 
-/** `sse.init` and `sse.send()`; an instance for each client where each has a run of its own. */
+/** `sse.init` and `sse.send()`; an instance for each client where each has its own run. */
 export const serve: Serve = (routes, broadcasts) => {
   const app = express();
   for (const route of routes) {
@@ -51,7 +51,7 @@ function subscriberOf(route: Route, broadcasts: Broadcasts): RequestHandler {
 
 class InstanceAudience implements Audience {
   readonly sse = new SSE();
-  /** An instance cannot be ended, only its responses can. */
+  /** An instance has no method to end it; its responses have. */
   readonly #responses = new Set<Response>();
 
   get size(): number {

@@ -4,7 +4,7 @@ import { sse } from '../express-yield';
 import { listen } from '../listen';
 import { queryOf } from './query';
 
-/** `sse(handler)` on Node's HTTP/2, for which there is no Express. */
+/** `sse(handler)` on Node's HTTP/2, which Express does not support. */
 export const serve: Serve = (routes) => {
   const handlers = new Map(routes.map((route) => [route.path, handlerOf(route)]));
   return listen(

@@ -6,7 +6,7 @@ import type { Quote } from '../sources';
 import { viewerOf } from './express-yield-viewer';
 import { acceptsOf } from './wanted';
 
-/** What a user writes: a function that returns a generator, a channel, or a part of a channel. */
+/** What a user writes: a function that returns a generator, a channel or a filtered channel. */
 export function handlerOf({ source, run, retained }: Route, broadcasts: Broadcasts) {
   if (run === 'own') return (req: Request, res: Response) => source(viewerOf(req, res));
   const broadcast = broadcasts.of(source, () => openChannel(retained));

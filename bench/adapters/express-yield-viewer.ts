@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import type { Viewer } from '../sources';
 
-/** Who is served, as `res.sse` knows it. */
+/** The client, with the signal of `res.sse`. */
 export function viewerOf(req: Request, res: Response): Viewer {
   return {
     events: Number(req.query.events),

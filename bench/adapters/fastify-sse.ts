@@ -10,7 +10,7 @@ import { type Accepts, acceptsOf } from './wanted';
 
 type Handler = (request: FastifyRequest<{ Querystring: Query }>, reply: FastifyReply) => Promise<void>;
 
-/** A plugin for each route, as the heartbeat's interval is the plugin's; `reply.sse.send()` of an event or a generator. */
+/** A plugin for each route, because the heartbeat's interval is an option of the plugin; `reply.sse.send()` of an event or a generator. */
 export const serve: Serve = async (routes, broadcasts) => {
   const app = fastify();
   for (const route of routes) app.register((scope) => addRoute(scope, route, broadcasts));
@@ -46,13 +46,13 @@ function subscriberOf({ source }: Route, broadcasts: Broadcasts): Handler {
   return async (request, reply) => {
     reply.sse.keepAlive();
     reply.sse.sendHeaders();
-    // A head alone waits in Node for the first event; nobody would be told that the stream is open.
+    // Node delays a head until the first write, so the client would not know that the stream is open.
     reply.raw.flushHeaders();
     broadcast.audienceFor(request).add(reply, acceptsOf(request.query.symbol));
   };
 }
 
-/** A loop over the open replies: the package has nothing for many. The data is made text once, a plain string is sent as it is. */
+/** A loop over the open replies: the package has no broadcast. The JSON is made once, and sent as a string unchanged. */
 class ReplyAudience implements Audience {
   readonly #replies = new Map<FastifyReply, Accepts | undefined>();
 
@@ -68,7 +68,7 @@ class ReplyAudience implements Audience {
   publish(quote: Quote): void {
     const text = JSON.stringify(quote);
     for (const [reply, accepts] of this.#replies) {
-      // Nobody waits: one slow client would hold up all.
+      // Not awaited: one slow client would delay all.
       if (accepts === undefined || accepts(quote)) void reply.sse.send(text);
     }
   }

@@ -41,20 +41,20 @@ function subscriberOf(route: Route, broadcasts: Broadcasts) {
   return (c: Context) =>
     streamSSE(c, async (stream) => {
       keepAlive(stream, route.keepAliveMs);
-      // Nothing leaves before a first byte does; nobody would be told that the stream is open.
+      // The head is sent with the first byte; without it the client would not know that the stream is open.
       await stream.write(': \n\n');
       await broadcast.audienceFor({ query: c.req.query() }).add(stream, acceptsOf(c.req.query('symbol')));
     });
 }
 
-/** It has none of its own. */
+/** Hono has no keep-alives. */
 function keepAlive(stream: SSEStreamingApi, everyMs: number | false): void {
   if (everyMs === false) return;
   const timer = setInterval(() => stream.write(': \n\n'), everyMs);
   stream.onAbort(() => clearInterval(timer));
 }
 
-/** A loop over the open streams: the package has nothing for many. The data is made text once. */
+/** A loop over the open streams: Hono has no broadcast. The JSON is made once. */
 class StreamAudience implements Audience {
   readonly #streams = new Map<SSEStreamingApi, Accepts | undefined>();
   readonly #closes: (() => void)[] = [];
@@ -63,7 +63,7 @@ class StreamAudience implements Audience {
     return this.#streams.size;
   }
 
-  /** @returns when the stream is to be closed */
+  /** @returns a promise that resolves when the stream must be closed */
   add(stream: SSEStreamingApi, accepts?: Accepts): Promise<void> {
     this.#streams.set(stream, accepts);
     stream.onAbort(() => {
@@ -78,7 +78,7 @@ class StreamAudience implements Audience {
   publish(quote: Quote): void {
     const data = JSON.stringify(quote);
     for (const [stream, accepts] of this.#streams) {
-      // Nobody waits: one slow client would hold up all.
+      // Not awaited: one slow client would delay all.
       if (accepts === undefined || accepts(quote)) void stream.writeSSE({ data });
     }
   }

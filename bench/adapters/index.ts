@@ -2,18 +2,18 @@ import type { Adapter } from '../adapter';
 import type { Row } from '../rows';
 import { nchanIsMissing } from './nchan-program';
 
-const NO_COMPRESSION = 'it is no Express app, so the middleware compression() is not in its way';
+const NO_COMPRESSION = 'it is not an Express app, so it has no compression() middleware';
 
-/** What all others are compared with. */
+/** The adapter that all others are compared with. */
 export const BASELINE = 'by-hand';
 
-/** In the order in which they take turns. */
+/** In the order in which they alternate. */
 export const ADAPTERS: readonly Adapter[] = [
   { name: 'express-yield-app', kind: 'ours', load: () => import('./express-yield-app.js') },
   {
     name: 'express-yield-handler',
     kind: 'ours',
-    // The package's two doors differ only up to the opening of a stream.
+    // Middleware and route wrapper differ only until a stream is open.
     measures: ({ name }) => name === 'flood' || name === 'visits' || name === 'http2',
     load: () => import('./express-yield-handler.js'),
     loadHttp2: () => import('./express-yield-http2.js'),
@@ -40,9 +40,7 @@ export const ADAPTERS: readonly Adapter[] = [
     name: 'better-sse',
     kind: 'package',
     skips: ({ route }) =>
-      route.compression === 'used'
-        ? 'it never flushes compression(), which holds its events back'
-        : undefined,
+      route.compression === 'used' ? 'it never flushes compression(), which delays its events' : undefined,
     load: () => import('./better-sse.js'),
   },
   {
@@ -73,27 +71,29 @@ export const ADAPTERS: readonly Adapter[] = [
   },
 ];
 
-/** In one row of each kind. */
+/** One row of each kind. */
 function showsTheFloor({ name }: Row): boolean {
   return ['flood', 'ticks', 'visits', 'broadcast', 'broadcast-paced'].includes(name);
 }
 
 function skippedByExpressSse({ route, filtered }: Row): string | undefined {
-  if (route.compression === 'used') return 'it never flushes compression(), which holds its events back';
-  return filtered ? 'send() is always to all of an instance, which cannot filter' : undefined;
+  if (route.compression === 'used') return 'it never flushes compression(), which delays its events';
+  return filtered ? 'send() sends to all clients of an instance, without a filter' : undefined;
 }
 
 function skippedByNchan({ stalled }: Row): string | undefined {
-  return nchanIsMissing() ?? (stalled === undefined ? undefined : "another program's memory is not measured");
+  return (
+    nchanIsMissing() ?? (stalled === undefined ? undefined : 'the memory of another program is not measured')
+  );
 }
 
-/** Those that take part in a row, of these. */
+/** Those of these adapters that run a row. */
 export function adaptersFor(row: Row, adapters: readonly Adapter[] = ADAPTERS): readonly Adapter[] {
-  return adapters.filter((adapter) => isMeant(row, adapter) && adapter.skips?.(row) === undefined);
+  return adapters.filter((adapter) => isRelevant(row, adapter) && adapter.skips?.(row) === undefined);
 }
 
-/** Whether a row is about this one, whether or not it can take part. */
-export function isMeant(row: Row, { name, measures, loadHttp2 }: Adapter): boolean {
+/** Whether a row is meant for an adapter, whether or not it can run it. */
+export function isRelevant(row: Row, { name, measures, loadHttp2 }: Adapter): boolean {
   return (
     (row.adapters?.includes(name) ?? true) &&
     (row.protocol === undefined || loadHttp2 !== undefined) &&
@@ -101,7 +101,7 @@ export function isMeant(row: Row, { name, measures, loadHttp2 }: Adapter): boole
   );
 }
 
-/** Those that these words name; all, if there are none. */
+/** The adapters with these names; all without names. */
 export function adaptersNamed(names: readonly string[]): readonly Adapter[] {
   if (names.length === 0) return ADAPTERS;
   const wanted = names.map(adapterNamed);

@@ -2,10 +2,10 @@ import { Agent, request } from 'node:http';
 import type { Audience } from '../broadcast';
 import type { Quote } from '../sources';
 
-/** Everything that is published goes over this one connection. */
+/** One connection for all published events. */
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
-/** nchan's subscribers to a path: one channel for all events, or one for each symbol that somebody asks for. */
+/** nchan's subscribers to a path: one channel for all events, or one for each requested symbol. */
 export class NchanAudience implements Audience {
   readonly #port: number;
   readonly #path: string;
@@ -40,7 +40,7 @@ export class NchanAudience implements Audience {
         const { statusCode = 0 } = res;
         res.resume();
         if (statusCode >= 300)
-          reject(new Error(`Expected nchan to take an event, got status ${statusCode}.`));
+          reject(new Error(`Expected nchan to accept an event, got status ${statusCode}.`));
         else res.on('end', resolve);
       });
       for (const [name, value] of Object.entries(headers)) post.setHeader(name, value);

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 
 const MODULE = 'ngx_nchan_module.so';
 
-/** Where distributions put nginx's modules, besides where nginx itself says. */
+/** Folders of nginx's modules in distributions, in addition to the one that nginx reports. */
 const FOLDERS = ['/usr/lib/nginx/modules', '/usr/lib64/nginx/modules', '/usr/local/lib/nginx/modules'];
 
-/** Debian has it in /usr/sbin, which is not on every user's path. */
+/** Debian installs it in /usr/sbin, which is not on every user's PATH. */
 const PROGRAMS = ['nginx', '/usr/sbin/nginx'];
 
 export interface Nginx {
@@ -19,13 +19,13 @@ export interface Nginx {
 
 let found: Nginx | undefined;
 
-/** nginx and its module nchan; `undefined` where either is not installed. */
+/** nginx and its module nchan; `undefined` if either is not installed. */
 export function findNchan(): Nginx | undefined {
   found ??= search();
   return found;
 }
 
-/** What a user is told who does not have it. */
+/** The message for a machine without it. */
 export function nchanIsMissing(): string | undefined {
   return findNchan() === undefined
     ? "nginx with the module nchan is not installed (Debian's package is libnginx-mod-nchan)"

@@ -4,19 +4,19 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { freePort } from '../../__tests__/support/program';
+import { CORES, onCore } from '../../tools/cores';
+import { freePort } from '../../tools/free-port';
 import type { Route, Service } from '../adapter';
-import { CORES, PINNED } from '../child';
 import type { Nginx } from './nchan-program';
 
-/** Starts after some milliseconds, or not at all. */
-const PATIENCE_MS = 10_000;
+/** The longest time for nginx to start, or to exit. */
+const TIMEOUT_MS = 10_000;
 const RETRY_MS = 20;
 
 /**
  * Starts nginx, which ends with this process.
  *
- * @param application the port that hears of each subscriber
+ * @param application the port that gets a request for each subscriber
  */
 export async function startNginx(
   nginx: Nginx,
@@ -33,11 +33,11 @@ export async function startNginx(
   return { port, processes: [pid, ...childrenOf(pid)] };
 }
 
-/** In a process's last moment, which waits for nobody by itself. */
+/** Runs while this process exits, so it must wait synchronously. */
 function end(master: ChildProcess, folder: string): void {
   master.kill('SIGTERM');
-  const deadline = performance.now() + PATIENCE_MS;
-  // The last thing that nginx does is to take its own file away.
+  const deadline = performance.now() + TIMEOUT_MS;
+  // The last thing that nginx does is to remove its own file.
   while (existsSync(join(folder, 'nginx.pid')) && performance.now() < deadline) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
   }
@@ -100,15 +100,13 @@ function locationOf({ path, keepAliveMs }: Route): string {
 }
 
 function spawnPinned(program: string, args: readonly string[]): ChildProcess {
-  const [command = '', ...rest] = PINNED
-    ? ['taskset', '-c', String(CORES.server), program, ...args]
-    : [program, ...args];
+  const [command = '', ...rest] = [...onCore(CORES.server), program, ...args];
   return spawn(command, rest, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-/** nginx does not say when it listens. */
+/** nginx does not report when it listens. */
 async function answers(port: number, master: ChildProcess): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+  const deadline = performance.now() + TIMEOUT_MS;
   while (!(await accepts(port))) {
     if (master.exitCode !== null) throw new Error(`nginx ended with code ${master.exitCode}.`);
     if (performance.now() > deadline) throw new Error('Expected nginx to listen, got silence.');

@@ -18,7 +18,7 @@ const HEAD = {
   'X-Accel-Buffering': 'no',
 };
 
-/** The same as by hand, without Express: what is left is Node's own HTTP. */
+/** The same as `by-hand` without Express: Node's own HTTP. */
 export const serve: Serve = (routes, broadcasts) => {
   const handlers = new Map(routes.map((route) => [route.path, handlerOf(route, broadcasts)]));
   return listen(

@@ -24,8 +24,8 @@ const HEAD = [
 const LAST = `${chunkOf(END_FRAME)}0\r\n\r\n`;
 
 /**
- * No HTTP server at all: reads a request's head as far as it must, and writes ready-made chunks to the socket. Nobody
- * should serve so; it shows what Node's sockets and the kernel cost.
+ * No HTTP server: reads as much of a request's head as necessary, and writes ready-made chunks to the socket. Not for
+ * production; it shows the cost of Node's sockets and the kernel.
  */
 export const serve: Serve = (routes, broadcasts) => {
   const handlers = new Map(routes.map((route) => [route.path, handlerOf(route, broadcasts)]));
@@ -33,7 +33,7 @@ export const serve: Serve = (routes, broadcasts) => {
     createServer({ noDelay: true }, (socket) => {
       let head = '';
       socket.setEncoding('latin1');
-      // A client that leaves in the midst of a write resets the connection.
+      // A client that disconnects during a write resets the connection.
       socket.on('error', () => socket.destroy());
       socket.on('data', (text) => {
         head += text;
@@ -61,7 +61,7 @@ function streamerOf(route: Route): Handler {
     try {
       const source = route.source(viewer(query.events, (listener) => socket.on('close', listener)));
       for await (const value of source) {
-        if (!writeSoon(socket, chunkOf(`data: ${JSON.stringify(value)}\n\n`))) await writable();
+        if (!writeCorked(socket, chunkOf(`data: ${JSON.stringify(value)}\n\n`))) await writable();
         if (socket.destroyed) return;
       }
     } catch (error) {
@@ -77,7 +77,7 @@ function subscriberOf(route: Route, broadcasts: Broadcasts): Handler {
   return (query, socket) => broadcast.audienceFor({ query }).add(socket, acceptsOf(query.symbol));
 }
 
-/** Everybody's socket in a map, and a loop; the chunk is made once per event, as bytes. */
+/** A map of all sockets, and a loop; the chunk is made once per event, as bytes. */
 class SocketAudience implements Audience {
   readonly #subscribers = new Map<Socket, Accepts | undefined>();
   #published = 0;
@@ -105,8 +105,8 @@ class SocketAudience implements Audience {
   }
 }
 
-/** What becomes ready in one turn of the event loop leaves together, as it does in Node's own HTTP. */
-function writeSoon(socket: Socket, chunk: string): boolean {
+/** Joins the writes of one turn of the event loop, like Node's own HTTP. */
+function writeCorked(socket: Socket, chunk: string): boolean {
   if (socket.writableCorked === 0) {
     socket.cork();
     process.nextTick(() => socket.uncork());

@@ -10,10 +10,10 @@ import { type Accepts, acceptsOf } from './wanted';
 
 import SseChannel = require('sse-channel');
 
-/** It has no off: the longest that a timer can be. */
+/** It cannot be turned off: the longest delay of a timer. */
 const NEVER_MS = 2 ** 31 - 1;
 
-/** `channel.addClient()`, then `channel.send()`, to all or to a part of the clients. */
+/** `channel.addClient()`, then `channel.send()` to all or some of the clients. */
 export const serve: Serve = (routes, broadcasts) => {
   const app = express();
   for (const route of routes) {
@@ -23,7 +23,7 @@ export const serve: Serve = (routes, broadcasts) => {
   return listen(createServer(app));
 };
 
-/** One channel for the route; an event of one client is sent to it alone. */
+/** One channel for the route; each event is sent to one client only. */
 function handlerOf(route: Route): RequestHandler {
   const channel = channelOf(route);
   return async (req, res) => {
@@ -48,7 +48,7 @@ function subscriberOf(route: Route, broadcasts: Broadcasts): RequestHandler {
   return (req, res) => {
     const audience = broadcast.audienceFor(req);
     audience.channel.addClient(req, res);
-    audience.wants(res, acceptsOf(req.query.symbol));
+    audience.filter(res, acceptsOf(req.query.symbol));
   };
 }
 
@@ -58,8 +58,8 @@ function channelOf({ keepAliveMs }: Route): SseChannel {
 
 class ChannelAudience implements Audience {
   readonly channel: SseChannel;
-  /** Those who do not want everything. */
-  readonly #choosy = new Map<Response, Accepts>();
+  /** The clients that request one symbol only. */
+  readonly #filtered = new Map<Response, Accepts>();
 
   constructor(channel: SseChannel) {
     this.channel = channel;
@@ -69,17 +69,17 @@ class ChannelAudience implements Audience {
     return this.channel.getConnectionCount();
   }
 
-  wants(res: Response, accepts: Accepts | undefined): void {
-    if (accepts !== undefined) this.#choosy.set(res, accepts);
+  filter(res: Response, accepts: Accepts | undefined): void {
+    if (accepts !== undefined) this.#filtered.set(res, accepts);
   }
 
   publish(quote: Quote): void {
-    if (this.#choosy.size === 0) this.channel.send({ data: quote });
-    else this.channel.send({ data: quote }, this.#whoAccept(quote));
+    if (this.#filtered.size === 0) this.channel.send({ data: quote });
+    else this.channel.send({ data: quote }, this.#clientsFor(quote));
   }
 
-  #whoAccept(quote: Quote): Response[] {
-    return [...this.#choosy].filter(([, accepts]) => accepts(quote)).map(([res]) => res);
+  #clientsFor(quote: Quote): Response[] {
+    return [...this.#filtered].filter(([, accepts]) => accepts(quote)).map(([res]) => res);
   }
 
   end(): void {

@@ -1,4 +1,4 @@
-/** The part that is used here; the package has no types. */
+/** The package has no types; these are for the part that is used here. */
 declare module 'sse-channel' {
   import type { IncomingMessage, ServerResponse } from 'node:http';
 

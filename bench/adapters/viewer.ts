@@ -1,10 +1,10 @@
 import type { Viewer } from '../sources';
 
 /**
- * Who is served, from what a request asks for.
+ * The client of a source, from its request.
  *
- * @param events as it is in the query
- * @param onLeft has its argument called when the client has left
+ * @param events the parameter of the query
+ * @param onLeft adds a listener for the client's disconnect
  */
 export function viewer(events: unknown, onLeft: (listener: () => void) => void): Viewer {
   return {

@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 
 /**
- * Waits for drain or close. One lasting pair of listeners: a pair for each wait costs more, and `compression()`
- * would keep every one of them.
+ * Waits for 'drain' or 'close', with one lasting pair of listeners: a pair for each wait costs more, and `compression()`
+ * would retain all of them.
  */
 export function waitsOf(writable: Writable): () => Promise<void> {
   let wake: (() => void) | undefined;

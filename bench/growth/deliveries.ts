@@ -1,16 +1,16 @@
+import type { Child } from '../../tools/child';
 import type { Adapter } from '../adapter';
 import { adapterNamed } from '../adapters';
-import type { Child } from '../child';
 import { ROWS, type Row } from '../rows';
 import { takeSample } from '../sample';
 import type { Point, Series } from './series';
 
 const SUBSCRIBERS = [100, 1_000, 10_000];
 
-/** At each size as many altogether, so that each takes long enough to be measured. */
+/** The total at each size, so that each takes long enough to be measured. */
 const DELIVERIES = 600_000;
 
-/** What one published event costs with more and more subscribers, each of whom gets it. */
+/** The cost of one published event with a growing number of subscribers, which all receive it. */
 export async function deliveries(client: Child): Promise<Series> {
   const adapter = adapterNamed('express-yield-app');
   const points: Point[] = [];

@@ -1,26 +1,27 @@
 import { EventCounter } from '../count-events';
+import { createLatencies } from '../latency';
 import { OpenBody } from '../open-body';
 
-export interface Listening {
+export interface LiveStream {
   readonly port: number;
   readonly path: string;
-  /** The number of the first event that is to come. */
+  /** The number of the first live event. */
   readonly from: number;
 }
 
 /**
- * Subscribers who get what is published meanwhile. In a process that has nothing else to do: the client, which reads
- * replays as fast as it can, would hear of everything late.
+ * Subscribers that receive live events during the replays. They run in an otherwise idle process: the client, which reads
+ * replays as fast as it can, would read them late.
  */
 export class LiveSubscribers {
-  /** From publishing to here, in nanoseconds. */
-  readonly latencies: number[] = [];
+  /** From publishing to here. */
+  readonly latencies = createLatencies();
   readonly #bodies: readonly OpenBody[];
-  /** Resolves when all are subscribed. */
+  /** Resolves when all have subscribed. */
   readonly subscribed: Promise<unknown>;
 
-  constructor(count: number, listening: Listening) {
-    const opened = Array.from({ length: count }, () => this.#subscribe(listening));
+  constructor(count: number, stream: LiveStream) {
+    const opened = Array.from({ length: count }, () => this.#subscribe(stream));
     this.#bodies = opened.map(({ body }) => body);
     this.subscribed = Promise.all(opened.map(({ first }) => first));
   }
@@ -29,8 +30,8 @@ export class LiveSubscribers {
     for (const { socket } of this.#bodies) socket.destroy();
   }
 
-  /** The first bytes are an id, which says where in the log it begins. */
-  #subscribe({ port, path, from }: Listening): { body: OpenBody; first: Promise<void> } {
+  /** The first bytes are an id: the position in the log at which the stream starts. */
+  #subscribe({ port, path, from }: LiveStream): { body: OpenBody; first: Promise<void> } {
     const counter = new EventCounter(this.latencies);
     counter.events = from;
     let onFirst: () => void = () => undefined;

@@ -3,22 +3,22 @@ import { setImmediate } from 'node:timers/promises';
 import { cpuTimeOf } from '../cpu-time';
 import { Channel, memoryLog } from '../express-yield';
 
-/** How many channels there are to be, and how many events on each. */
+/** The number of channels, and of events on each. */
 export interface PublishQuestion {
   readonly channels: number;
   readonly rounds: number;
 }
 
-/** So that 10,000 channels do not hold more events than one would. */
+/** Small, so that 10,000 channels do not hold more events than one channel would. */
 const LOG = { maxEvents: 10 };
 
-/** After so many, each on another channel, the event loop has its turn and the subscribers read. */
+/** How many events are published, each on another channel, before the event loop continues and the subscribers read. */
 const PUBLISHED_IN_A_TURN = 100;
 
-/** A channel, and its only subscriber. */
-class Heard {
+/** A channel and its only subscriber. */
+class SubscribedChannel {
   readonly channel = new Channel<number>({ log: memoryLog(LOG) });
-  /** Resolves when all events have come, once and in order. */
+  /** Resolves when all events have arrived, once and in order. */
   readonly all: Promise<void>;
 
   constructor(events: number) {
@@ -34,22 +34,26 @@ class Heard {
   }
 }
 
-/** CPU milliseconds, without the making of the channels and the filling of their logs. */
+/** CPU milliseconds, without creating the channels and filling their logs. */
 async function publishOn({ channels, rounds }: PublishQuestion): Promise<number> {
-  const heard = Array.from({ length: channels }, () => new Heard(LOG.maxEvents + rounds));
-  await publishRounds(heard, 0, LOG.maxEvents);
+  const subscribed = Array.from({ length: channels }, () => new SubscribedChannel(LOG.maxEvents + rounds));
+  await publishRounds(subscribed, 0, LOG.maxEvents);
   const before = cpuTimeOf();
-  await publishRounds(heard, LOG.maxEvents, LOG.maxEvents + rounds);
-  await Promise.all(heard.map(({ all }) => all));
+  await publishRounds(subscribed, LOG.maxEvents, LOG.maxEvents + rounds);
+  await Promise.all(subscribed.map(({ all }) => all));
   const { userMs, systemMs } = cpuTimeOf();
   return userMs - before.userMs + systemMs - before.systemMs;
 }
 
-async function publishRounds(heard: readonly Heard[], from: number, to: number): Promise<void> {
-  const inTurn = Math.min(heard.length, PUBLISHED_IN_A_TURN);
+async function publishRounds(
+  subscribed: readonly SubscribedChannel[],
+  from: number,
+  to: number,
+): Promise<void> {
+  const inTurn = Math.min(subscribed.length, PUBLISHED_IN_A_TURN);
   let published = 0;
   for (let seq = from; seq < to; seq++) {
-    for (const { channel } of heard) {
+    for (const { channel } of subscribed) {
       await channel.publish(seq);
       if (++published % inTurn === 0) await setImmediate();
     }
@@ -58,7 +62,7 @@ async function publishRounds(heard: readonly Heard[], from: number, to: number):
 
 process.setSourceMapsEnabled(false);
 process.on('message', async ({ channels, rounds }: PublishQuestion) => {
-  // What is compiled meanwhile is not measured.
+  // Compilation must not be measured.
   await publishOn({ channels, rounds: Math.ceil(rounds / 4) });
   process.send?.(await publishOn({ channels, rounds }));
 });

@@ -1,13 +1,13 @@
-import { Child, CORES } from '../child';
+import { startServer } from '../processes';
 import type { PublishQuestion } from './publish-server';
 import type { Point, Series } from './series';
 
 const CHANNELS = [1, 100, 10_000];
 
-/** At each size as many altogether, so that each takes long enough to be measured. */
+/** The total at each size, so that each takes long enough to be measured. */
 const PUBLISHES = 400_000;
 
-/** What it costs to publish an event on each of more and more channels, which all have a subscriber in the same process. */
+/** The cost of an event on each of a growing number of channels, which all have a subscriber in the same process. */
 export async function publishes(): Promise<Series> {
   const points: Point[] = [];
   for (const channels of CHANNELS) points.push(await pointAt(channels));
@@ -22,7 +22,7 @@ export async function publishes(): Promise<Series> {
 }
 
 async function pointAt(channels: number): Promise<Point> {
-  const { child } = await Child.start('growth/publish-server.ts', CORES.server);
+  const { child } = await startServer('growth/publish-server.ts');
   const rounds = PUBLISHES / channels;
   const question: PublishQuestion = { channels, rounds };
   const cpuMs = await child.ask<number>(question);

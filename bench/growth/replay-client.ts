@@ -1,18 +1,18 @@
 import { EventCounter } from '../count-events';
 import { OpenBody } from '../open-body';
 
-/** What is to be replayed. */
+/** A replay. */
 export interface ReplayQuestion {
   readonly port: number;
   readonly path: string;
-  /** The id behind which everything is wanted. */
+  /** The last event ID: the clients request everything after it. */
   readonly before: string;
   readonly retained: number;
-  /** How many want that at once. */
+  /** How many clients request it in parallel. */
   readonly clients: number;
 }
 
-/** How long it took until everybody had everything, once and in order. */
+/** How long it took until all clients had received everything, once and in order. */
 export type Replayed = { readonly wallMs: number } | { readonly error: string };
 
 async function replay(question: ReplayQuestion): Promise<Replayed> {
@@ -25,9 +25,9 @@ async function replay(question: ReplayQuestion): Promise<Replayed> {
   }
 }
 
-/** Reads until everything that was retained has come, and whatever was published in the same moment. */
+/** Reads until all retained events have arrived; live events may follow them. */
 function readAll({ port, path, before, retained }: ReplayQuestion): Promise<void> {
-  const counter = new EventCounter([]);
+  const counter = new EventCounter();
   return new Promise((resolve, reject) => {
     const { socket } = new OpenBody({ port, path, lastEventId: before }, (text) => {
       counter.take(text);

@@ -6,15 +6,15 @@ import { Channel, memoryLog, sse } from '../express-yield';
 import { listen } from '../listen';
 import type { Quote } from '../sources';
 
-/** To publish so many events on a new channel; or the beginning and the end of what is measured. */
+/** Publish this many events on a new channel; or start or stop measuring. */
 export type ReplayServerQuestion = { readonly fill: number } | 'start' | 'stop';
 
 export interface Filled {
-  /** The id in front of the first of them. */
+  /** The id before the first of them. */
   readonly before: string;
 }
 
-/** Live events meanwhile. */
+/** The interval of live events during the measurement. */
 const LIVE_EVERY_MS = 5;
 
 let channel = new Channel<Quote>();

@@ -1,22 +1,22 @@
 import { writeFileSync } from 'node:fs';
-import { Child, CORES } from '../child';
+import { startClient } from '../processes';
 import { deliveries } from './deliveries';
-import { plotOf } from './plot';
+import { growthChart } from './growth-chart';
 import { publishes } from './publishes';
 import { replays } from './replays';
 import { exponentOf, type Series } from './series';
 
-/** What measuring is not exact enough to tell from 1. */
+/** Exponents this close to 1 cannot be distinguished from it. */
 const TOLERANCE = 0.05;
 
-/** How the package's cost grows with what there is to do: one line each, and a plot. */
+/** Measures how the package's cost grows with the work: prints each series, and draws a chart. */
 export async function growth(note: string, svg: string | undefined, json: string | undefined): Promise<void> {
-  const { child: client } = await Child.start('client.ts', CORES.client);
+  const client = await startClient('client.ts');
   const all = [await deliveries(client), await publishes(), await replays()];
   await client.stop();
   for (const series of all) console.log(linesOf(series).join('\n'));
   if (json !== undefined) writeFileSync(json, `${JSON.stringify({ machine: note, series: all }, null, 2)}\n`);
-  if (svg !== undefined) writeFileSync(svg, plotOf(all, note));
+  if (svg !== undefined) writeFileSync(svg, await growthChart(all, note));
 }
 
 function linesOf(series: Series): string[] {

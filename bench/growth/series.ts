@@ -1,20 +1,22 @@
-/** One size of one thing that grows, measured once. */
+import { linearRegression } from 'simple-statistics';
+
+/** One measurement at one size. */
 export interface Point {
-  /** How much there is to do: subscribers, channels, replayed events. */
+  /** The amount of work: subscribers, channels or replayed events. */
   readonly work: number;
   /** CPU milliseconds of the server. */
   readonly cost: number;
 }
 
-/** What is done more and more of. */
+/** Measurements at growing sizes. */
 export interface Series {
   readonly name: string;
-  /** What is counted as work. */
+  /** The unit of work. */
   readonly work: string;
-  /** What the cost is that of. */
+  /** What the cost is measured for. */
   readonly cost: string;
   readonly points: readonly Point[];
-  /** What else was measured, a line each. */
+  /** Further measurements, a line each. */
   readonly notes: readonly string[];
 }
 
@@ -23,14 +25,5 @@ export interface Series {
  * 1 means that twice the work costs twice as much.
  */
 export function exponentOf(points: readonly Point[]): number {
-  const xs = points.map(({ work }) => Math.log(work));
-  const ys = points.map(({ cost }) => Math.log(cost));
-  const meanX = meanOf(xs);
-  const meanY = meanOf(ys);
-  const covariance = xs.reduce((sum, x, index) => sum + (x - meanX) * ((ys[index] ?? 0) - meanY), 0);
-  return covariance / xs.reduce((sum, x) => sum + (x - meanX) ** 2, 0);
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return linearRegression(points.map(({ work, cost }) => [Math.log(work), Math.log(cost)])).m;
 }

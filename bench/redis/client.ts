@@ -1,42 +1,43 @@
 import { setTimeout } from 'node:timers';
 import { now } from '../clock';
+import { createLatencies, type Latency, latencyOf } from '../latency';
 import { Subscriber } from './subscriber';
 import { type Account, Tally } from './tally';
 
-/** What the parent asks for: one run. The first answer is `'open'`, the second what was seen. */
+/** A request of the parent process: one run. The first answer is `'open'`, the second the result. */
 export interface ClientQuestion {
-  /** Of each process; the subscribers are dealt out to them in turn. */
+  /** The port of each process; the subscribers are distributed round-robin. */
   readonly ports: readonly number[];
   readonly streams: number;
   readonly publishers: number;
-  /** Of each publisher. */
+  /** Events of each publisher. */
   readonly events: number;
 }
 
-/** Everybody has subscribed. */
+/** The message that all have subscribed. */
 export const OPEN = 'open';
 
 export interface Seen {
-  /** When the last of all arrived, by `now()`. */
+  /** When the last event arrived, by `now()`. */
   readonly lastAt: number;
-  /** Sorted, in nanoseconds. */
-  readonly latencies: readonly number[];
+  /** From publishing to the client; `undefined` where the events carry no time. */
+  readonly latency?: Latency;
   /** Over all subscribers. */
   readonly total: Omit<Account, 'order'>;
-  /** In how many different orders the events came. */
+  /** In how many different orders the events arrived. */
   readonly orders: number;
 }
 
-/** So many connect at a time. */
+/** How many connect at a time. */
 const CONNECTING = 100;
 
-/** After so long without a byte on any connection, what is still missing is lost. */
+/** After this long without a byte on any connection, missing events count as lost. */
 const SILENCE_MS = 5_000;
 
 /** All subscribers of one run. */
-class Crowd {
+class Subscribers {
   readonly #question: ClientQuestion;
-  readonly #latencies: number[] = [];
+  readonly #latencies = createLatencies();
   readonly #subscribers: Subscriber[] = [];
   readonly #tallies: Tally[] = [];
   readonly #silence: NodeJS.Timeout;
@@ -65,12 +66,12 @@ class Crowd {
     await this.#done;
     clearTimeout(this.#silence);
     const lastAt = this.#lastAt;
-    for (const subscriber of this.#subscribers) subscriber.leave();
+    for (const subscriber of this.#subscribers) subscriber.disconnect();
     await Promise.all(this.#subscribers.map(({ closed }) => closed));
     const accounts = this.#tallies.map((tally) => tally.account());
     return {
       lastAt,
-      latencies: this.#latencies.sort((a, b) => a - b),
+      latency: latencyOf(this.#latencies),
       total: totalOf(accounts),
       orders: new Set(accounts.map(({ order }) => order)).size,
     };
@@ -103,14 +104,14 @@ class Crowd {
 
 function totalOf(accounts: readonly Account[]): Seen['total'] {
   const sum = (field: keyof Account) => accounts.reduce((total, account) => total + account[field], 0);
-  return { received: sum('received'), lost: sum('lost'), doubled: sum('doubled'), late: sum('late') };
+  return { received: sum('received'), lost: sum('lost'), duplicated: sum('duplicated'), late: sum('late') };
 }
 
 process.on('message', async (question: ClientQuestion) => {
-  const crowd = new Crowd(question);
-  await crowd.open();
+  const subscribers = new Subscribers(question);
+  await subscribers.open();
   process.send?.(OPEN);
-  process.send?.(await crowd.seen());
+  process.send?.(await subscribers.seen());
 });
 process.on('disconnect', () => process.exit());
 process.send?.('ready');

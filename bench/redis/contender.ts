@@ -1,25 +1,25 @@
 import type { RequestListener } from 'node:http';
 import type { Quote } from './quote';
 
-/** One way to bring what any process publishes to the subscribers of all. */
+/** One way to deliver what any process publishes to the subscribers of all processes. */
 export interface Contender {
   readonly name: string;
-  /** Whether it promises that every event comes once and in order; then anything else fails the run. */
+  /** Whether it guarantees every event once and in order; then a violation fails the run. */
   readonly exact: boolean;
   /**
-   * Joins the others over Redis.
+   * Connects to the other processes over Redis.
    *
-   * @returns when everything that is published from now on will be heard here
+   * @returns a promise that resolves when all later events will arrive here
    */
   join(redisPort: number): Promise<Member>;
 }
 
-/** What a contender is in one process. */
+/** A contender in one process. */
 export interface Member {
-  /** Answers `GET /quotes` with everything that is published from then on. */
+  /** Answers `GET /quotes` with all events that are published from then on. */
   readonly listener: RequestListener;
-  /** How many subscribe here. */
+  /** The number of subscribers to this process. */
   size(): number;
-  /** Resolves when Redis has acknowledged it. */
+  /** Resolves when Redis has acknowledged the event. */
   publish(quote: Quote): Promise<unknown>;
 }

@@ -3,25 +3,25 @@ import { BASELINE } from './contenders';
 import type { Measure, Row } from './rows';
 import type { Sample } from './sample';
 
-/** What the rounds say of one contender in one measure of one row. */
+/** One contender's result in one measure of one row, over all rounds. */
 export interface Figure {
   readonly row: string;
   readonly contender: string;
   readonly measure: Measure;
   readonly value: Spread;
-  /** To the baseline of the same round; `undefined` for the baseline itself. */
+  /** Relative to the baseline of the same round; `undefined` for the baseline itself. */
   readonly ratio: Spread | undefined;
 }
 
-/** What went wrong for the subscribers of one contender in all rounds of one row. */
+/** The faults that the subscribers of one contender have seen in all rounds of one row. */
 export interface Faults {
   readonly row: string;
   readonly contender: string;
   readonly received: number;
   readonly lost: number;
-  readonly doubled: number;
+  readonly duplicated: number;
   readonly late: number;
-  /** The most different orders in which the events of one round came. */
+  /** The largest number of different orders of events in one round. */
   readonly orders: number;
 }
 
@@ -38,8 +38,8 @@ export function faultsOf(row: Row, samples: readonly Sample[]): Faults[] {
     const rounds = own.filter((sample) => sample.contender === contender);
     const sum = (field: keyof Sample['total']) => rounds.reduce((all, { total }) => all + total[field], 0);
     const orders = Math.max(...rounds.map((sample) => sample.orders));
-    const [received, lost, doubled, late] = [sum('received'), sum('lost'), sum('doubled'), sum('late')];
-    return { row: row.name, contender, received, lost, doubled, late, orders };
+    const [received, lost, duplicated, late] = [sum('received'), sum('lost'), sum('duplicated'), sum('late')];
+    return { row: row.name, contender, received, lost, duplicated, late, orders };
   });
 }
 

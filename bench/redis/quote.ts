@@ -1,10 +1,10 @@
-/** What is published: about 100 bytes of JSON, as in the other benchmark, and who published it. */
+/** An event: about 100 bytes of JSON, as in the other benchmark, and its publisher. */
 export interface Quote {
   /** Counts from 0 for each publisher. */
   readonly seq: number;
   /** The process that published it. */
   readonly by: number;
-  /** When it was published, by `now()`; 0 where nobody asks. */
+  /** When it was published, by `now()`; 0 if the row does not measure latency. */
   readonly at: number;
   readonly symbol: string;
   readonly price: number;
@@ -13,8 +13,8 @@ export interface Quote {
   readonly venue: string;
 }
 
-/** What the client needs of a quote. */
-export type Mark = Pick<Quote, 'seq' | 'by' | 'at'>;
+/** The part of a quote that the client reads. */
+export type QuoteHead = Pick<Quote, 'seq' | 'by' | 'at'>;
 
 const START = '{"seq":';
 const BY = ',"by":';
@@ -27,11 +27,12 @@ export function quote(seq: number, by: number, at: number): Quote {
 }
 
 /**
- * Reads the mark of the quote in a frame, whatever is around it. By hand, for the client must not be what is measured.
+ * Reads the first fields of the quote in a frame, whatever surrounds it. Written for speed, so that the client does not
+ * limit the measurement.
  *
- * @returns `undefined` if there is no quote: a comment, or an id alone
+ * @returns `undefined` for a frame without a quote: a comment, or an id alone
  */
-export function markIn(frame: string): Mark | undefined {
+export function quoteIn(frame: string): QuoteHead | undefined {
   const start = frame.indexOf(START);
   if (start === -1) return undefined;
   const seq = numberAt(frame, start + START.length);

@@ -1,6 +1,6 @@
 import type { Pace } from './server';
 
-/** What one sample of a row yields. */
+/** A measure of one sample of a row. */
 export type Measure =
   | 'latency p50 µs'
   | 'latency p99 µs'
@@ -12,16 +12,16 @@ export interface Row {
   readonly name: string;
   readonly about: string;
   readonly processes: number;
-  /** Over all processes. */
+  /** Subscribers of all processes together. */
   readonly streams: number;
   /** How many of the processes publish. */
   readonly publishers: number;
-  /** Of each publisher. */
+  /** Events of each publisher. */
   readonly events: number;
-  /** The same for the unmeasured run before, which goes as fast as it can: a server has seen events before. */
+  /** The same for the preceding unmeasured run, which publishes as fast as it can. */
   readonly warmUp: number;
   readonly pace: Pace;
-  /** Whether Redis ends all connections that listen, a few times in the midst. */
+  /** Whether Redis closes all subscriber connections several times during the run. */
   readonly cut?: boolean;
   readonly measures: readonly Measure[];
 }
@@ -40,14 +40,14 @@ const FLOOD = {
   measures: ['deliveries/s', 'CPU µs/delivery', 'Redis CPU µs/event'],
 } as const;
 
-/** Of the unmeasured run. */
+/** The pace of the unmeasured run. */
 export const WARM_UP_PACE: Pace = { window: 16 };
 
 export const ROWS: readonly Row[] = [
   {
     ...PACED,
     name: 'lone',
-    about: '2 processes, a subscriber at each; single events 10 ms apart',
+    about: '2 processes, one subscriber to each; single events 10 ms apart',
     processes: 2,
     streams: 2,
     warmUp: 5_000,
@@ -69,7 +69,7 @@ export const ROWS: readonly Row[] = [
   {
     ...FLOOD,
     name: 'events',
-    about: '2 processes, a subscriber at each; as fast as 64 awaited publishes at a time allow',
+    about: '2 processes, one subscriber to each; as fast as 64 awaited publishes at a time allow',
     processes: 2,
     streams: 2,
     events: 20_000,
@@ -117,7 +117,7 @@ export const ROWS: readonly Row[] = [
     ...PACED,
     name: 'cut',
     about:
-      '2 processes, 200 subscribers; 100 events/s, and Redis ends every listening connection three times',
+      '2 processes, 200 subscribers; 100 events/s, and Redis closes every subscriber connection three times',
     processes: 2,
     streams: 200,
     cut: true,
@@ -125,12 +125,12 @@ export const ROWS: readonly Row[] = [
   },
 ];
 
-/** The rows whose names begin with one of these words; all of them, if there are none. */
+/** The rows whose names start with one of these words; all rows without words. */
 export function rowsNamed(words: readonly string[]): readonly Row[] {
   const unknown = words.find((word) => !ROWS.some(({ name }) => name.startsWith(word)));
   if (unknown !== undefined) {
     const known = ROWS.map(({ name }) => name).join(', ');
-    throw new RangeError(`Expected a row's name or how it begins, got '${unknown}'. Rows: ${known}.`);
+    throw new RangeError(`Expected a row's name or its start, got '${unknown}'. Rows: ${known}.`);
   }
   return ROWS.filter(({ name }) => words.length === 0 || words.some((word) => name.startsWith(word)));
 }

@@ -1,9 +1,9 @@
 import { setInterval } from 'node:timers/promises';
-import { Child, CORES } from '../child';
-import { quantile } from '../quantile';
+import type { Child } from '../../tools/child';
+import { startServer } from '../processes';
 import type { ClientQuestion, Seen } from './client';
 import type { Contender } from './contender';
-import type { RedisServer } from './redis-server';
+import type { RedisAdmin } from './redis-admin';
 import { type Measure, type Row, WARM_UP_PACE } from './rows';
 import type { Published, ServerQuestion, Usage } from './server';
 
@@ -18,11 +18,11 @@ export interface Sample {
   readonly orders: number;
 }
 
-/** Who takes part in every sample. */
-export interface Surroundings {
+/** What all samples share. */
+export interface Setup {
   readonly client: Child;
-  readonly redis: RedisServer;
-  /** Where the servers' CPU profiles go. */
+  readonly redis: RedisAdmin;
+  /** Folder for the servers' CPU profiles. */
   readonly profileDir: string | undefined;
 }
 
@@ -31,46 +31,41 @@ interface Process {
   readonly port: number;
 }
 
-/** In the midst of a paced row. */
+/** During a paced row. */
 const CUTS = 3;
 const CUT_EVERY_MS = 700;
 
-/** Processes of its own for each sample, so that no contender profits from what the one before has warmed or littered. */
+/** Starts fresh processes for each sample, so that earlier samples cannot affect it. */
 export async function takeSample(
   contender: Contender,
   row: Row,
   round: number,
-  surroundings: Surroundings,
+  setup: Setup,
 ): Promise<Sample> {
-  await surroundings.redis.empty();
-  const processes = await startAll(contender, row, surroundings);
+  await setup.redis.empty();
+  const processes = await startAll(contender, row, setup);
   try {
-    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE, cut: false }, processes, surroundings);
-    const result = await run(row, processes, surroundings);
+    await run({ ...row, events: row.warmUp, pace: WARM_UP_PACE, cut: false }, processes, setup);
+    const result = await run(row, processes, setup);
     return { row: row.name, contender: contender.name, round, ...result };
   } finally {
     await Promise.all(processes.map(({ child }) => child.stop()));
   }
 }
 
-function startAll({ name }: Contender, row: Row, { redis, profileDir }: Surroundings): Promise<Process[]> {
+function startAll({ name }: Contender, row: Row, { redis, profileDir }: Setup): Promise<Process[]> {
   const nodeArgs = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   const indices = Array.from({ length: row.processes }, (_, index) => index);
   return Promise.all(
     indices.map(async (index) => {
       const args = [name, String(redis.port), String(index)];
-      const { child, greeting: port } = await Child.start<number>(
-        'redis/server.ts',
-        CORES.server,
-        args,
-        nodeArgs,
-      );
+      const { child, first: port } = await startServer<number>('redis/server.ts', args, nodeArgs);
       return { child, port };
     }),
   );
 }
 
-async function run(row: Row, processes: readonly Process[], { client, redis }: Surroundings) {
+async function run(row: Row, processes: readonly Process[], { client, redis }: Setup) {
   const { streams, publishers, events } = row;
   const ports = processes.map(({ port }) => port);
   await client.ask({ ports, streams, publishers, events } satisfies ClientQuestion);
@@ -79,19 +74,19 @@ async function run(row: Row, processes: readonly Process[], { client, redis }: S
     subscribers: shareOf(streams, processes.length, index),
   }));
   const redisBefore = await redis.cpuMs();
-  const seen = client.hear<Seen>();
+  const seen = client.next<Seen>();
   const publishing = processes.slice(0, publishers);
   const answers = askAll<Published>(publishing, () => ({ kind: 'publish', events, pace: row.pace }));
   if (row.cut) await cut(redis);
   const published = await answers;
-  const { latencies, lastAt, total, orders } = await seen;
+  const { latency, lastAt, total, orders } = await seen;
   const used = await askAll<Usage>(processes, () => ({ kind: 'stop' }));
   const redisMs = (await redis.cpuMs()) - redisBefore;
   const wallMs = (lastAt - Math.min(...published.map(({ startedAt }) => startedAt))) / 1e6;
   const cpuMs = used.reduce((sum, usage) => sum + usage.cpuMs, 0);
   const values: Sample['values'] = {
-    'latency p50 µs': quantile(latencies, 0.5) / 1_000,
-    'latency p99 µs': quantile(latencies, 0.99) / 1_000,
+    'latency p50 µs': (latency?.p50 ?? Number.NaN) / 1_000,
+    'latency p99 µs': (latency?.p99 ?? Number.NaN) / 1_000,
     'deliveries/s': total.received / (wallMs / 1_000),
     'CPU µs/delivery': (cpuMs * 1_000) / total.received,
     'Redis CPU µs/event': (redisMs * 1_000) / (events * publishers),
@@ -99,10 +94,10 @@ async function run(row: Row, processes: readonly Process[], { client, redis }: S
   return { wallMs, values, total, orders };
 }
 
-async function cut(redis: RedisServer): Promise<void> {
+async function cut(redis: RedisAdmin): Promise<void> {
   let cuts = 0;
   for await (const _ of setInterval(CUT_EVERY_MS)) {
-    await redis.cutListeners();
+    await redis.cutSubscribers();
     if (++cuts === CUTS) return;
   }
 }
@@ -114,7 +109,7 @@ function askAll<Answer>(
   return Promise.all(processes.map(({ child }, index) => child.ask<Answer>(questionFor(index))));
 }
 
-/** How many of the streams, dealt out in turn, come to this process. */
+/** How many of the streams this process gets, distributed round-robin. */
 function shareOf(streams: number, processes: number, index: number): number {
   return Math.floor((streams - index + processes - 1) / processes);
 }

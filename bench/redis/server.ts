@@ -7,16 +7,16 @@ import type { Member } from './contender';
 import { contenderNamed } from './contenders';
 import { quote } from './quote';
 
-/** What the parent asks for. */
+/** A request of the parent process. */
 export type ServerQuestion =
-  /** The beginning of what is measured, once so many have subscribed here. */
+  /** Start measuring; this many clients must have subscribed here. */
   | { readonly kind: 'start'; readonly subscribers: number }
-  /** So many events, as single ones on a beat, or as fast as Redis acknowledges them. */
+  /** Publish events, at a fixed interval or as fast as Redis acknowledges them. */
   | { readonly kind: 'publish'; readonly events: number; readonly pace: Pace }
-  /** Its end. */
+  /** Stop measuring. */
   | { readonly kind: 'stop' };
 
-/** Milliseconds between two events, or how many are on their way to Redis at a time. */
+/** The interval between two events, or how many unacknowledged events may be in flight. */
 export type Pace = { readonly everyMs: number } | { readonly window: number };
 
 /** When publishing began, by `now()`. */
@@ -24,7 +24,7 @@ export interface Published {
   readonly startedAt: number;
 }
 
-/** CPU time of this process since the start, in its own code and in the kernel. */
+/** CPU time of this process since the start, in user mode and in the kernel. */
 export interface Usage {
   readonly cpuMs: number;
 }
@@ -33,13 +33,13 @@ type Publish = (timed: boolean) => Promise<unknown>;
 
 const BACKLOG = 4_096;
 
-// The TypeScript loader turns them on; with them every error's stack costs what it does not cost in production.
+// The TypeScript loader turns source maps on, and with them each error's stack costs more than in production.
 process.setSourceMapsEnabled(false);
 
 let before = process.cpuUsage();
 
 function start(member: Member, subscribers: number): void {
-  strictEqual(member.size(), subscribers, 'Expected everybody to have subscribed.');
+  strictEqual(member.size(), subscribers, 'Expected all clients to have subscribed.');
   before = process.cpuUsage();
 }
 
@@ -51,26 +51,26 @@ function usage(): Usage {
 async function publishAll(member: Member, by: number, events: number, pace: Pace): Promise<Published> {
   let seq = 0;
   const publish: Publish = (timed) => member.publish(quote(seq++, by, timed ? now() : 0));
-  const isOver = () => seq === events;
+  const isDone = () => seq === events;
   const startedAt = now();
-  if ('everyMs' in pace) await onBeat(publish, isOver, pace.everyMs);
-  else await inWindow(publish, isOver, pace.window);
+  if ('everyMs' in pace) await atInterval(publish, isDone, pace.everyMs);
+  else await inWindow(publish, isDone, pace.window);
   return { startedAt };
 }
 
-/** Whether or not the one before is acknowledged, so that a slow moment is seen by all that fall into it. */
-async function onBeat(publish: Publish, isOver: () => boolean, everyMs: number): Promise<void> {
+/** Publishes whether or not the previous event is acknowledged, so that a slow moment delays every event in it. */
+async function atInterval(publish: Publish, isDone: () => boolean, everyMs: number): Promise<void> {
   const publishing: Array<Promise<unknown>> = [];
   for await (const _ of setInterval(everyMs)) {
     publishing.push(publish(true));
-    if (isOver()) break;
+    if (isDone()) break;
   }
   await Promise.all(publishing);
 }
 
-async function inWindow(publish: Publish, isOver: () => boolean, window: number): Promise<void> {
+async function inWindow(publish: Publish, isDone: () => boolean, window: number): Promise<void> {
   const lane = async () => {
-    while (!isOver()) await publish(false);
+    while (!isDone()) await publish(false);
   };
   await Promise.all(Array.from({ length: window }, lane));
 }

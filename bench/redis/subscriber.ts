@@ -1,37 +1,38 @@
 import { connect, type Socket } from 'node:net';
 import { now } from '../clock';
 import { Dechunker } from '../dechunk';
-import { markIn } from './quote';
+import type { Latencies } from '../latency';
+import { quoteIn } from './quote';
 import type { Tally } from './tally';
 
-export interface Subscribing {
+export interface Subscription {
   readonly port: number;
   /** The process that serves it. */
   readonly process: number;
   readonly tally: Tally;
-  /** Is given the nanoseconds from publishing to here of each event that says when, and was published elsewhere. */
-  readonly latencies: number[];
-  /** Something has come. */
+  /** Records the time from publishing to here of each event that carries a time and comes from another process. */
+  readonly latencies: Latencies;
+  /** Called for each received chunk of bytes. */
   onArrival(): void;
-  /** Everything has come. */
+  /** Called when all events have arrived. */
   onFull(): void;
 }
 
-/** Reads one stream over a connection of its own. */
+/** Reads one stream over its own connection. */
 export class Subscriber {
-  /** Resolves when the head has come: from then on nothing may be missed. */
+  /** Resolves when the response head has arrived: from then on no event may be lost. */
   readonly opened: Promise<void>;
   readonly closed: Promise<void>;
-  readonly #subscribing: Subscribing;
+  readonly #subscription: Subscription;
   readonly #socket: Socket;
   readonly #dechunker = new Dechunker();
   #onOpen!: () => void;
   #head: string | undefined = '';
   #rest = '';
 
-  constructor(subscribing: Subscribing) {
-    this.#subscribing = subscribing;
-    const socket = connect(subscribing.port, '127.0.0.1');
+  constructor(subscription: Subscription) {
+    this.#subscription = subscription;
+    const socket = connect(subscription.port, '127.0.0.1');
     this.#socket = socket;
     this.opened = new Promise((resolve, reject) => {
       this.#onOpen = resolve;
@@ -44,17 +45,17 @@ export class Subscriber {
     socket.on('data', (bytes) => this.#onBytes(bytes));
   }
 
-  leave(): void {
+  disconnect(): void {
     this.#socket.destroy();
   }
 
   #onBytes(received: Buffer): void {
-    this.#subscribing.onArrival();
-    const body = this.#head === undefined ? received : this.#behindHead(this.#head, received);
+    this.#subscription.onArrival();
+    const body = this.#head === undefined ? received : this.#afterHead(this.#head, received);
     if (body !== undefined) this.#onText(this.#dechunker.take(body).toString('latin1'));
   }
 
-  #behindHead(before: string, received: Buffer): Buffer | undefined {
+  #afterHead(before: string, received: Buffer): Buffer | undefined {
     const head = before + received.toString('latin1');
     const end = head.indexOf('\r\n\r\n');
     this.#head = end === -1 ? head : undefined;
@@ -75,11 +76,11 @@ export class Subscriber {
   }
 
   #onFrame(frame: string): void {
-    const { process, tally, latencies, onFull } = this.#subscribing;
-    const mark = markIn(frame);
-    if (mark === undefined) return;
-    if (mark.at !== 0 && mark.by !== process) latencies.push(now() - mark.at);
-    tally.take(mark);
+    const { process, tally, latencies, onFull } = this.#subscription;
+    const quote = quoteIn(frame);
+    if (quote === undefined) return;
+    if (quote.at !== 0 && quote.by !== process) latencies.record(Math.max(1, now() - quote.at));
+    tally.take(quote);
     if (tally.full) onFull();
   }
 }

@@ -14,18 +14,18 @@ export function figureTable(figures: readonly Figure[]): string {
   return tableOf(headings, cells, 3);
 }
 
-/** What the subscribers missed, as aligned lines. */
+/** The subscribers' faults, as aligned lines. */
 export function faultTable(faults: readonly Faults[]): string {
-  const headings = ['row', 'contender', 'delivered', 'lost', 'doubled', 'late', 'orders'];
-  const cells = faults.map(({ row, contender, received, lost, doubled, late, orders }) => [
+  const headings = ['row', 'contender', 'delivered', 'lost', 'duplicated', 'late', 'orders'];
+  const cells = faults.map(({ row, contender, received, lost, duplicated, late, orders }) => [
     row,
     contender,
-    ...[received, lost, doubled, late, orders].map((count) => count.toLocaleString('en')),
+    ...[received, lost, duplicated, late, orders].map((count) => count.toLocaleString('en')),
   ]);
   return tableOf(headings, cells, 2);
 }
 
-/** @param texts how many columns are words, and stand at the left; the others are figures. */
+/** @param texts how many columns contain text and are left-aligned; the others contain figures */
 function tableOf(
   headings: readonly string[],
   cells: ReadonlyArray<readonly string[]>,

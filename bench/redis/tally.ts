@@ -1,25 +1,25 @@
-import type { Mark } from './quote';
+import type { QuoteHead } from './quote';
 
-/** What one subscriber got, and what was wrong with it. */
+/** What one subscriber received, and the faults in it. */
 export interface Account {
   readonly received: number;
   readonly lost: number;
-  readonly doubled: number;
-  /** Got behind one that was published after it by the same process. */
+  readonly duplicated: number;
+  /** Received after a later event of the same publisher. */
   readonly late: number;
-  /** The same for two subscribers that got the same events in the same order. */
+  /** A hash: equal for two subscribers that received the same events in the same order. */
   readonly order: number;
 }
 
-/** Keeps count of one subscriber's events: whether each came once, and in the order of its publisher. */
+/** Counts one subscriber's events: whether each arrived once, and in its publisher's order. */
 export class Tally {
   readonly #expected: number;
-  /** Of each publisher, the number that is to come next. */
+  /** For each publisher, the next expected number. */
   readonly #next: number[];
-  /** Of each publisher, those that were passed over. */
+  /** For each publisher, the skipped numbers. */
   readonly #missing: Array<Set<number>>;
   #received = 0;
-  #doubled = 0;
+  #duplicated = 0;
   #late = 0;
   #order = 0;
 
@@ -30,15 +30,18 @@ export class Tally {
     this.#missing = Array.from({ length: publishers }, () => new Set());
   }
 
-  /** Whether nothing is to come. */
+  /** Whether all events have arrived. */
   get full(): boolean {
     return this.#received === this.#expected * this.#next.length;
   }
 
-  take({ by, seq }: Mark): void {
+  take({ by, seq }: QuoteHead): void {
     const next = this.#next[by] ?? Number.NaN;
     if (!(seq < this.#expected) || Number.isNaN(next)) throw new RangeError(`Got an event ${by}:${seq}.`);
-    if (seq < next) return this.#takeEarlier(by, seq);
+    if (seq < next) {
+      this.#takeEarlier(by, seq);
+      return;
+    }
     for (let missed = next; missed < seq; missed++) this.#missing[by]?.add(missed);
     this.#next[by] = seq + 1;
     this.#count(by, seq);
@@ -49,7 +52,7 @@ export class Tally {
     return {
       received: this.#received,
       lost,
-      doubled: this.#doubled,
+      duplicated: this.#duplicated,
       late: this.#late,
       order: this.#order,
     };
@@ -57,7 +60,7 @@ export class Tally {
 
   #takeEarlier(by: number, seq: number): void {
     if (!this.#missing[by]?.delete(seq)) {
-      this.#doubled++;
+      this.#duplicated++;
       return;
     }
     this.#late++;

@@ -4,7 +4,7 @@ import { type Jobs, KEEP_MS, type Progress, type Steps, work } from '../job';
 import { lastOf } from '../last';
 import type { Leases } from './leases';
 
-/** Runs that every process can show: one does the work, and another goes on with it if that one dies. */
+/** Runs that every process can serve. One process does the work; if it exits, another continues it. */
 export function jobsOnRedis(logs: RedisLogs, leases: Leases): Jobs {
   const jobs = new Map<string, Channel<Steps>>();
 
@@ -21,7 +21,7 @@ export function jobsOnRedis(logs: RedisLogs, leases: Leases): Jobs {
   return { open: (key) => jobs.get(key) ?? join(key) };
 }
 
-/** Whoever has the lease looks at the log for what is left to do. */
+/** Runs in the process that holds the lease. It reads from the log how many steps are left. */
 async function finish(job: Channel<Steps>, log: EventLog, signal: AbortSignal): Promise<void> {
   if ((await log.head()).ended) return;
   const steps = work(signal, (await lastOf<Progress>(log))?.step);

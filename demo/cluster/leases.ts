@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SseError } from 'express-yield';
 
-/** So long after a holder has died another process goes on. */
+/** The longest time from the exit of a holder until another process takes over. */
 const LEASE_MS = 2_000;
 const RENEW_MS = LEASE_MS / 4;
 
@@ -11,7 +11,7 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])`;
 
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
 
-/** What is asked of a client of `redis`. */
+/** The part of a `redis` client that is used here. */
 export interface Commands {
   set(key: string, value: string, options: SetOptions): Promise<string | null>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
@@ -22,12 +22,12 @@ interface SetOptions {
   readonly expiration: { readonly type: 'PX'; readonly value: number };
 }
 
-/** A task that one process at a time does; it finds out by itself what is left to do. */
+/** A task that one process does at a time. It must find out what is left to do, because another process may have started it. */
 export type Task = (signal: AbortSignal) => Promise<void>;
 
 /**
- * Has tasks done by one of many processes: by the one that holds the task's lease, a key in Redis that expires unless it
- * is renewed. When that process dies, another takes the lease and goes on.
+ * Runs each task in one of many processes: in the one that holds the task's lease, a key in Redis that expires unless it
+ * is renewed. When that process exits, another takes the lease and continues.
  */
 export class Leases {
   readonly #client: Commands;
@@ -41,9 +41,9 @@ export class Leases {
   }
 
   /**
-   * Does the task as soon as this process is the one to do it.
+   * Runs the task as soon as this process gets the lease.
    *
-   * @param task its signal aborts when the lease is lost, and when these leases are closed
+   * @param task its signal aborts when the lease is lost and when these leases are closed
    * @returns a promise that resolves when the task is done, here or elsewhere, or these leases are closed
    */
   async inTurn(name: string, task: Task): Promise<void> {
@@ -52,7 +52,7 @@ export class Leases {
     await done.finally(() => this.#tasks.delete(done));
   }
 
-  /** Stops the tasks of this process, and leaves them to the others at once. */
+  /** Stops the tasks of this process and releases their leases, so that other processes can continue immediately. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#tasks);

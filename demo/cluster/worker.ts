@@ -9,10 +9,10 @@ import { Leases } from './leases';
 
 const PREFIX = 'express-yield-demo:';
 
-/** One of the processes; `demo/cluster.ts` starts it and tells it where. */
+/** One of the processes; `demo/cluster.ts` starts it and passes the ports and the URL of Redis. */
 async function main(port: number, ports: number[], url: string): Promise<void> {
   const client = createClient({ url });
-  // It reconnects by itself, and the logs warn.
+  // The client reconnects on its own, and the logs emit a warning.
   client.on('error', () => undefined);
   await client.connect();
   const logs = redisLogs(client, { prefix: PREFIX });
@@ -33,7 +33,7 @@ async function main(port: number, ports: number[], url: string): Promise<void> {
     client.destroy();
     if (process.connected) process.disconnect();
   }
-  // `disconnect`: whoever has started it is gone.
+  // `disconnect`: the parent process has exited.
   for (const reason of ['SIGINT', 'SIGTERM', 'disconnect']) process.on(reason, close);
   console.log(`Process ${process.pid} serves ${server.url}`);
 }

@@ -1,11 +1,12 @@
 import { $, allow, makeKey, show, watch } from './dom.mjs';
 import { drop } from './drop.mjs';
-import { draw, SPAN_MS } from './plot.mjs';
+import { Plot, SPAN_MS } from './plot.mjs';
 
-/** The prices of the last seconds, each in the colour of the connection that it came over. */
+/** The prices of the last seconds, each in the colour of the connection that delivered it. */
 export class Chart {
   #card = $('#chart');
   #button = $('#drop-chart');
+  #plot = new Plot(this.#card);
   #onOpen;
   #source;
   #tally;
@@ -41,27 +42,31 @@ export class Chart {
   #onConnection() {
     this.#tally.connect();
     allow(this.#button, true);
-    if (this.#tally.connections > 1) this.#tell(`Connection ${this.#tally.connections} is open.`);
+    if (this.#tally.connections > 1) this.#announce(`Connection ${this.#tally.connections} is open.`);
     this.#onOpen();
   }
 
   #onError() {
     allow(this.#button, false);
-    this.#tell('Connection lost. The browser reconnects by itself, and the market goes on meanwhile.');
+    this.#announce(
+      'Connection lost. The browser reconnects on its own; the server keeps the prices until then.',
+    );
   }
 
   #onGap({ lastEventId }) {
     this.#tally.gap();
-    this.#tell(`event: gap. The server no longer has what followed ${lastEventId}, and says so.`);
+    this.#announce(`event: gap. The server no longer has the events after ${lastEventId}.`);
   }
 
   #add(point) {
     this.#points.push(point);
     const { connections, caughtUp } = this.#tally;
     if (point.late)
-      this.#tell(`Connection ${connections}: the ${caughtUp} events published meanwhile came at once.`);
+      this.#announce(
+        `Connection ${connections}: caught up on ${caughtUp} events that were published in the meantime.`,
+      );
     const oldest = point.at - SPAN_MS;
-    // One that is out of sight stays, for the line comes from there.
+    // Keep one point outside the plot, so that the line starts at its edge.
     while (this.#points.length > 1 && this.#points[1].at < oldest) this.#points.shift();
     this.#requestDraw();
   }
@@ -71,24 +76,24 @@ export class Chart {
     this.#drawing = true;
     requestAnimationFrame(() => {
       this.#drawing = false;
-      draw(this.#card, this.#points);
+      this.#plot.draw(this.#points);
       this.#tally.show(this.#card);
     });
   }
 
-  #tell(text) {
-    this.#card.querySelector('.told').textContent = text;
+  #announce(text) {
+    this.#card.querySelector('.message').textContent = text;
   }
 }
 
-/** Counts what came, by the numbers that the events carry. */
+/** Counts the events by the numbers that they carry. */
 class Tally {
   connections = 0;
-  /** Those that came late over this connection, because there was none when they were published. */
+  /** Events on this connection that were published before it opened. */
   caughtUp = 0;
   #counts = { events: 0, late: 0, missed: 0, repeated: 0, gaps: 0 };
   #lastN;
-  /** How much this machine's clock, and the way of the fastest event, make of the server's time. */
+  /** The least difference between this machine's clock and an event's time: clock skew, and the fastest event's travel. */
   #lagMs = Number.POSITIVE_INFINITY;
   #connectedAt = 0;
   #afterGap = false;
@@ -119,7 +124,7 @@ class Tally {
     else if (this.#lastN !== undefined) counts.missed += n - this.#lastN - 1;
     this.#lastN = n;
     this.#afterGap = false;
-    return { price, at, late, afterGap, connection: this.connections % 2 === 0 ? 'even' : 'odd' };
+    return { price, at, late, afterGap, connection: this.connections };
   }
 
   show(card) {
@@ -130,7 +135,7 @@ class Tally {
     }
   }
 
-  /** Whether it was published before this connection, and so kept for us. */
+  /** Whether the event was published before this connection opened, and was then replayed. */
   #isLate(at) {
     this.#lagMs = Math.min(this.#lagMs, Date.now() - at);
     return this.connections > 1 && at + this.#lagMs < this.#connectedAt;

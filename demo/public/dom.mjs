@@ -8,19 +8,13 @@ export function element(name, properties, ...children) {
   return node;
 }
 
-export function svg(name, attributes) {
-  const node = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  return node;
-}
-
 export function show(card, state) {
   const output = card.querySelector('.state');
   output.dataset.state = state;
   output.textContent = state;
 }
 
-/** Shows the state of an EventSource, which tells of its changes by `open` and `error`. */
+/** Shows the state of an EventSource, which reports its changes with `open` and `error`. */
 export function watch(source, card) {
   const update = () => show(card, STATES[source.readyState]);
   source.addEventListener('open', update);
@@ -28,12 +22,12 @@ export function watch(source, card) {
   update();
 }
 
-/** Not `disabled`, which would take the focus away from whoever has just pressed it. */
+/** `aria-disabled` and not `disabled`, so that a button keeps the focus after a click. */
 export function allow(button, allowed) {
   button.setAttribute('aria-disabled', String(!allowed));
 }
 
 export const isAllowed = (button) => button.getAttribute('aria-disabled') === 'false';
 
-/** A key that nobody else has. */
+/** A random key. */
 export const makeKey = () => Math.random().toString(36).slice(2);

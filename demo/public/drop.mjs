@@ -1,12 +1,12 @@
 import { allow, isAllowed } from './dom.mjs';
 
-/** So long a request may wait for one of the browser's connections. */
-const PATIENCE_MS = 500;
+/** How long a request may wait for one of the browser's connections. */
+const WAIT_MS = 500;
 
-/** Has the server cut a connection. If no other is free to ask it, the event `crowded` asks for one. */
+/** Asks the server to cut a connection. If the browser has no free connection for that, the event `connection-needed` asks for one. */
 export async function drop(button, connection) {
   if (!isAllowed(button)) return;
   allow(button, false);
-  const waiting = setTimeout(() => document.dispatchEvent(new Event('crowded')), PATIENCE_MS);
+  const waiting = setTimeout(() => document.dispatchEvent(new Event('connection-needed')), WAIT_MS);
   await fetch(`/drop/${connection}`, { method: 'POST' }).finally(() => clearTimeout(waiting));
 }

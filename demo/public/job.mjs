@@ -1,26 +1,26 @@
 import { $, allow, element, makeKey, watch } from './dom.mjs';
 import { drop } from './drop.mjs';
 
-/** One run of the job, watched over as many connections as it takes. The run itself needs none. */
+/** One run of the job, read over as many connections as necessary. The run itself does not depend on a connection. */
 export class Job {
   #card = $('#job');
   #button = $('#drop');
-  #greeting;
+  #origin;
   #source;
   #connections = 0;
   #lastEventId = '';
   #step = 0;
   #missed = 0;
   #repeated = 0;
-  /** Whether an event has come over this connection. */
+  /** Whether an event has arrived on this connection. */
   #begun = false;
   #finished = false;
 
-  /** @param greeting what to say of a connection that begins at the beginning */
-  constructor(key, greeting) {
+  /** @param origin what the story says about a connection that starts with the first step */
+  constructor(key, origin) {
     const connection = makeKey();
     const source = new EventSource(`/job/${key}?connection=${connection}`);
-    this.#greeting = greeting;
+    this.#origin = origin;
     this.#source = source;
     this.#card.querySelector('.story').replaceChildren();
     this.#clear();
@@ -69,16 +69,16 @@ export class Job {
     this.#connections++;
     allow(this.#button, true);
     const resumed = `Last-Event-ID: ${this.#lastEventId}, resumed at step ${step}`;
-    const from = this.#lastEventId === '' ? this.#greeting : resumed;
-    this.#tell(`Connection ${this.#connections}: ${from}.`, { connection: this.#parity });
+    const from = this.#lastEventId === '' ? this.#origin : resumed;
+    this.#report(`Connection ${this.#connections}: ${from}.`, { connection: this.#parity });
   }
 
-  /** A server that keeps its runs in memory was started again: this is another run. */
+  /** A server that keeps runs in memory has restarted: this is a new run. */
   #onGap({ lastEventId }) {
     this.#clear();
     this.#lastEventId = '';
-    this.#greeting = 'the new run, from its beginning';
-    this.#tell(`event: gap. What followed ${lastEventId} is lost; the job was started anew.`, {
+    this.#origin = 'a new run, from its first step';
+    this.#report(`event: gap. The events after ${lastEventId} are lost; the job has started again.`, {
       className: 'wrong',
     });
   }
@@ -86,23 +86,26 @@ export class Job {
   #onEnd(data) {
     this.#finished = true;
     allow(this.#button, false);
-    this.#tell(`event: end, data: ${data}. The browser asks once more, with Last-Event-ID: ~end …`);
+    this.#report(`event: end, data: ${data}. The browser reconnects once, with Last-Event-ID: ~end …`);
   }
 
   #onError() {
     allow(this.#button, false);
     if (this.#source.readyState === EventSource.CLOSED) return this.#onClosed();
-    // Each attempt that fails is an error of its own; the story needs the first.
+    // Each failed attempt is another error event; the story shows only the first.
     if (!this.#begun) return;
     this.#begun = false;
     if (!this.#finished)
-      this.#tell(`Connection lost after step ${this.#step}. The browser reconnects by itself.`);
+      this.#report(`Connection lost after step ${this.#step}. The browser reconnects on its own.`);
   }
 
   #onClosed() {
     if (this.#finished)
-      this.#tell(`… and is told 204: CLOSED for good. ${this.#balance}`, { className: 'done' });
-    else this.#tell('The server refused. An EventSource does not ask again.', { className: 'wrong' });
+      this.#report(`… and the server answers 204: CLOSED for good. ${this.#balance}`, { className: 'done' });
+    else
+      this.#report('The server rejected the request. An EventSource does not retry that.', {
+        className: 'wrong',
+      });
   }
 
   get #balance() {
@@ -117,7 +120,7 @@ export class Job {
     this.#card.querySelector('.count b').textContent = this.#step;
   }
 
-  #tell(text, { className = '', connection } = {}) {
+  #report(text, { className = '', connection } = {}) {
     const line = element('li', { className }, text);
     if (connection !== undefined) line.dataset.connection = connection;
     this.#card.querySelector('.story').append(line);

@@ -11,10 +11,10 @@ let job;
 
 // --- The job: its key outlives the page ------------------------------------------------------------------------
 
-function watchJob(key, greeting) {
+function watchJob(key, origin) {
   job?.close();
   sessionStorage.setItem('job', key);
-  job = new Job(key, greeting);
+  job = new Job(key, origin);
   $('#start').textContent = 'Restart';
   $('.share').hidden = false;
   for (const link of document.querySelectorAll('.share a')) link.hash = `job=${key}`;
@@ -23,18 +23,18 @@ function watchJob(key, greeting) {
 function setUpJob() {
   const steps = Number($('.progress').getAttribute('aria-valuemax'));
   $('.progress').append(...Array.from({ length: steps }, () => element('i')));
-  $('#start').onclick = () => watchJob(makeKey(), 'a new run, from its beginning');
+  $('#start').onclick = () => watchJob(makeKey(), 'a new run, from its first step');
   const shared = /^#job=(\w+)$/.exec(location.hash)?.[1];
   if (shared !== undefined) {
     history.replaceState(null, '', location.pathname);
     sessionStorage.setItem('job', shared);
   }
-  takeUpJob(shared === undefined ? 'back after a reload, the whole run so far' : 'the whole run so far');
+  resumeJob(shared === undefined ? 'after a reload, the whole run so far' : 'the whole run so far');
 }
 
-function takeUpJob(greeting) {
+function resumeJob(origin) {
   const key = sessionStorage.getItem('job');
-  if (key !== null) watchJob(key, greeting);
+  if (key !== null) watchJob(key, origin);
 }
 
 // --- The wire --------------------------------------------------------------------------------------------------
@@ -52,12 +52,12 @@ function setUpWire() {
     };
   }
   $('#listen').onclick = () => (wire.reading ? wire.stop() : wire.read(chosenRoute()));
-  document.addEventListener('crowded', () => wire.stop());
+  document.addEventListener('connection-needed', () => wire.stop());
 }
 
 // --- The process -----------------------------------------------------------------------------------------------
 
-/** Which of several processes serves this page; it may be another one after each connection. */
+/** Shows which of several processes serves this page; that can change with each connection. */
 async function showProcess() {
   const { pid, ports } = await (await fetch('/process')).json();
   if (ports.length === 0) return;
@@ -74,31 +74,31 @@ async function showProcess() {
 
 // --- The connections -------------------------------------------------------------------------------------------
 //
-// HTTP/1.1 gives a browser six connections a host, for all its tabs together, and this page would hold four of them.
-// So only the tab that was in front last has a clock and a wire, and one that cannot be seen has nothing: what it then
-// misses of the prices and the job, the server has kept. Two tabs side by side hold six at the most, and while none is
-// left to ask the server for something, the wire gives up its own.
+// Over HTTP/1.1 a browser opens six connections to a host, for all tabs together, and this page would hold four of them.
+// So only the tab that had the focus last keeps the clock and the wire open, and a hidden tab keeps nothing open: the
+// server retains the prices and the job for it. Two visible tabs hold at most six. When a tab needs one more connection
+// for a request, it closes its wire.
 
-const others = new BroadcastChannel('express-yield demo');
-let inFront = true;
+const tabs = new BroadcastChannel('express-yield demo');
+let active = true;
 let reading = true;
 
-function comeToFront() {
+function activate() {
   if (document.hidden) return;
-  others.postMessage('in front');
-  if (inFront) return;
-  inFront = true;
-  openFront();
+  tabs.postMessage('active');
+  if (active) return;
+  active = true;
+  openActive();
 }
 
-function openFront() {
+function openActive() {
   clock.open();
   if (reading) wire.read(chosenRoute());
 }
 
-function leaveFront() {
-  if (!inFront) return;
-  inFront = false;
+function deactivate() {
+  if (!active) return;
+  active = false;
   clock.close();
   reading = wire.reading;
   wire.stop();
@@ -106,22 +106,22 @@ function leaveFront() {
 
 function onVisibility() {
   if (document.hidden) {
-    leaveFront();
+    deactivate();
     chart.close();
     job?.close();
   } else {
     chart.open();
-    takeUpJob('back in sight, the whole run so far');
-    comeToFront();
+    resumeJob('visible again, the whole run so far');
+    activate();
   }
 }
 
-others.onmessage = leaveFront;
-addEventListener('focus', comeToFront);
+tabs.onmessage = deactivate;
+addEventListener('focus', activate);
 document.addEventListener('visibilitychange', onVisibility);
 
 setUpJob();
 setUpWire();
 chart.open();
-openFront();
-comeToFront();
+openActive();
+activate();

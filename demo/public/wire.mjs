@@ -18,7 +18,7 @@ export class Wire {
     this.#controller = controller;
     this.#card.querySelector('.route').textContent = `GET ${path}`;
     this.#show('CONNECTING');
-    const note = await this.#pour(path, controller.signal).catch(
+    const note = await this.#readBody(path, controller.signal).catch(
       ({ message }) => `connection lost (${message})`,
     );
     if (controller.signal.aborted) return;
@@ -37,8 +37,8 @@ export class Wire {
     this.#panel.replaceChildren();
   }
 
-  async #pour(path, signal) {
-    // As an EventSource asks: Chromium's cache would make the second reader of a URL wait for five seconds.
+  async #readBody(path, signal) {
+    // The same headers as an EventSource. Without `no-store`, Chromium delays a second reader of a URL by five seconds.
     const response = await fetch(path, {
       cache: 'no-store',
       headers: { Accept: 'text/event-stream' },
@@ -52,7 +52,7 @@ export class Wire {
     const reader = response.body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return 'the server has ended the response';
+      if (done) return 'the server ended the response';
       this.#append(chunk(decoder.decode(value, { stream: true }), value.length));
     }
   }

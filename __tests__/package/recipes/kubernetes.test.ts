@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { type OpenedStream, openStream } from '../../../lib/testing';
+import { freePort } from '../../../tools/free-port';
 import { type DemoProcess, endDemos, runDemo } from '../../support/demo';
-import { freePort } from '../../support/program';
 import { postJson } from '../../support/recipe';
 import { describeWithRedis } from '../../support/redis';
 

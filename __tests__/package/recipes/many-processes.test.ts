@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type OpenedStream, openStream } from '../../../lib/testing';
+import { freePort } from '../../../tools/free-port';
 import { endDemos, runDemo } from '../../support/demo';
-import { freePort } from '../../support/program';
 import { postJson } from '../../support/recipe';
 import { describeWithRedis } from '../../support/redis';
 

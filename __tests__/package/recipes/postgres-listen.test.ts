@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { type OpenedStream, openStream } from '../../../lib/testing';
+import { freePort } from '../../../tools/free-port';
 import { endDemos, runDemo } from '../../support/demo';
 import { describeWithPostgres } from '../../support/postgres';
-import { freePort } from '../../support/program';
 
 jest.setTimeout(20_000);
 

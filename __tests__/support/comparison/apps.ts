@@ -6,10 +6,10 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { Hono } from 'hono';
 import type { App, Controls } from './contender';
 
-/** What `req.accepts()` is asked for. */
+/** The types that `req.accepts()` chooses from. */
 export const STREAM_OR_JSON = ['text/event-stream', 'json'];
 
-/** Everything that was built, to be released. */
+/** All servers that a test has started. */
 const running: Server[] = [];
 
 export async function onExpress(add: (app: Express) => unknown, controls?: Partial<Controls>): Promise<App> {
@@ -48,7 +48,7 @@ function missing(): never {
   throw new Error('Expected the app to have this control, for its topic needs it.');
 }
 
-/** For `afterEach`: whatever a package holds open is cut off. */
+/** For `afterEach`: closes all servers, and cuts off connections that a package keeps open. */
 export async function releaseApps(): Promise<void> {
   for (const server of running.splice(0)) {
     server.closeAllConnections();
@@ -58,8 +58,8 @@ export async function releaseApps(): Promise<void> {
   }
 }
 
-/** The values of a source from its second on, with the first taken already: what it threw before, it has thrown. */
-export async function begun(source: AsyncGenerator<string>): Promise<AsyncGenerator<string>> {
+/** Takes the first value of a source, which throws its early errors. @returns all of its values */
+export async function started(source: AsyncGenerator<string>): Promise<AsyncGenerator<string>> {
   const first = await source.next();
   return (async function* () {
     if (first.done) return;
@@ -68,22 +68,22 @@ export async function begun(source: AsyncGenerator<string>): Promise<AsyncGenera
   })();
 }
 
-/** A signal of one's own for what only tells by a callback that the client has left. */
+/** A signal for a package that reports a disconnect only by a callback. */
 export function signalOf(onLeft: (listener: () => void) => unknown): AbortSignal {
   const controller = new AbortController();
   onLeft(() => controller.abort());
   return controller.signal;
 }
 
-/** Goes on when Node's own response has room again, or nobody is there to make it. */
-export async function roomIn(res: ServerResponse): Promise<void> {
+/** Resolves when Node's response can be written to again, or the client has disconnected. */
+export async function drained(res: ServerResponse): Promise<void> {
   if (!res.writableNeedDrain) return;
   await new Promise<void>((resolve) => {
-    const goOn = () => {
-      res.off('drain', goOn).off('close', goOn);
+    const onWritable = () => {
+      res.off('drain', onWritable).off('close', onWritable);
       resolve();
     };
-    res.on('drain', goOn).on('close', goOn);
+    res.on('drain', onWritable).on('close', onWritable);
   });
 }
 
@@ -92,7 +92,7 @@ export interface Entry {
   readonly id: string;
 }
 
-/** What everyone keeps who replays by hand: all entries, and those after an id. */
+/** What a replay by hand needs: all entries, and those after an id. */
 export class History {
   readonly #entries: Entry[] = [];
 

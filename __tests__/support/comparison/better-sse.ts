@@ -1,7 +1,7 @@
 import { createChannel, createSession, type Session, type SessionOptions } from 'better-sse';
 import compression from 'compression';
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import { begun, History, onExpress, roomIn, STREAM_OR_JSON, signalOf } from './apps';
+import { drained, History, onExpress, STREAM_OR_JSON, signalOf, started } from './apps';
 import type { App, Build, Contender, Controls } from './contender';
 
 function route(handler: RequestHandler, controls?: Partial<Controls>): Promise<App> {
@@ -18,7 +18,7 @@ function iterates(source: (signal: AbortSignal) => AsyncIterable<unknown>): Requ
   };
 }
 
-/** A route that only opens sessions, and hands them over. */
+/** A route that only opens sessions and passes them on. */
 function opens(onSession: (session: Session, req: Request, res: Response) => void, options?: SessionOptions) {
   const handler: RequestHandler = async (req, res) =>
     onSession(await createSession(req, res, options), req, res);
@@ -35,7 +35,7 @@ export const betterSse: Contender = {
     plain: streams,
     byHand: ({ source }) =>
       route(async (req, res) => {
-        const checked = await begun(source());
+        const checked = await started(source());
         const session = await createSession(req, res);
         await session.iterate(checked);
       }),
@@ -47,7 +47,7 @@ export const betterSse: Contender = {
         const session = await createSession(req, res);
         for await (const value of source()) {
           session.push(value);
-          await roomIn(res);
+          await drained(res);
         }
       }),
   },

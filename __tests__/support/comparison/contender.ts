@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 
-/** What a route is to stream, given the signal that its package or framework has for a client that leaves. */
+/** What a route streams, given the signal with which its package or framework reports a disconnect. */
 export type Source = (signal?: AbortSignal) => AsyncGenerator<string, void, undefined>;
 
 /** One event with its fields. */
@@ -10,7 +10,7 @@ export interface Message {
   readonly id: string;
 }
 
-/** What a test gives to the app that it builds; each app takes what its topic is about. */
+/** A test's input for the app that it builds; each app uses the part for its topic. */
 export interface Given {
   readonly source: Source;
   readonly message: Message;
@@ -20,7 +20,7 @@ export interface Given {
 
 /** How a test drives an app from outside its routes. */
 export interface Controls {
-  /** To all who are subscribed; `id` counts from 1. */
+  /** Sends to all subscribers; `id` counts from 1. */
   readonly publish: (data: string, id: number) => unknown;
   readonly subscribers: () => number;
   /** Ends every open stream. */
@@ -36,13 +36,13 @@ export type Build = (given: Given) => Promise<App>;
 
 /** How a package is used. */
 export interface Ways {
-  /** As its documentation shows; none if it has nothing for the topic. */
+  /** As its documentation shows; absent if it has nothing for the topic. */
   readonly plain?: Build;
-  /** With a few more lines on an option, an event or a method that it, its framework or Node's response has. */
+  /** With a few more lines that use an option, an event or a method of the package, its framework or Node's response. */
   readonly byHand?: Build;
 }
 
-/** What is compared by running it. */
+/** The topics of the comparison that a test runs. */
 export const TOPICS = [
   'takesGenerators',
   'endsWaiting',
@@ -66,5 +66,5 @@ export const TOPICS = [
 
 export type Topic = (typeof TOPICS)[number];
 
-/** A package: for each topic its ways; none where the topic does not exist for it. */
+/** A package: its ways for each topic that applies to it. */
 export type Contender = Readonly<Record<Topic, Ways | 'not applicable'>>;

@@ -1,7 +1,7 @@
 import compression from 'compression';
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import SSE from 'express-sse';
-import { begun, History, onExpress, roomIn, STREAM_OR_JSON, signalOf } from './apps';
+import { drained, History, onExpress, STREAM_OR_JSON, signalOf, started } from './apps';
 import type { App, Build, Contender, Controls, Source } from './contender';
 
 function route(handler: RequestHandler, controls?: Partial<Controls>): Promise<App> {
@@ -41,12 +41,12 @@ export const expressSse: Contender = {
     plain: loops,
     byHand: ({ source }) =>
       route(async (req, res) => {
-        const checked = await begun(source());
+        const checked = await started(source());
         const sse = opened(req, res);
         for await (const value of checked) sse.send(value);
       }),
   },
-  waitsForClients: { plain: loops, byHand: ({ source }) => route(loopOver(source, roomIn)) },
+  waitsForClients: { plain: loops, byHand: ({ source }) => route(loopOver(source, drained)) },
   stopsFinished: {
     plain: loops,
     byHand: ({ source }) =>

@@ -31,7 +31,7 @@ async function* messagesOf(source: AsyncIterable<string>) {
   for await (const data of source) yield { data };
 }
 
-/** @param to how many of those who came last it sends to */
+/** @param to how many of the latest subscribers it sends to */
 function boards(to = Infinity): Promise<App> {
   const open = new Set<FastifyReply>();
   return route(joins(open), {
@@ -45,7 +45,7 @@ function boards(to = Infinity): Promise<App> {
   });
 }
 
-/** A first event, as the head alone does not leave. */
+/** Sends a first event, because the head alone is not flushed. */
 function joins(open: Set<FastifyReply>): Handler {
   return async (_request, reply) => {
     reply.sse.keepAlive();

@@ -3,19 +3,23 @@ import { onExpress } from './apps';
 import type { Build, Topic } from './contender';
 
 /**
- * What gets a topic wrong, for the topics at which no package fails: the probes must tell. Each writes an event stream by
- * itself, so that nothing else is wrong with it.
+ * Faulty implementations, for the topics at which no package fails: they show that the probes can fail. Each writes an
+ * event stream itself, so that it has no other fault.
  */
 export const FAULTY: ReadonlyArray<readonly [Topic, string, Build]> = [
-  ['takesGenerators', 'gives the first value alone', ({ source }) => firstOf(source())],
-  ['endsWaiting', 'never tells the source', ({ source }) => streams(source())],
-  ['endsWaiting', 'tells it before the client leaves', ({ source }) => streams(source(AbortSignal.abort()))],
-  ['sendsJson', 'sends it as it is', ({ text }) => publishing({ first: () => text })],
-  ['sendsToOne', 'sends to nobody', () => publishing({ to: () => [] })],
+  ['takesGenerators', 'sends only the first value', ({ source }) => firstOf(source())],
+  ['endsWaiting', 'never aborts the signal', ({ source }) => streams(source())],
+  [
+    'endsWaiting',
+    'aborts the signal before the client disconnects',
+    ({ source }) => streams(source(AbortSignal.abort())),
+  ],
+  ['sendsJson', 'sends the text unchanged', ({ text }) => publishing({ first: () => text })],
+  ['sendsToOne', 'sends to no client', () => publishing({ to: () => [] })],
   ['sendsToOne', 'sends to all', () => publishing()],
-  ['broadcasts', 'sends to the last alone', () => publishing({ to: (open) => open.slice(-1) })],
-  ['replays', 'forgets', () => publishing()],
-  ['replays', 'gives all again', () => publishing({ first: (sent) => sent.join('\n\ndata: ') })],
+  ['broadcasts', 'sends only to the last client', () => publishing({ to: (open) => open.slice(-1) })],
+  ['replays', 'retains nothing', () => publishing()],
+  ['replays', 'replays all events', () => publishing({ first: (sent) => sent.join('\n\ndata: ') })],
   ['endsAll', 'does nothing', () => publishing({ end: () => undefined })],
   ['endsAll', 'cuts the connections', () => publishing({ end: (open) => open.map((res) => res.destroy()) })],
   ['negotiates', 'always streams', () => publishing()],

@@ -2,7 +2,7 @@ import type { Context } from 'hono';
 import { accepts } from 'hono/accepts';
 import { compress } from 'hono/compress';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';
-import { begun, History, onHono } from './apps';
+import { History, onHono, started } from './apps';
 import type { App, Build, Contender, Controls, Source } from './contender';
 
 type Handler = (c: Context) => Response | Promise<Response>;
@@ -13,7 +13,7 @@ function route(handler: Handler, controls?: Partial<Controls>): Promise<App> {
 
 const loops: Build = ({ source }) => route(loopOver(source));
 
-/** A request's signal is the platform's own. */
+/** The signal of a request is the platform's. */
 function loopOver(source: Source): Handler {
   return (c) =>
     streamSSE(c, async (stream) => {
@@ -21,7 +21,7 @@ function loopOver(source: Source): Handler {
     });
 }
 
-/** As {@link loopOver}, and looks whether the client has left. */
+/** As {@link loopOver}, and checks whether the client has disconnected. */
 const careful: Build = ({ source }) =>
   route((c) =>
     streamSSE(c, async (stream) => {
@@ -36,7 +36,7 @@ function sendsOnce(send: (stream: SSEStreamingApi) => Promise<void>): Promise<Ap
   return route((c) => streamSSE(c, send));
 }
 
-/** @param to how many of those who came last it sends to */
+/** @param to how many of the latest subscribers it sends to */
 function boards(to = Infinity): Promise<App> {
   const open = new Map<SSEStreamingApi, () => void>();
   return route((c) => streamSSE(c, joins(open)), {
@@ -48,7 +48,7 @@ function boards(to = Infinity): Promise<App> {
   });
 }
 
-/** The callback lasts as long as the stream; a first event, as nothing leaves before. */
+/** The callback must last as long as the stream. It sends a first event, because nothing is flushed before. */
 function joins(open: Map<SSEStreamingApi, () => void>) {
   return async (stream: SSEStreamingApi) => {
     const over = new Promise<void>((resolve) => open.set(stream, resolve));
@@ -69,7 +69,7 @@ export const hono: Contender = {
       onHono((app) => {
         app.onError((error, c) => c.text(error.message, 401));
         app.get('/', async (c) => {
-          const checked = await begun(source());
+          const checked = await started(source());
           return loopOver(() => checked as ReturnType<Source>)(c);
         });
       }),

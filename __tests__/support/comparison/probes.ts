@@ -6,13 +6,13 @@ import { type OpenedStream, openStream, type StreamInit } from '../../../lib/tes
 import { aborted, Gate } from '../gate';
 import type { App, Build, Given, Topic } from './contender';
 
-/** Says whether a package does what its topic is, used as `build` does. Throws if it does not get so far. */
+/** Resolves to whether a package, used as in `build`, supports a topic. Rejects if the app fails before that is known. */
 export type Probe = (build: Build) => Promise<boolean>;
 
-/** So many other requests are answered before something is said not to happen. */
+/** How many other requests are answered before a probe concludes that something does not happen. */
 const ROUND_TRIPS = 60;
 
-/** Above what the kernel keeps for a client that does not read. */
+/** More than the kernel buffers for a client that does not read. */
 const MOST_CHUNKS = 600;
 const CHUNK = 'x'.repeat(65_536);
 
@@ -20,12 +20,12 @@ const FORGED = 'forged\ndata: forged\n\nevent: admin\ndata: forged\n\n';
 
 const TEXT = 'one\ntwo\r\nthree\rfour\n\nsix \u2028 ü 🚀';
 
-/** What a client gets of {@link TEXT}: an event stream has one line end. */
+/** What a client gets of {@link TEXT}: an event stream has one kind of line ending. */
 const LINES = TEXT.split(/\r\n|\r|\n/);
 
 const opened: Array<{ close(): unknown }> = [];
 
-/** For `afterEach`: every client leaves. */
+/** For `afterEach`: disconnects all clients. */
 export async function releaseClients(): Promise<void> {
   for (const client of opened.splice(0)) await client.close();
 }
@@ -89,7 +89,7 @@ export const PROBES: Readonly<Record<Topic, Probe>> = {
     await stream.next();
     stream.stall();
     await flood.settled(app);
-    return !flood.isOver;
+    return !flood.isTaken;
   },
 
   stopsFinished: async (build) => {
@@ -101,7 +101,7 @@ export const PROBES: Readonly<Record<Topic, Probe>> = {
     const source = new EventSource(urlOf(app));
     opened.push(source);
     await happens(app, () => {
-      // It comes again after seconds, which nobody here has.
+      // It reconnects after seconds; the test does not wait for real time.
       jest.advanceTimersByTime(3_000);
       return source.readyState === source.CLOSED || requests > 4;
     });
@@ -211,7 +211,7 @@ export const PROBES: Readonly<Record<Topic, Probe>> = {
     let ended = 0;
     for (const stream of streams) void stream.ended().then(() => ended++, ignored);
     const ending = app.end();
-    // Whoever spreads the ends over time by timers.
+    // Some packages spread the ends over time with timers.
     jest.advanceTimersByTime(1);
     await ending;
     if (!(await happens(app, () => ended === streams.length))) return false;
@@ -251,7 +251,7 @@ function countTo(last: number) {
   };
 }
 
-/** A value in front of each gate. */
+/** A value before each gate. */
 function gated(gates: readonly Gate[]) {
   return async function* (signal?: AbortSignal) {
     for (const gate of gates) {
@@ -266,14 +266,14 @@ async function* gatedBySignal(signal?: AbortSignal) {
   await (signal === undefined ? new Gate().promise : aborted(signal));
 }
 
-/** More than a client that does not read has room for, an event each turn. */
+/** More events than fit in the buffers for a client that does not read, one each turn of the event loop. */
 class Flood {
   hasEnded = false;
   #chunks = 0;
   #isStopped = false;
 
   constructor() {
-    // What nothing ends would keep this process.
+    // A source that nothing ends would keep this process alive.
     opened.push({
       close: () => {
         this.#isStopped = true;
@@ -281,23 +281,23 @@ class Flood {
     });
   }
 
-  /** Whether everything was taken, although nobody reads. */
-  get isOver(): boolean {
+  /** Whether the package has taken everything, although the client does not read. */
+  get isTaken(): boolean {
     return this.#chunks === MOST_CHUNKS;
   }
 
-  /** Resolves when all is taken, or no more is. */
+  /** Resolves when the package has taken everything, or takes no more. */
   async settled(app: App): Promise<void> {
     let before: number;
     do {
       before = this.#chunks;
-      await happens(app, () => this.isOver);
-    } while (this.#chunks > before && !this.isOver);
+      await happens(app, () => this.isTaken);
+    } while (this.#chunks > before && !this.isTaken);
   }
 
   readonly source = async function* (this: Flood) {
     try {
-      while (!this.isOver) {
+      while (!this.isTaken) {
         yield CHUNK;
         this.#chunks++;
         await setImmediate();
@@ -342,7 +342,7 @@ async function publishes(app: App, data: string, streams: readonly OpenedStream[
   return happens(app, () => streams.every(({ text }) => text.includes(data)));
 }
 
-/** @returns whether something becomes true before so many other requests of the same server are answered */
+/** @returns whether something becomes true before {@link ROUND_TRIPS} other requests to the same server are answered */
 async function happens(app: App, isSo: () => boolean): Promise<boolean> {
   for (let n = 0; n < ROUND_TRIPS; n++) {
     if (isSo()) return true;
@@ -357,10 +357,10 @@ function urlOf({ server }: App): string {
   return `http://127.0.0.1:${(server.address() as { port: number }).port}/`;
 }
 
-/** What has not ended is told from what has by the count. */
+/** A stream that has not ended is missing in the count. */
 function ignored(): void {}
 
-/** As a parser reads it that is not ours. */
+/** As another package's parser reads it. */
 function messagesOf(text: string): EventSourceMessage[] {
   const messages: EventSourceMessage[] = [];
   createParser({ onEvent: (message) => messages.push(message) }).feed(text);

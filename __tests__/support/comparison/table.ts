@@ -4,7 +4,7 @@ import type { Topic } from './contender';
 
 const ROOT = join(__dirname, '../../..');
 
-/** `yes`: by `Ways.plain`; `by hand`: not so, but by `Ways.byHand`; `no`: by neither; `–`: there is no such thing for it. */
+/** `yes`: with `Ways.plain`; `by hand`: only with `Ways.byHand`; `no`: with neither; `–`: not applicable. */
 export type Mark = 'yes' | 'by hand' | 'no' | '–';
 
 export const PACKAGES = ['express-yield', 'better-sse', '@fastify/sse', 'express-sse', 'hono'] as const;
@@ -13,7 +13,7 @@ export type PackageName = (typeof PACKAGES)[number];
 
 type Marks = readonly [Mark, Mark, Mark, Mark, Mark];
 
-/** The rows of the README that a test runs: what is compared, and what is known of each of {@link PACKAGES}. */
+/** The rows of the README that a test runs: the topic, and the expected result of each of {@link PACKAGES}. */
 export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
   [
     'takesGenerators',
@@ -94,7 +94,7 @@ export const MEASURED: ReadonlyArray<readonly [Topic, string, Marks]> = [
   ],
 ];
 
-/** What a package's own README says, and where. */
+/** Words that a package's README contains, and its address. */
 export const SAID = {
   'better-sse': { url: 'https://github.com/MatthewWid/better-sse#readme', words: ['Hono', 'Bun', 'Deno'] },
   '@fastify/sse': { url: 'https://github.com/fastify/sse#readme', words: ['Fastify'] },
@@ -106,7 +106,7 @@ function linked(text: string, name: keyof typeof SAID): string {
   return `[${text}](${SAID[name].url})`;
 }
 
-/** Who has the code of a package on Node; Hono needs a server of its own there. */
+/** The folder of what runs a package on Node; Hono needs a separate server there. */
 const NODE: Readonly<Record<PackageName, string>> = {
   'express-yield': '.',
   'better-sse': 'node_modules/better-sse',
@@ -154,7 +154,7 @@ function manifestOf(folder: string): Manifest {
   return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as Manifest;
 }
 
-/** The cells of each row of the table in a Markdown text; none of ours has a bar in it. */
+/** The cells of each row of the table in a Markdown text; no cell contains a bar. */
 export function cellsIn(markdown: string): string[][] {
   const lines = markdown.split('\n').filter((line) => line.startsWith('|') && !line.startsWith('| ---'));
   return lines.map((line) =>

@@ -4,19 +4,19 @@ import type { Contender } from '../contender';
 
 const CHANNEL = 'quotes';
 
-/** `SUBSCRIBE` in each process, a set of responses, a loop. What a client has not taken waits in Node's own buffer. */
+/** `SUBSCRIBE` in each process, a set of responses, a loop. What a client has not read yet waits in Node's buffer. */
 export const byHand: Contender = {
   name: 'by-hand',
   exact: false,
   async join(redisPort) {
     const publisher = await createClient({ url: `redis://127.0.0.1:${redisPort}` }).connect();
-    // A lost connection is an error event, and comes back by itself.
-    const listener = await publisher
+    // A lost connection emits 'error'; the client then reconnects on its own.
+    const subscriber = await publisher
       .duplicate()
       .on('error', () => undefined)
       .connect();
     const responses = new Set<Response>();
-    await listener.subscribe(CHANNEL, (text) => {
+    await subscriber.subscribe(CHANNEL, (text) => {
       const frame = `data: ${text}\n\n`;
       for (const res of responses) res.write(frame);
     });

@@ -8,7 +8,7 @@ import type { Quote } from '../quote';
 /** The built package, as in `bench/express-yield.ts`. */
 const { redisLogs } = require('../../../dist/redis.js') as typeof Package;
 
-/** As the README has it: a channel whose log is a Redis stream. */
+/** As in the README: a channel whose log is a Redis stream. */
 export const expressYield: Contender = {
   name: 'express-yield',
   exact: true,

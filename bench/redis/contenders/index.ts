@@ -3,10 +3,10 @@ import { byHand } from './by-hand';
 import { expressYield } from './express-yield';
 import { transmit } from './transmit';
 
-/** What the others are compared with. */
+/** The contender that the others are compared with. */
 export const BASELINE: Contender = byHand;
 
-/** In the order in which they take turns. */
+/** In the order in which they alternate. */
 export const CONTENDERS: readonly Contender[] = [expressYield, transmit, BASELINE];
 
 export function contenderNamed(name: string | undefined): Contender {

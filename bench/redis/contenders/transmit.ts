@@ -6,8 +6,8 @@ import type { Contender } from '../contender';
 
 const CHANNEL = 'quotes';
 
-/** The package's own, which also says when Redis has answered: `broadcast()` and the constructor tell nobody. */
-class TellingTransport extends RedisTransport {
+/** The package's transport, which also exposes when Redis has answered: `broadcast()` and the constructor return no promise. */
+class AwaitableTransport extends RedisTransport {
   published: Promise<void> | undefined;
   subscribed: Promise<void> | undefined;
 
@@ -23,14 +23,14 @@ class TellingTransport extends RedisTransport {
 }
 
 /**
- * `@boringnode/transmit` with its Redis transport. A client asks for a stream and subscribes it to channels by a second
- * request; here the server does both at the first, as only what comes afterwards is measured.
+ * `@boringnode/transmit` with its Redis transport. Its clients open a stream and subscribe it to channels with a second
+ * request. Here the server does both on the first request, because only deliveries are measured.
  */
 export const transmit: Contender = {
   name: 'transmit',
   exact: false,
   async join(redisPort) {
-    const transport = new TellingTransport({ host: '127.0.0.1', port: redisPort });
+    const transport = new AwaitableTransport({ host: '127.0.0.1', port: redisPort });
     const server = new Transmit<unknown>({ pingInterval: false, transport: null }, transport);
     await transport.subscribed;
     let streams = 0;
