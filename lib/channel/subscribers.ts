@@ -213,7 +213,7 @@ export class PullSubscriber implements CursorOwner {
   }
 
   overflow(): void {
-    const message = `Expected the log to retain what follows '${this.lastId}', but it was trimmed past it. Read faster, retain more events, or use overflow: 'skip'.`;
+    const message = `Expected the log to retain the events after '${this.lastId}', but it has dropped them. Read faster, retain more events, or use overflow: 'skip'.`;
     this.fail(new SseError('ERR_SSE_OVERFLOW', message));
   }
 
@@ -269,6 +269,6 @@ export class PullSubscriber implements CursorOwner {
 export function closedChannelError(): SseError {
   return new SseError(
     'ERR_SSE_CHANNEL_CLOSED',
-    'Cannot read: the channel is CLOSED. Subscribe to its successor.',
+    'Cannot read: the channel is CLOSED. Subscribe to a new channel.',
   );
 }

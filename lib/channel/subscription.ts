@@ -186,7 +186,7 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
     }
     throw wrongType(
       'ERR_SSE_INVALID_SOURCE',
-      'Expected a subscription of its own for each request, got one that was read before. Return the channel, or channel.subscribe(res.sse).',
+      'Expected a new subscription for each request, got one that was already read or ended. Return the channel, or channel.subscribe(res.sse).',
     );
   }
 
