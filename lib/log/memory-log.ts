@@ -24,7 +24,7 @@ export function memoryLog(options?: MemoryLogOptions): EventLog {
 
 const SEQUENCE = /^\d{1,15}$/;
 
-/** A {@link Window} that is the whole log. Whatever a channel without subscribers does not need is created on first use. */
+/** A {@link Window} that is the whole log. The members that an unused channel does not need are created on first use. */
 class MemoryLog implements EventLog {
   readonly #limits: WindowLimits;
   /** Distinguishes this log from one before a restart. */
@@ -95,7 +95,7 @@ class MemoryLog implements EventLog {
     if (this.#subscribers?.size === 0) this.#subscribers = undefined;
   }
 
-  /** One timer while there are events, however many. It need not be exact, because reading trims by age, too. */
+  /** One timer for all events, while there are any. It need not be exact, because reading also trims by age. */
   #startAging(maxAgeMs: number): NodeJS.Timeout {
     return setTimeout(() => {
       this.window.trim();
