@@ -6,8 +6,8 @@ import type { Serialize } from '../format/serialize';
 import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
 
 /**
- * How streams behave. Every option may be omitted, and `undefined` counts as omitted. `false` turns an option off. A
- * misspelt option or an invalid value throws immediately.
+ * The options of streams. Every option may be omitted, and `undefined` counts as omitted. `false` turns off an option whose
+ * name ends in `Ms`. A misspelt option or an invalid value throws immediately.
  *
  * @example
  * app.use(sse({ keepAliveMs: 10_000, maxDurationMs: 15 * 60_000 }));
@@ -76,8 +76,8 @@ export interface SseOptions {
    */
   readonly whenFull?: 'retry' | 'refuse';
   /**
-   * The longest duration of a stream in milliseconds. At a random moment in the last fifth of it the signal is aborted, the
-   * generator may keep yielding for 5 seconds, and the client reconnects. `false` turns it off.
+   * Milliseconds after which a stream is shut down, so that its client reconnects. The signal is aborted at a random moment in
+   * the last fifth of this time. The generator may then keep yielding for 5 seconds. `false` turns it off.
    * @default false
    */
   readonly maxDurationMs?: number | false;
@@ -88,8 +88,9 @@ export interface SseOptions {
    */
   readonly stallTimeoutMs?: number | false;
   /**
-   * Milliseconds that a generator may continue after its client has left before a process warning names the route, once
-   * per route. The generator is not stopped, because that is not possible from outside. `false` turns it off.
+   * Milliseconds that a generator may continue after it was closed, for example because its client has disconnected. Then a
+   * process warning names the route, once per route. The generator continues, because JavaScript cannot stop it. `false` turns
+   * the warning off.
    * @default 30_000
    */
   readonly cleanupWarnMs?: number | false;
