@@ -113,8 +113,8 @@ export interface Sse {
   (options?: SseOptions): SseMiddleware;
 
   /**
-   * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http` and
-   * `node:http2`.
+   * Streams the return value of a handler: every value that it yields becomes one event. Works on Express 4.18 and later,
+   * connect, `node:http` and `node:http2`.
    *
    * The response head waits for the first value, up to `commitAfterMs`, so that an error thrown before it becomes a real
    * status through `next`. When the client disconnects, `res.sse.signal` is aborted and the generator's `return()` is called

@@ -113,8 +113,8 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
 
   /**
    * Runs a source once, independently of its subscribers: its values are published, its return value ends the channel, and
-   * its error fails the channel. New subscribers receive all events from the first one; reconnecting clients receive what
-   * they have missed.
+   * its error fails the channel. New subscribers receive all events from the first one; reconnecting clients receive the
+   * events that they have missed.
    *
    * @param source a function that returns an async generator or any async iterable, and receives the `signal` that is
    *   aborted when the run is cancelled; or the iterable itself

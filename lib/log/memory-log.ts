@@ -9,7 +9,7 @@ import { Window, type WindowLimits } from './window';
  * A log in the memory of this process. It is lost when the process ends. A client that reconnects to a new process with an
  * id of the old one receives a `gap`, because each log has its own ids: `<epoch>-<sequence>`.
  *
- * The limits apply together, and the newest event is retained whatever its size. A log without events costs a few bytes.
+ * All limits apply together. The newest event is retained even if it alone exceeds `maxBytes`.
  *
  * @param options `maxEvents`: the number of retained events · `maxBytes`: the bytes of their frames · `maxAgeMs`:
  *   milliseconds for which an event is retained

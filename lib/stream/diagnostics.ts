@@ -4,8 +4,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 /**
  * Why a stream has ended. `'finished'`: its source returned, or its channel ended · `'left'`: the client disconnected ·
- * `'failed'`: its source threw, or yielded a value that cannot be sent · `'stalled'`: the client did not read for
- * `stallTimeoutMs` · `'expired'`: `maxDurationMs` has passed · `'closed'`: `sse.close()` was called · `'channel'`: its channel
+ * `'failed'`: its source threw, or yielded a value that cannot be sent · `'stalled'`: the client did not read the sent data
+ * within `stallTimeoutMs` · `'expired'`: `maxDurationMs` has passed · `'closed'`: `sse.close()` was called · `'channel'`: its channel
  * was closed, the log no longer retains its next event or is unavailable, or the signal of the returned subscription was aborted.
  *
  * @example

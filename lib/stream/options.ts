@@ -82,8 +82,8 @@ export interface SseOptions {
    */
   readonly maxDurationMs?: number | false;
   /**
-   * Milliseconds that a client may take to read what was sent before it is disconnected. The generator is paused
-   * meanwhile. `false` waits without a limit.
+   * Milliseconds that a client may need to read the sent data. Then it is disconnected. The generator is paused meanwhile.
+   * `false` waits without a limit.
    * @default 60_000
    */
   readonly stallTimeoutMs?: number | false;
