@@ -20,7 +20,7 @@ import { releaseAll, serve } from './support/serve';
 
 afterEach(releaseAll);
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 async function* count() {
   yield 1;
@@ -42,7 +42,7 @@ describe('sse(handler) runs on', () => {
     const client = await server.openStream();
 
     expect(client.status).toBe(200);
-    expect(client.headers['content-type']).toBe('text/event-stream');
+    expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(await client.ended()).toBe(`data: 1\n\ndata: 2\n\n${END}`);
     await server.close();
   });
@@ -93,7 +93,7 @@ describe('sse(handler) runs on', () => {
     const stream = session.request({ ':path': '/' });
     const [headers] = await once(stream, 'response');
 
-    expect(headers).toMatchObject({ ':status': 200, 'content-type': 'text/event-stream' });
+    expect(headers).toMatchObject({ ':status': 200, 'content-type': 'text/event-stream; charset=utf-8' });
     expect(headers).not.toHaveProperty('connection');
     expect(await text(stream)).toBe(`data: 1\n\ndata: 2\n\n${END}`);
     expect(errors).toEqual([]);

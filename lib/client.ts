@@ -124,7 +124,7 @@ type Named<Type extends string, Value> = unknown extends Value
 type Closing<Last> = unknown extends Last
   ? ServerSentEvent<'end'>
   : Last extends ReturnType<() => void>
-    ? ServerSentEvent<'end', ''>
+    ? ServerSentEvent<'end', null>
     : Named<'end', Last>;
 
 /** Data by its event type. If only the data is known, as for a `Channel<Price>`, every other type has that data. */

@@ -13,10 +13,15 @@ export type SseErrorCode =
   | 'ERR_SSE_CHANNEL_CLOSED'
   | 'ERR_SSE_CHANNEL_FAILED'
   | 'ERR_SSE_EXPRESS_VERSION'
+  | 'ERR_SSE_CLIENT_LEFT'
+  | 'ERR_SSE_CLOSING'
+  | 'ERR_SSE_EXPIRED'
   | 'ERR_SSE_FULL'
+  | 'ERR_SSE_HEAD_SENT'
   | 'ERR_SSE_LOG_UNAVAILABLE'
   | 'ERR_SSE_NOT_ACCEPTABLE'
-  | 'ERR_SSE_OVERFLOW';
+  | 'ERR_SSE_OVERFLOW'
+  | 'ERR_SSE_STALLED';
 
 /** Every `code` of the `TypeError`s and `RangeError`s that report a caller's mistake. */
 export type MistakeCode =

@@ -1,5 +1,6 @@
 // The CommonJS build is the package: `import` and `require` in one process share streams, limits and `sse.close()`.
 export type {
+  AbortCode,
   AnyHandler,
   Awaitable,
   ChannelEvent,
@@ -22,6 +23,7 @@ export type {
   LogWindow,
   MemoryLogOptions,
   Next,
+  OpenStream,
   Publishable,
   RunContext,
   RunOptions,

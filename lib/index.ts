@@ -6,6 +6,7 @@
  * @module express-yield
  */
 
+export type { AbortCode } from './abort';
 export {
   Channel,
   type Filter,
@@ -50,5 +51,5 @@ export {
   sse,
 } from './sse';
 export type { SseContext } from './stream/context';
-export type { StreamEnd, StreamRecord } from './stream/diagnostics';
+export type { OpenStream, StreamEnd, StreamRecord } from './stream/diagnostics';
 export type { CloseOptions, SseOptions } from './stream/options';

@@ -4,6 +4,7 @@ import { describe, SseError, wrongType } from './errors';
 import { publishesResults, subscribeToRouteResults } from './express/route-results';
 import { enterScope } from './express/scope';
 import { RequestContext, type SseContext } from './stream/context';
+import type { OpenStream } from './stream/diagnostics';
 import { report } from './stream/error-report';
 import {
   type CloseOptions,
@@ -140,12 +141,13 @@ export interface Sse {
    * immediately.
    *
    * The signal of each stream is aborted at a random moment within `spreadMs`. Its generator may keep yielding for
-   * `graceMs`; then its response and its socket end.
+   * `graceMs`; then its response and its socket end. The streams of fetch clients may continue for `drainMs` before
+   * that, so that a response that is almost complete can end.
    *
    * @returns a promise that resolves when the last stream has closed; later calls return the same promise, and their options
    *   have no effect
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`
-   * @default `{ spreadMs: 1_000, graceMs: 5_000 }`
+   * @default `{ spreadMs: 1_000, graceMs: 5_000, drainMs: 10_000 }`
    * @example
    * process.once('SIGTERM', async () => {
    *   server.close();
@@ -155,6 +157,18 @@ export interface Sse {
    * });
    */
   close(options?: CloseOptions): Promise<void>;
+
+  /**
+   * Iterates over the open streams of this instance in this process, to find and close those of a user.
+   *
+   * @example
+   * function logOut(user: string) {
+   *   for (const stream of sse.streams()) {
+   *     if (userOf(stream.req) === user) stream.close();
+   *   }
+   * }
+   */
+  streams(): IterableIterator<OpenStream>;
 
   /**
    * The number of open streams of this instance in this process.
@@ -187,6 +201,7 @@ export function createSse(defaults?: SseOptions): Sse {
   return Object.defineProperties(instance, {
     close: { value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) },
     size: { get: () => registry.size },
+    streams: { value: () => registry.streams() },
   }) as Sse;
 }
 

@@ -20,7 +20,7 @@ import { get, Wire } from '../support/wire';
 
 afterEach(releaseAll);
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 function frame(id: string, data: string, type?: string): string {
   return `${type === undefined ? '' : `event: ${type}\n`}id: ${id}\ndata: ${data}\n\n`;

@@ -163,7 +163,7 @@ describe('a client of a slow log', () => {
     await channel.end();
 
     const frames = upTo(700).map((n) => `id: n${n + 2}\ndata: ${n}\n\n`);
-    const end = 'event: end\nid: ~end\ndata: \n\n';
+    const end = 'event: end\nid: ~end\ndata: null\n\n';
     const body = (await all.ended()).replace(/^: \n\n/, '');
     expect(body).toBe(frames.join('') + end);
     expect((await even.ended()).replace(/^: \n\n/, '')).toBe(

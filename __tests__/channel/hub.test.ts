@@ -140,7 +140,7 @@ describe('a client that reads nothing for a while', () => {
 
     const numbers = [...body.matchAll(/^id: .*-(\d+)\ndata/gm)].map(([, number]) => Number(number));
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
-    expect(body).toMatch(/data: late\n\nevent: end\nid: ~end\ndata: \n\n$/);
+    expect(body).toMatch(/data: late\n\nevent: end\nid: ~end\ndata: null\n\n$/);
   });
 
   it('can disconnect while it is stalled', async () => {

@@ -71,7 +71,7 @@ describe('Channel.from()', () => {
     go.open();
     const back = await server.openStream('/', { headers: { 'Last-Event-ID': id } });
 
-    expect(await back.ended()).toMatch(/^id: .*\ndata: b\n\nevent: end\nid: ~end\ndata: \n\n$/);
+    expect(await back.ended()).toMatch(/^id: .*\ndata: b\n\nevent: end\nid: ~end\ndata: null\n\n$/);
   });
 
   it('sends a gap to a client that has missed the beginning', async () => {

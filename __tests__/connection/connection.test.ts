@@ -12,7 +12,7 @@ import { get, Wire } from '../support/wire';
 
 afterEach(releaseAll);
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 const END_CHUNK = `1c\r\n${END}\r\n0\r\n\r\n`;
 
 type Generator = () => AsyncGenerator<unknown, unknown, undefined>;
@@ -308,7 +308,7 @@ describe('compression()', () => {
 
       const client = await server.openStream('/', { headers: { 'Accept-Encoding': encoding } });
 
-      expect(client.headers).toMatchObject({ 'content-encoding': encoding, 'cache-control': 'no-cache' });
+      expect(client.headers).toMatchObject({ 'content-encoding': encoding, 'cache-control': 'private, no-cache, no-store' });
       await client.untilText('data: one\n\n: keep-alive\n\n');
       gate.open();
       const text = await client.ended();

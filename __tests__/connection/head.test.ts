@@ -108,8 +108,8 @@ describe('writeHead()', () => {
     writeHead(res, resolveSseOptions());
 
     expect(res.getHeaders()).toEqual({
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-cache, no-transform',
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'private, no-cache, no-store, no-transform',
       'x-accel-buffering': 'no',
     });
   });
@@ -119,7 +119,7 @@ describe('writeHead()', () => {
 
     writeHead(res, resolveSseOptions({ compress: true }));
 
-    expect(res.getHeader('cache-control')).toBe('no-cache');
+    expect(res.getHeader('cache-control')).toBe('private, no-cache, no-store');
   });
 
   it('keeps headers that were set earlier', () => {

@@ -12,7 +12,7 @@ import { releaseAll, serve } from '../support/serve';
 
 afterEach(releaseAll);
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 async function* one(value: unknown) {
   yield value;

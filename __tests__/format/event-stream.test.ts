@@ -266,7 +266,7 @@ describe('encodeEnd()', () => {
   const end = (value: unknown) => encodeEnd(value, JSON.stringify);
 
   it.each([
-    ['nothing', undefined, 'event: end\nid: ~end\ndata: \n\n'],
+    ['nothing', undefined, 'event: end\nid: ~end\ndata: null\n\n'],
     ["''", '', 'event: end\nid: ~end\ndata: \n\n'],
     ['a string', 'done', 'event: end\nid: ~end\ndata: done\n\n'],
     ['lines', 'a\r\nb', 'event: end\nid: ~end\ndata: a\ndata: b\n\n'],
@@ -285,7 +285,7 @@ describe('encodeEnd()', () => {
       event('done', 'a', { retry: 5, comment: 'c\nd' }),
       ': c\n: d\nevent: done\nid: ~end\nretry: 5\ndata: a\n\n',
     ],
-    ['a comment', comment('bye'), ': bye\nevent: end\nid: ~end\ndata: \n\n'],
+    ['a comment', comment('bye'), ': bye\nevent: end\nid: ~end\ndata: null\n\n'],
   ])('sends %s', (_name, value, bytes) => {
     expect(end(value)).toBe(bytes);
   });

@@ -16,6 +16,7 @@ const VALUES = [
 ];
 
 const TYPES = [
+  'AbortCode',
   'AnyHandler',
   'Awaitable',
   'ChannelEvent',
@@ -38,6 +39,7 @@ const TYPES = [
   'LogWindow',
   'MemoryLogOptions',
   'Next',
+  'OpenStream',
   'Publishable',
   'RunContext',
   'RunOptions',

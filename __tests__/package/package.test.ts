@@ -104,7 +104,7 @@ describe('the packed tarball', () => {
       console.log(JSON.stringify(await response.text()));
       server.close();
     });`;
-  const expected = `${JSON.stringify('event: tick\nid: 7\ndata: {"n":1}\n\nevent: end\nid: ~end\ndata: \n\n')}\n`;
+  const expected = `${JSON.stringify('event: tick\nid: 7\ndata: {"n":1}\n\nevent: end\nid: ~end\ndata: null\n\n')}\n`;
   const js = main.replace('ADDRESS', '');
   const typed = main.replace('ADDRESS', "as import('node:net').AddressInfo");
 

@@ -85,7 +85,7 @@ async function runAndStream(
 
   const client = await opened(program, `http://127.0.0.1:${port}${path}`);
 
-  expect(client.headers['content-type']).toBe('text/event-stream');
+  expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
   await client.next();
   await client.close();
   program.kill();

@@ -80,7 +80,7 @@ describe('signal', () => {
     const { context } = exchange();
     const { signal } = context;
 
-    context.abort();
+    context.abort('ERR_SSE_CLIENT_LEFT');
 
     expect(signal.aborted).toBe(true);
     expect(context.aborted).toBe(true);
@@ -89,7 +89,7 @@ describe('signal', () => {
   it('has an AbortError as its reason, like any AbortController', () => {
     const { context } = exchange();
 
-    context.abort();
+    context.abort('ERR_SSE_CLIENT_LEFT');
 
     expect(context.signal.reason).toMatchObject({ name: 'AbortError' });
   });
@@ -99,15 +99,15 @@ describe('signal', () => {
     const onAbort = jest.fn();
     context.signal.addEventListener('abort', onAbort);
 
-    context.abort();
-    context.abort();
+    context.abort('ERR_SSE_CLIENT_LEFT');
+    context.abort('ERR_SSE_CLIENT_LEFT');
     disconnect(res);
 
     expect(onAbort).toHaveBeenCalledTimes(1);
   });
 
   it.each<[string, (context: RequestContext, res: ServerResponse) => void]>([
-    ['after abort()', (context) => context.abort()],
+    ['after abort()', (context) => context.abort('ERR_SSE_CLIENT_LEFT')],
     ['after the client has disconnected', (_context, res) => disconnect(res)],
     ['after the response has ended', (_context, res) => finish(res)],
   ])('is already aborted when it is first read %s', (_when, happen) => {
@@ -162,7 +162,7 @@ describe('isAbort()', () => {
     const error = new Error('request failed', { cause: new DOMException('', 'AbortError') });
     expect(context.isAbort(error)).toBe(false);
 
-    context.abort();
+    context.abort('ERR_SSE_CLIENT_LEFT');
 
     expect(context.isAbort(context.signal.reason)).toBe(true);
     expect(context.isAbort(error)).toBe(true);
@@ -170,7 +170,7 @@ describe('isAbort()', () => {
 
   it('is false when the signal was never read', () => {
     const { context } = exchange();
-    context.abort();
+    context.abort('ERR_SSE_CLIENT_LEFT');
 
     expect(context.isAbort(new DOMException('', 'AbortError'))).toBe(false);
   });

@@ -1,13 +1,26 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { OpenStream } from '../../lib';
 import { type Closable, Registry } from '../../lib/stream/registry';
 
 const SPREAD_MS = 1_000;
 const GRACE_MS = 5_000;
-const OPTIONS = { spreadMs: SPREAD_MS, graceMs: GRACE_MS };
+const DRAIN_MS = 10_000;
+const OPTIONS = { spreadMs: SPREAD_MS, graceMs: GRACE_MS, drainMs: DRAIN_MS };
 
 /** Records when it was asked to end, and with which grace period. */
 class FakeStream implements Closable {
   readonly shutdowns: { readonly atMs: number; readonly graceMs: number }[] = [];
+  readonly key: string | undefined;
+  readonly drains: boolean;
+
+  constructor({ key, drains = false }: { key?: string; drains?: boolean } = {}) {
+    this.key = key;
+    this.drains = drains;
+  }
+
+  get view(): OpenStream {
+    throw new Error('A fake stream has no request.');
+  }
 
   shutdown(graceMs: number): void {
     this.shutdowns.push({ atMs: Date.now(), graceMs });
@@ -152,5 +165,29 @@ describe('Registry', () => {
 
       expect(jest.getTimerCount()).toBe(0);
     });
+  });
+
+  it('counts the streams of each key, and retains no key without streams', () => {
+    const [first, second] = [new FakeStream({ key: 'a' }), new FakeStream({ key: 'a' })];
+    const registry = registryOf(first, second, new FakeStream({ key: 'b' }), new FakeStream());
+
+    expect([registry.sizeOf('a'), registry.sizeOf('b'), registry.sizeOf('c')]).toEqual([2, 1, 0]);
+    registry.delete(first);
+    registry.delete(first);
+    registry.delete(second);
+
+    expect([registry.sizeOf('a'), registry.sizeOf('b')]).toEqual([0, 1]);
+  });
+
+  it('leaves streams that drain alone for drainMs, and then ends them within spreadMs', () => {
+    const [stream, draining] = [new FakeStream(), new FakeStream({ drains: true })];
+    const registry = registryOf(stream, draining);
+
+    void registry.close(OPTIONS);
+    jest.advanceTimersByTime(DRAIN_MS - 1);
+    expect([stream.shutdowns.length, draining.shutdowns.length]).toEqual([1, 0]);
+    jest.advanceTimersByTime(SPREAD_MS + 1);
+
+    expect(draining.shutdowns).toEqual([{ atMs: expect.any(Number), graceMs: GRACE_MS }]);
   });
 });

@@ -10,7 +10,7 @@ import { get, Wire } from '../support/wire';
 
 afterEach(releaseAll);
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 /** A generator function that yields `values`, waits for its signal, and opens `done` in its `finally`. */
 function waiting(done: Gate, ...values: unknown[]) {
@@ -89,7 +89,7 @@ describe('before the head', () => {
     const client = await server.openStream('/', { method: 'HEAD' });
 
     expect(client.status).toBe(200);
-    expect(client.headers['content-type']).toBe('text/event-stream');
+    expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(await client.ended()).toBe('');
     expect(started).not.toHaveBeenCalled();
   });
@@ -126,8 +126,8 @@ describe('before the head', () => {
 
     expect(client.status).toBe(200);
     expect(client.headers).toMatchObject({
-      'content-type': 'text/event-stream',
-      'cache-control': 'no-cache, no-transform',
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'private, no-cache, no-store, no-transform',
       'x-accel-buffering': 'no',
       'access-control-allow-origin': '*',
       'set-cookie': ['session=a; Path=/', 'theme=b; Path=/'],
@@ -965,7 +965,7 @@ describe('sse.close()', () => {
     const client = await server.openStream('/', { headers: { Connection: 'keep-alive' } });
 
     expect(client.status).toBe(200);
-    expect(client.headers['content-type']).toBe('text/event-stream');
+    expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(client.headers.connection).toBe('close');
     expect(await client.ended()).toBe('');
     expect(started).not.toHaveBeenCalled();

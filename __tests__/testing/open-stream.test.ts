@@ -15,7 +15,7 @@ import { aborted, Gate } from '../support/gate';
 import { LibTimers } from '../support/timers';
 
 const PEM = readFileSync(join(__dirname, '../support', 'localhost.pem'));
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 const HAS_IPV6 = Object.values(networkInterfaces()).some((all) =>
   all?.some(({ address }) => address === '::1'),

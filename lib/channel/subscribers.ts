@@ -22,8 +22,13 @@ export interface FrameSink {
   send(frames: Frames): boolean;
   /** The position in the log is known, so an error before the first event is unlikely. */
   onPositioned(): void;
-  /** The channel has ended; `frame` is its closing event. Nothing follows. */
-  finish(frame: string): void;
+  /**
+   * The channel has ended. Nothing follows.
+   *
+   * @param closingFrame the closing event, after which an EventSource stops
+   * @param lastFrame the closing value as an ordinary event; `''` if there is none
+   */
+  finish(closingFrame: string, lastFrame: string): void;
   /** The subscription has ended although the channel has not, so the client should reconnect. */
   disconnect(): void;
   /** The subscription has failed. */
@@ -150,7 +155,7 @@ export class PushSubscriber implements CursorOwner {
 
   #finish(entry: Entry): void {
     this.cancel();
-    if (entry.kind === 'end') this.#sink.finish(entry.frame);
+    if (entry.kind === 'end') this.#sink.finish(entry.frame, entry.lastFrame);
     else this.#sink.fail(this.#channel.failureOf(entry));
   }
 }
@@ -244,7 +249,7 @@ export class PullSubscriber implements CursorOwner {
     if (entry === undefined) return this.#cursor.closed && this.#settleEnded();
     if (entry.kind === 'error') throw this.#channel.failureOf(entry);
     const event = entry.event(this.#channel.parse);
-    if (entry.kind === 'end') this.#end(event);
+    if (entry.kind === 'end') this.#end(entry.hasValue ? event : undefined);
     else this.#pending.shift()?.resolve({ done: false, value: event });
     return true;
   }
@@ -258,9 +263,9 @@ export class PullSubscriber implements CursorOwner {
   }
 
   /** An event with a type or a comment is returned whole, so that `return yield* channel` passes it on. */
-  #end(event: ServerSentEvent): void {
-    const value = event.type === 'end' && event.comment === undefined ? event.data : event;
-    this.#pending.shift()?.resolve({ done: true, value: value === '' ? undefined : value });
+  #end(event: ServerSentEvent | undefined): void {
+    const value = event?.type === 'end' && event.comment === undefined ? event.data : event;
+    this.#pending.shift()?.resolve({ done: true, value });
     this.cancel();
   }
 }

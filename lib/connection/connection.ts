@@ -1,9 +1,19 @@
 import type { Socket } from 'node:net';
+import { SseError } from '../errors';
 import { encodeRetry, KEEP_ALIVE_FRAME } from '../format/event-stream';
 import { Frames } from '../format/frames';
 import { type Resumable, yieldToEventLoop } from '../round-robin';
-import { type HeadOptions, writeHead } from './head';
-import { type HttpResponse, http2StreamOf, isGone, offClosed, onClosed, queueSocketOf } from './http';
+import { type HeadOptions, hasEventStreamHead, writeHead } from './head';
+import {
+  cut,
+  discardUnreadBody,
+  type HttpResponse,
+  http2StreamOf,
+  isGone,
+  offClosed,
+  onClosed,
+  queueSocketOf,
+} from './http';
 import { KeepAlive, type KeepAliveTarget } from './keep-alive';
 import { chooseWriter, type Writer } from './writer';
 
@@ -20,9 +30,6 @@ export interface ConnectionOwner {
   onClose(): void;
   /** Writing failed; the response has been destroyed. */
   onWriteError(error: unknown): void;
-  /** Bytes were written; called only if {@link ConnectionOwner.countsBytes}. */
-  onBytes(bytes: number): void;
-  readonly countsBytes: boolean;
   /** A keep-alive frame that also sets the last event ID; `undefined` for the common one. */
   takeKeepAlive(): string | undefined;
 }
@@ -33,9 +40,17 @@ enum ConnectionState {
   WAITING,
   /** The head is fixed, and frames may follow. */
   OPEN,
-  /** The last frame was written, and its bytes are on their way. */
+  /** The last frame was accepted, and its bytes are on their way. */
   ENDING,
   CLOSED,
+}
+
+/** How a response ends. */
+export enum Ending {
+  /** Regularly: the client takes the response for complete. */
+  COMPLETE,
+  /** Cut without the last chunk, after all bytes: the client knows that the response is incomplete. */
+  CUT,
 }
 
 /**
@@ -43,6 +58,9 @@ enum ConnectionState {
  * that size Node passes it to the kernel from the stack, and above it Node 20 asks for a drain each time.
  */
 const CHUNK_LENGTH = 15_872;
+
+/** For `compression()` to pass on the last bytes, of which it notifies nobody, before the connection is cut. */
+const COMPRESSION_MS = 50;
 
 /** Shared by all connections. */
 const KEEP_ALIVE = new Frames(KEEP_ALIVE_FRAME, 0);
@@ -67,9 +85,14 @@ export class Connection implements KeepAliveTarget, Resumable {
   #needDrain = false;
   #onDrain: (() => void) | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
+  /** Counts the drains, so that a stall timer can tell whether the client has read since. */
+  #drains = 0;
   /** Resolves the promise of {@link Connection.ready}. */
   #resolveReady: (() => void) | undefined;
   #stalled = false;
+  #ending = Ending.COMPLETE;
+  /** The bytes that ended the response. */
+  #lastBytes = 0;
   /** The socket that ends after this response. */
   #socketToEnd: Socket | undefined;
 
@@ -86,6 +109,11 @@ export class Connection implements KeepAliveTarget, Resumable {
     return this.#state >= ConnectionState.OPEN;
   }
 
+  /** The number of bytes of all frames written, in UTF-8. */
+  get bytes(): number {
+    return (this.#writer?.bytes ?? 0) + this.#lastBytes;
+  }
+
   /** Whether it was destroyed because its client did not read. */
   get stalled(): boolean {
     return this.#stalled;
@@ -95,12 +123,14 @@ export class Connection implements KeepAliveTarget, Resumable {
   open(): void {
     if (this.#state !== ConnectionState.WAITING) return;
     // The handler already sent a response (for example `res.redirect()`); leave it alone.
-    if (this.#res.headersSent) {
+    if (this.#res.writableEnded) {
       this.#close();
       return;
     }
-    writeHead(this.#res, this.#options);
+    if (!this.#res.headersSent) writeHead(this.#res, this.#options);
+    else if (!hasEventStreamHead(this.#res)) throw headSentError();
     this.#state = ConnectionState.OPEN;
+    discardUnreadBody(this.#res.req);
     const { keepAliveMs, retryMs } = this.#options;
     if (keepAliveMs !== false) {
       this.#keepAlive = KeepAlive.after(keepAliveMs);
@@ -169,11 +199,11 @@ export class Connection implements KeepAliveTarget, Resumable {
   }
 
   /** Sends the last bytes and ends the response. Advances state to ENDING. */
-  end(frame: string): void {
+  end(frame: string, ending = Ending.COMPLETE): void {
     if (this.#state >= ConnectionState.ENDING) return;
     try {
       this.open();
-      if (this.#state === ConnectionState.OPEN) this.#endResponse(frame);
+      if (this.#state === ConnectionState.OPEN) this.#beginEnding(frame, ending);
     } catch (error) {
       this.#fail(error);
     }
@@ -197,8 +227,16 @@ export class Connection implements KeepAliveTarget, Resumable {
     }
   }
 
-  /** The client has not read for `stallTimeoutMs`. */
-  stall(): void {
+  /** The client has not read for `stallTimeoutMs`, unless its reading has only not been noticed yet. */
+  checkStalled(): void {
+    // After a blocked event loop, timers fire before sockets are read: judge after the next poll for I/O.
+    setImmediate(judgeStall, this, this.#drains);
+  }
+
+  /** @param drains the number of drains at the time-out */
+  judgeStall(drains: number): void {
+    if (drains !== this.#drains || this.#state === ConnectionState.CLOSED) return;
+    if (!this.#needDrain && this.#state !== ConnectionState.ENDING) return;
     this.#stalled = true;
     this.destroy();
   }
@@ -222,22 +260,39 @@ export class Connection implements KeepAliveTarget, Resumable {
     return frames;
   }
 
-  #endResponse(frame: string): void {
+  #beginEnding(frame: string, ending: Ending): void {
     this.#state = ConnectionState.ENDING;
+    this.#ending = ending;
     this.#keepAlive?.delete(this);
-    const rest = this.#pending + frame;
+    this.#pending += frame;
+    if (!this.#needDrain) this.#writeLast();
+  }
+
+  /** Writes what is left, and then ends the response. */
+  #writeLast(): void {
+    const rest = this.#pending;
     this.#pending = '';
+    const isWhole = this.#ending === Ending.COMPLETE && rest.length <= CHUNK_LENGTH;
+    if (rest !== '' && !isWhole) this.#writeNow(rest);
+    if (!this.#needDrain) this.#endResponse(isWhole ? rest : '');
+  }
+
+  #endResponse(rest: string): void {
     // `stallTimeoutMs` also covers the final write, because `end()` emits no 'drain'.
-    if (!this.#needDrain) this.#startStallTimer();
-    if (this.#owner.countsBytes) this.#owner.onBytes(Buffer.byteLength(rest));
+    this.#startStallTimer();
     // If the handler has ended the response, a second `end(rest)` would be an uncaughtException.
-    if (!isGone(this.#res)) this.#res.end(rest === '' ? undefined : rest);
+    if (isGone(this.#res)) return;
+    if (this.#ending === Ending.CUT) {
+      if (this.#options.compress) setTimeout(cut, COMPRESSION_MS, this.#res);
+      else cut(this.#res);
+      return;
+    }
+    this.#lastBytes = Buffer.byteLength(rest);
+    this.#res.end(rest === '' ? undefined : rest);
   }
 
   #writeNow(frames: string | Frames): void {
     if (this.#keepAlive !== undefined) this.writtenAt = this.#keepAlive.tick;
-    if (this.#owner.countsBytes)
-      this.#owner.onBytes(Buffer.byteLength(typeof frames === 'string' ? frames : frames.text));
     try {
       if (!this.#passToWriter(frames)) this.#awaitDrain();
     } catch (error) {
@@ -250,7 +305,7 @@ export class Connection implements KeepAliveTarget, Resumable {
       return typeof frames === 'string' ? this.#writer.write(frames) : this.#writer.writeShared(frames);
     }
     this.#writer = chooseWriter(this.#res, this.#options.compress);
-    return this.#writer.begin(typeof frames === 'string' ? frames : frames.text);
+    return this.#writer.begin(frames);
   }
 
   #awaitDrain(): void {
@@ -263,17 +318,28 @@ export class Connection implements KeepAliveTarget, Resumable {
   }
 
   #drained(): void {
-    if (!this.#needDrain || this.#state !== ConnectionState.OPEN) return;
+    if (!this.#needDrain || this.#state === ConnectionState.CLOSED) return;
+    this.#drains++;
+    if (this.#writer?.resume() === false) {
+      this.#stallTimer?.refresh();
+      return;
+    }
     this.#needDrain = false;
     clearTimeout(this.#stallTimer);
+    if (this.#state === ConnectionState.ENDING) {
+      this.#writeLast();
+      return;
+    }
     this.flush();
     if (!this.#needDrain) this.#notifyReady();
   }
 
+  /** `stallTimeoutMs` counts from the last piece that the client took. */
   #startStallTimer(): void {
     const { stallTimeoutMs } = this.#options;
     if (stallTimeoutMs === false) return;
-    this.#stallTimer = setTimeout(stall, stallTimeoutMs, this).unref();
+    clearTimeout(this.#stallTimer);
+    this.#stallTimer = setTimeout(checkStalled, stallTimeoutMs, this).unref();
   }
 
   #notifyReady(): void {
@@ -305,6 +371,18 @@ function flush(connection: Connection): void {
   connection.flush();
 }
 
-function stall(connection: Connection): void {
-  connection.stall();
+function checkStalled(connection: Connection): void {
+  connection.checkStalled();
+}
+
+function judgeStall(connection: Connection, drains: number): void {
+  connection.judgeStall(drains);
+}
+
+function headSentError(): SseError {
+  return new SseError(
+    'ERR_SSE_HEAD_SENT',
+    "Expected the response head to be unsent or to have the type 'text/event-stream', but another one was sent. " +
+      'Leave out res.flushHeaders(), res.writeHead() and res.write(): the stream sends its own head.',
+  );
 }

@@ -11,8 +11,33 @@ export interface HeadOptions {
   readonly compress: boolean;
 }
 
+const STORE_NOTHING = 'private, no-cache, no-store';
+
 /** Headers with a list of values: an earlier middleware may have set some. */
 const APPENDED = new Set(['set-cookie', 'vary']);
+
+const EVENT_STREAM_TYPE = /^text\/event-stream\s*(;|$)/i;
+
+const EVENT_STREAM_HEADER = /^content-type:\s*text\/event-stream\s*(;|\r?$)/im;
+
+/** Whether the value of a `Content-Type` is that of an event stream. */
+export function isEventStreamType(type: unknown): boolean {
+  return typeof type === 'string' && EVENT_STREAM_TYPE.test(type);
+}
+
+/** Whether the response head that the handler has already sent is that of an event stream. */
+export function hasEventStreamHead(res: HttpResponse & { readonly _header?: unknown }): boolean {
+  const type = res.getHeader('Content-Type');
+  if (type !== undefined) return isEventStreamType(type);
+  // Headers that were passed to `writeHead()` alone are in the head only, which Node keeps as text (not documented).
+  return typeof res._header === 'string' && EVENT_STREAM_HEADER.test(res._header);
+}
+
+/** Whether a request is that of an EventSource: a GET whose `Accept` names event streams. */
+export function isEventSource({ method, headers: { accept } }: HttpRequest): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  return accept === 'text/event-stream' || (accept?.toLowerCase().includes('text/event-stream') ?? false);
+}
 
 /** Whether the client accepts an event stream, by its `Accept` header (RFC 9110 12.5.1). */
 export function acceptsEventStream(req: HttpRequest): boolean {
@@ -52,8 +77,12 @@ export function lastEventIdOf(req: HttpRequest): string {
 
 /** Sets and fixes the response head of an event stream. Node sends it with the first bytes of the body. */
 export function writeHead(res: HttpResponse, options: HeadOptions): void {
-  res.setHeader('Content-Type', 'text/event-stream');
-  res.setHeader('Cache-Control', options.compress ? 'no-cache' : 'no-cache, no-transform');
+  // Without the charset, clients such as Python's requests read a text type as ISO-8859-1.
+  if (!isEventStreamType(res.getHeader('Content-Type'))) {
+    res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
+  }
+  // Chromium writes a fetched stream to its disk cache, and holds back a second request for it, unless `no-store` is set.
+  res.setHeader('Cache-Control', options.compress ? STORE_NOTHING : `${STORE_NOTHING}, no-transform`);
   res.setHeader('X-Accel-Buffering', 'no');
   for (const [name, value] of options.headers) {
     if (APPENDED.has(name.toLowerCase())) res.appendHeader(name, value);

@@ -1,5 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { type Http2ServerRequest, type Http2ServerResponse, constants as http2Constants } from 'node:http2';
 import type { Socket } from 'node:net';
 
 /** A request of Node's servers, Express and connect. */
@@ -16,11 +16,13 @@ export interface HttpResponse {
   readonly destroyed?: boolean;
   readonly closed?: boolean;
   readonly socket: Socket | null;
+  readonly req: HttpRequest;
+  getHeader(name: string): unknown;
   setHeader(name: string, value: number | string | readonly string[]): unknown;
   appendHeader(name: string, value: number | string | readonly string[]): unknown;
   removeHeader(name: string): void;
   writeHead(statusCode: number): unknown;
-  write(text: string): boolean;
+  write(data: string | Buffer, onWritten?: () => void): boolean;
   end(text?: string): unknown;
   destroy(error?: Error): unknown;
   on(event: string, listener: () => void): unknown;
@@ -49,6 +51,42 @@ export function isGone(res: HttpResponse): boolean {
   if (res.writableEnded || res.destroyed === true || res.closed === true) return true;
   if (res instanceof ServerResponse) return queueSocketOf(res)?.destroyed === true;
   return 'stream' in res && http2StreamOf(res)?.destroyed !== false;
+}
+
+/** Whether the client, or this server, has ended the direction in which a response is sent. */
+export function isUnwritable(res: HttpResponse): boolean {
+  return res instanceof ServerResponse && res.socket !== null && !res.socket.writable;
+}
+
+/**
+ * Ends a response without its last chunk, after everything written before has been sent, so that the client does not take it
+ * for complete. A response of HTTP/1.0 ends with its connection: only a reset makes it incomplete.
+ */
+export function cut(res: HttpResponse): void {
+  const http2 = http2StreamOf(res);
+  if (http2 !== undefined) {
+    res.write('', () => http2.close(http2Constants.NGHTTP2_INTERNAL_ERROR));
+    return;
+  }
+  const { socket } = res;
+  if (socket === null) res.destroy();
+  else if (res instanceof ServerResponse && res.chunkedEncoding) socket.destroySoon();
+  else socket.end(() => socket.resetAndDestroy());
+}
+
+/**
+ * Discards the body of a request that the handler does not read. Node stops reading from a connection whose request has more
+ * than a buffer of unread body, and then does not notice that the client has left. A smaller body may still be read later.
+ */
+export function discardUnreadBody(req: HttpRequest): void {
+  if (req.method === 'GET' || req.readableFlowing !== null || req.readableEnded) return;
+  if (req.listenerCount('readable') > 0 || !exceedsBuffer(req)) return;
+  req.resume();
+}
+
+function exceedsBuffer({ headers, readableHighWaterMark }: HttpRequest): boolean {
+  if (headers['transfer-encoding'] !== undefined) return true;
+  return Number(headers['content-length'] ?? 0) >= readableHighWaterMark;
 }
 
 /** The connection in whose pipeline a response waits; such a response has no socket of its own yet. */

@@ -1,3 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** A timer retains the AsyncLocalStorage context in which it is created, and this one outlives the first request. */
+const outsideRequests = AsyncLocalStorage.snapshot();
+
 /** A connection that is kept alive. */
 export interface KeepAliveTarget {
   /** The {@link KeepAlive.tick} at which bytes were last written. */
@@ -46,7 +51,7 @@ export class KeepAlive {
     connection.writtenAt = this.tick;
     this.#put(connection, this.tick);
     this.#size++;
-    this.#timer ??= setInterval(() => this.#onTick(), Math.ceil(this.#idleMs / TICKS)).unref();
+    this.#timer ??= outsideRequests(() => this.#startTimer());
   }
 
   delete(connection: KeepAliveTarget): void {
@@ -55,6 +60,10 @@ export class KeepAlive {
     clearInterval(this.#timer);
     this.#timer = undefined;
     KeepAlive.#byIdleMs.delete(this.#idleMs);
+  }
+
+  #startTimer(): NodeJS.Timeout {
+    return setInterval(() => this.#onTick(), Math.ceil(this.#idleMs / TICKS)).unref();
   }
 
   /** Checked when a whole number of {@link DUE_TICKS} has passed since `tick`. */

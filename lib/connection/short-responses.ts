@@ -30,6 +30,11 @@ export function answerClosing(res: HttpResponse, options: HeadOptions): void {
   http2?.session?.close();
 }
 
+/** Ends a response whose head the handler has already sent: an EventSource reconnects. */
+export function endBegun(res: HttpResponse): void {
+  res.end();
+}
+
 /** A failure without its message, where no error handler can answer. */
 export function answerFailure(res: HttpResponse, statusCode: number): void {
   res.statusCode = statusCode;

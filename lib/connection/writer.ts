@@ -1,45 +1,71 @@
 import { OutgoingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Frames } from '../format/frames';
-import { type HttpResponse, isGone } from './http';
+import { type HttpResponse, isGone, isUnwritable } from './http';
 
 /** Writes the bytes of a connection; chosen once per connection. */
 export interface Writer {
+  /** The number of bytes of all frames written. */
+  readonly bytes: number;
   /** Writes the first frames, with the head; otherwise as {@link Writer.write}. */
-  begin(frames: string): boolean;
-  /** Writes whole frames. @returns `false` to wait for {@link Writer.onDrain} */
+  begin(frames: string | Frames): boolean;
+  /**
+   * Writes whole frames. Large ones are written in pieces.
+   *
+   * @returns `false` to wait for {@link Writer.onDrain} and then call {@link Writer.resume}
+   */
   write(frames: string): boolean;
   /** The same with frames that other connections write, too. */
   writeShared(frames: Frames): boolean;
+  /** Writes the next piece. @returns whether everything was written, and more may follow */
+  resume(): boolean;
   onDrain(listener: () => void): void;
   offDrain(listener: () => void): void;
 }
 
+/**
+ * The length of a piece of a large write. The next piece is written when the client has taken this one, so that a slow but
+ * steady reader of a large event is seen to make progress.
+ */
+const PIECE_LENGTH = 64 * 1024;
+
 /** The response's own `write`, which middleware may have wrapped. */
 class ResponseWriter implements Writer {
+  bytes = 0;
   readonly #res: HttpResponse;
   readonly #compress: boolean;
+  #rest = '';
 
   constructor(res: HttpResponse, compress: boolean) {
     this.#res = res;
     this.#compress = compress;
   }
 
-  begin(frames: string): boolean {
-    return this.write(frames);
+  begin(frames: string | Frames): boolean {
+    return this.write(typeof frames === 'string' ? frames : frames.text);
   }
 
   /** A write that would be lost is accepted: the 'close' event follows. */
   write(frames: string): boolean {
     if (isGone(this.#res)) return true;
-    const accepted: boolean | undefined = this.#res.write(frames);
-    if (this.#compress) this.#res.flush?.();
-    // A wrapper that returns `undefined` has not asked to wait.
-    return accepted !== false;
+    if (isUnwritable(this.#res)) return false;
+    if (frames.length <= PIECE_LENGTH) return this.#writePiece(frames);
+    this.#rest = frames;
+    return this.resume();
   }
 
   writeShared({ text }: Frames): boolean {
     return this.write(text);
+  }
+
+  resume(): boolean {
+    while (this.#rest !== '') {
+      const length = pieceLengthOf(this.#rest);
+      const piece = this.#rest.slice(0, length);
+      this.#rest = this.#rest.slice(length);
+      if (!this.#writePiece(piece)) return false;
+    }
+    return true;
   }
 
   onDrain(listener: () => void): void {
@@ -49,6 +75,24 @@ class ResponseWriter implements Writer {
   offDrain(listener: () => void): void {
     this.#res.off('drain', listener);
   }
+
+  #writePiece(piece: string): boolean {
+    const bytes = Buffer.byteLength(piece);
+    this.bytes += bytes;
+    // Newer versions of Node count the bytes of a string here and its characters in the socket, and then never drain.
+    const data = bytes === piece.length ? piece : Buffer.from(piece);
+    const accepted: boolean | undefined = this.#res.write(data);
+    if (this.#compress && this.#rest === '') this.#res.flush?.();
+    // A wrapper that returns `undefined` has not asked to wait.
+    return accepted !== false;
+  }
+}
+
+/** At most {@link PIECE_LENGTH}, not between the two halves of a surrogate pair. */
+function pieceLengthOf(text: string): number {
+  if (text.length <= PIECE_LENGTH) return text.length;
+  const last = text.charCodeAt(PIECE_LENGTH - 1);
+  return last >= 0xd800 && last <= 0xdbff ? PIECE_LENGTH - 1 : PIECE_LENGTH;
 }
 
 /**
@@ -57,8 +101,10 @@ class ResponseWriter implements Writer {
  * tick, 1.6 times for a keep-alive).
  */
 class ChunkWriter implements Writer {
+  bytes = 0;
   readonly #res: ServerResponse;
   readonly #socket: Socket;
+  #rest: Buffer | undefined;
 
   constructor(res: ServerResponse, socket: Socket) {
     this.#res = res;
@@ -70,39 +116,49 @@ class ChunkWriter implements Writer {
    * `writableEnded`, a getter on a prototype that Express has changed, which costs a tenth of a delivery (measured).
    */
   get #isGone(): boolean {
-    return this.#res.finished || !this.#socket.writable;
+    return this.#res.finished || this.#socket.destroyed;
   }
 
   /**
    * One write of two pieces. Through `res.write` it would be four, and the response would retain its head as the 29 strings
    * from which it was concatenated (measured: 640 bytes more for each idle stream).
    */
-  begin(frames: string): boolean {
+  begin(frames: string | Frames): boolean {
     if (isGone(this.#res)) return true;
     this.#socket.cork();
     try {
       this.#res.flushHeaders();
-      return this.#write(frames);
+      return typeof frames === 'string' ? this.write(frames) : this.writeShared(frames);
     } finally {
       this.#socket.uncork();
     }
   }
 
   write(frames: string): boolean {
-    return this.#isGone || this.#write(frames);
-  }
-
-  #write(frames: string): boolean {
+    if (this.#isGone) return true;
+    // Half-closed: nothing can be sent, but the connection lasts until it is destroyed.
+    if (!this.#socket.writable) return false;
     const bytes = Buffer.byteLength(frames);
+    this.bytes += bytes;
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
+    if (bytes > PIECE_LENGTH) return this.#writeInPieces(Buffer.from(chunk));
     // As many bytes as characters: ASCII, which Node writes as latin1 without transcoding.
     return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8');
   }
 
   writeShared(frames: Frames): boolean {
     if (this.#isGone) return true;
-    frames.chunk ??= Buffer.from(`${Buffer.byteLength(frames.text).toString(16)}\r\n${frames.text}\r\n`);
-    return this.#socket.write(frames.chunk);
+    if (!this.#socket.writable) return false;
+    const chunk = chunkOf(frames);
+    this.bytes += frames.bytes;
+    return chunk.length > PIECE_LENGTH ? this.#writeInPieces(chunk) : this.#socket.write(chunk);
+  }
+
+  resume(): boolean {
+    const chunk = this.#rest;
+    if (chunk === undefined) return true;
+    this.#rest = undefined;
+    return this.#isGone || this.#writeInPieces(chunk);
   }
 
   onDrain(listener: () => void): void {
@@ -112,6 +168,21 @@ class ChunkWriter implements Writer {
   offDrain(listener: () => void): void {
     this.#socket.off('drain', listener);
   }
+
+  #writeInPieces(chunk: Buffer): boolean {
+    for (let offset = 0; offset < chunk.length; offset += PIECE_LENGTH) {
+      const end = offset + PIECE_LENGTH;
+      if (this.#socket.write(chunk.subarray(offset, end))) continue;
+      if (end < chunk.length) this.#rest = chunk.subarray(end);
+      return false;
+    }
+    return true;
+  }
+}
+
+function chunkOf(frames: Frames): Buffer {
+  frames.chunk ??= Buffer.from(`${frames.bytes.toString(16)}\r\n${frames.text}\r\n`);
+  return frames.chunk;
 }
 
 const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;

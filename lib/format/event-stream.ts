@@ -46,12 +46,12 @@ export function encode(value: unknown, serialize: Serialize = JSON.stringify): s
 /**
  * The closing event, after which an `EventSource` reconnects once with `Last-Event-ID: ~end` and receives a 204.
  *
- * @param value the return value of the generator: nothing, data, or an event that names the type
+ * @param value the return value of the generator: nothing, which becomes `null`, data, or an event that names the type
  * @throws `TypeError` as {@link encode} does, and `ERR_SSE_INVALID_EVENT` for an event with an id of its own
  */
 export function encodeEnd(value: unknown, serialize: Serialize): string {
   const last =
-    value instanceof ServerSentEvent ? value : new ServerSentEvent('end', value === undefined ? '' : value);
+    value instanceof ServerSentEvent ? value : new ServerSentEvent('end', value === undefined ? null : value);
   const { comment, type = 'end', id, retry } = last;
   if (id !== undefined) {
     throw wrongType(
@@ -60,7 +60,7 @@ export function encodeEnd(value: unknown, serialize: Serialize): string {
     );
   }
   // A returned comment has no type and no data, and npm eventsource ignores an id without data (measured).
-  const data = last.type === undefined && last.data === undefined ? '' : last.data;
+  const data = last.type === undefined && last.data === undefined ? null : last.data;
   return `${fieldLines({ comment, type, id: END_ID, retry })}${dataLines(data, serialize)}\n\n`;
 }
 

@@ -8,9 +8,16 @@ export class Frames {
   readonly events: number;
   /** The text as a chunk of HTTP/1.1, set by the first connection that can use it. */
   chunk: Buffer | undefined;
+  #bytes = -1;
 
   constructor(text: string, events: number) {
     this.text = text;
     this.events = events;
+  }
+
+  /** The length of `text` in UTF-8. */
+  get bytes(): number {
+    if (this.#bytes === -1) this.#bytes = Buffer.byteLength(this.text);
+    return this.#bytes;
   }
 }

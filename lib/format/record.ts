@@ -39,10 +39,16 @@ export function recordOf(value: unknown, serialize: Serialize): EventRecord {
   return { ...dataRecord('event', type, data, serialize), retry, comment };
 }
 
+/** Whether a channel was ended without a value: no serialized value is an empty text. */
+export function isEmptyEnd({ kind, type, data, serialized }: EventRecord): boolean {
+  return kind === 'end' && type === undefined && data === '' && serialized;
+}
+
 /** The last record of a channel that has ended. @throws as {@link recordOf} */
 export function endRecordOf(value: unknown, serialize: Serialize): EventRecord {
   if (!(value instanceof ServerSentEvent)) {
-    return dataRecord('end', undefined, value === undefined ? '' : value, serialize);
+    if (value === undefined) return { kind: 'end', data: '', serialized: true };
+    return dataRecord('end', undefined, value, serialize);
   }
   return { ...recordOf(value, serialize), kind: 'end' };
 }
@@ -60,7 +66,9 @@ export function encodeRecord(
     id: isEnd && id !== undefined ? END_ID : id,
     retry,
   });
-  return { frame: `${head}${linesOf('data', data)}\n\n`, dataOffset: head.length };
+  // A closing event has data in any case, so that a client may parse it.
+  const lines = isEmptyEnd(record) ? 'data: null' : linesOf('data', data);
+  return { frame: `${head}${lines}\n\n`, dataOffset: head.length };
 }
 
 /** The data of a frame whose data lines begin at `dataOffset`. */

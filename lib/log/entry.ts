@@ -1,5 +1,5 @@
 import { event, PublishedEvent, type ServerSentEvent } from '../format/event';
-import { dataOf, type EventRecord, encodeRecord } from '../format/record';
+import { dataOf, type EventRecord, encodeRecord, isEmptyEnd } from '../format/record';
 
 /**
  * One record with the id that its log assigned.
@@ -41,6 +41,7 @@ export class Entry implements LogEntry {
   // Flattened: one allocation less for each retained event.
   readonly #type: string | undefined;
   readonly #serialized: boolean;
+  readonly #isEmpty: boolean;
   readonly #retry: number | undefined;
   readonly #comment: string | undefined;
   #event: ServerSentEvent | undefined;
@@ -54,6 +55,7 @@ export class Entry implements LogEntry {
     this.#dataOffset = dataOffset;
     this.#type = record.type;
     this.#serialized = record.serialized;
+    this.#isEmpty = isEmptyEnd(record);
     this.#retry = record.retry;
     this.#comment = record.comment;
   }
@@ -78,11 +80,21 @@ export class Entry implements LogEntry {
     return dataOf(this.frame, this.#dataOffset);
   }
 
+  /** Whether the channel was ended with a value. */
+  get hasValue(): boolean {
+    return !this.#isEmpty;
+  }
+
+  /** The closing value as an ordinary event; `''` if there is none. */
+  get lastFrame(): string {
+    return this.#isEmpty ? '' : encodeRecord({ ...this.record, kind: 'event' }, this.id).frame;
+  }
+
   get record(): EventRecord {
     return {
       kind: this.kind === 'gap' ? 'event' : this.kind,
       type: this.#type,
-      data: this.data,
+      data: this.#isEmpty ? '' : this.data,
       serialized: this.#serialized,
       retry: this.#retry,
       comment: this.#comment,

@@ -1,27 +1,59 @@
-import { acceptsEventStream } from '../connection/head';
+import { acceptsEventStream, hasEventStreamHead } from '../connection/head';
 import { type HttpRequest, isGone } from '../connection/http';
-import { answerClosing, answerFinished, answerHead, answerLater } from '../connection/short-responses';
-import { SseError } from '../errors';
+import {
+  answerClosing,
+  answerFinished,
+  answerHead,
+  answerLater,
+  endBegun,
+} from '../connection/short-responses';
+import { describe, SseError, wrongType } from '../errors';
 import { END_ID } from '../format/event';
 import { report } from './error-report';
-import type { StreamRequest } from './stream-request';
+import type { ClientKind, StreamRequest } from './stream-request';
 
-/** Decides whether a request gets a stream. If not, the request is answered, and its generator must not start. */
-export function admit(request: StreamRequest): boolean {
-  const refuse = refusalOf(request);
-  refuse?.(request);
-  return refuse === undefined;
+/** The permission to open a stream. */
+export interface Admission {
+  /** The key under which the stream counts for `maxStreamsPerKey`; `undefined` without that limit. */
+  readonly key: string | undefined;
 }
 
-type Refusal = (request: StreamRequest) => void;
+const WITHOUT_KEY: Admission = { key: undefined };
 
-function refusalOf({ req, res, context, options, registry }: StreamRequest): Refusal | undefined {
+/** Decides whether a request gets a stream. If not, the request is answered, and its generator must not start. */
+export function admit(request: StreamRequest, client: ClientKind): Admission | undefined {
+  const { res, options, registry } = request;
+  const refuse = refusalOf(request, client);
+  if (refuse !== undefined) {
+    if (res.headersSent && !isGone(res)) endBegun(res);
+    else refuse(request, client);
+    return undefined;
+  }
+  if (options.maxStreamsPerKey === Number.POSITIVE_INFINITY) return WITHOUT_KEY;
+  const key = checkedKey(options.keyOf(request.req));
+  if (registry.sizeOf(key) < options.maxStreamsPerKey) return { key };
+  refuseFull(
+    request,
+    client,
+    `${registry.sizeOf(key)} of this key are open, and maxStreamsPerKey`,
+    options.maxStreamsPerKey,
+  );
+  return undefined;
+}
+
+type Refusal = (request: StreamRequest, client: ClientKind) => void;
+
+function refusalOf(
+  { req, res, context, options, registry }: StreamRequest,
+  client: ClientKind,
+): Refusal | undefined {
   if (isGone(res)) return refuseGone;
+  if (res.headersSent && !hasEventStreamHead(res)) return undefined;
   if (options.end === 'stop' && context.lastEventId === END_ID) return refuseFinished;
-  if (!acceptsEventStream(req)) return refuseNotAcceptable;
+  if (client === 'eventsource' && !acceptsEventStream(req)) return refuseNotAcceptable;
   if (req.method === 'HEAD') return refuseHead;
   if (registry.closed) return refuseClosing;
-  return registry.size >= options.maxStreams ? refuseFull : undefined;
+  return registry.size >= options.maxStreams ? refuseTooMany : undefined;
 }
 
 /** The client has already left, or the handler has ended the response. */
@@ -39,26 +71,57 @@ function refuseHead({ res, options }: StreamRequest): void {
   answerHead(res, options);
 }
 
-function refuseClosing({ res, options }: StreamRequest): void {
-  answerClosing(res, options);
+function refuseClosing(request: StreamRequest, client: ClientKind): void {
+  const { res, options } = request;
+  if (client === 'eventsource') {
+    answerClosing(res, options);
+    return;
+  }
+  res.setHeader('Connection', 'close');
+  const message = 'Cannot open a stream: the server is CLOSING. Send the request again.';
+  reportUnavailable('ERR_SSE_CLOSING', message, 1 + Math.floor(Math.random() * 5), request);
 }
 
-function refuseFull(request: StreamRequest): void {
-  const { res, options, registry } = request;
+function refuseTooMany(request: StreamRequest, client: ClientKind): void {
+  const { options, registry } = request;
+  refuseFull(request, client, `${registry.size} are open, and maxStreams`, options.maxStreams);
+}
+
+function refuseFull(request: StreamRequest, client: ClientKind, open: string, limit: number): void {
+  const { res, options } = request;
+  const { whenFull } = client === 'fetch' ? options.fetch : options;
   // Random, so that clients that were refused together do not reconnect together.
   const retryMs = 5_000 + Math.floor(Math.random() * 10_000);
-  if (options.whenFull === 'retry') {
+  if (whenFull === 'retry') {
     answerLater(res, options, retryMs);
     return;
   }
-  const headers = { 'Retry-After': String(Math.ceil(retryMs / 1_000)) };
+  const message = `Cannot open a stream: ${open} is ${limit}.`;
+  reportUnavailable('ERR_SSE_FULL', message, Math.ceil(retryMs / 1_000), request);
+}
+
+/** 503 with `Retry-After`. */
+function reportUnavailable(
+  code: 'ERR_SSE_FULL' | 'ERR_SSE_CLOSING',
+  message: string,
+  retryAfter: number,
+  request: StreamRequest,
+): void {
+  const headers = { 'Retry-After': String(retryAfter) };
   // Express's own error handler reads the headers of the error, other error handlers leave those of the response.
-  res.setHeader('Retry-After', headers['Retry-After']);
-  const message = `Cannot open a stream: ${registry.size} are open, and maxStreams is ${options.maxStreams}.`;
-  report(new SseError('ERR_SSE_FULL', message, { status: 503, headers }), request);
+  request.res.setHeader('Retry-After', headers['Retry-After']);
+  report(new SseError(code, message, { status: 503, headers }), request);
+}
+
+function checkedKey(key: unknown): string {
+  if (typeof key === 'string') return key;
+  throw wrongType(
+    'ERR_SSE_INVALID_OPTION',
+    `Expected keyOf to return a string, got ${describe(key)}. Return '' for requests that share one limit.`,
+  );
 }
 
 function notAcceptableError({ headers }: HttpRequest): SseError {
-  const message = `Expected Accept to allow text/event-stream, got '${headers.accept}'. Send Accept: text/event-stream.`;
+  const message = `Expected Accept to allow text/event-stream, got ${describe(headers.accept)}. Send Accept: text/event-stream.`;
   return new SseError('ERR_SSE_NOT_ACCEPTABLE', message, { status: 406 });
 }

@@ -1,4 +1,4 @@
-import { abortError, isAbortOf } from '../abort';
+import { type AbortCode, abortError, isAbortOf } from '../abort';
 import { lastEventIdOf } from '../connection/head';
 import {
   type HttpRequest,
@@ -29,6 +29,9 @@ export interface SseContext {
   /**
    * Aborted when the client disconnects, by `sse.close()`, and by `maxDurationMs`. Pass it to every call that the generator
    * awaits, so that no work continues without a client. Created on first access.
+   *
+   * Its `reason` is an `AbortError` with a `code`: `'ERR_SSE_CLIENT_LEFT'`, `'ERR_SSE_STALLED'`, `'ERR_SSE_CLOSING'` or
+   * `'ERR_SSE_EXPIRED'`.
    */
   readonly signal: AbortSignal;
   /**
@@ -57,7 +60,7 @@ export class RequestContext implements SseContext {
   readonly #req: HttpRequest;
   readonly #res: HttpResponse;
   #controller: AbortController | undefined;
-  #aborted = false;
+  #abortCode: AbortCode | undefined;
   #onClosed: (() => void) | undefined;
   /** Whether a stream calls {@link RequestContext.abort}, so that no listener is needed. */
   #adopted = false;
@@ -80,7 +83,7 @@ export class RequestContext implements SseContext {
 
   /** Whether {@link RequestContext.abort} was called, or the client has left after the signal was first accessed. */
   get aborted(): boolean {
-    return this.#aborted;
+    return this.#abortCode !== undefined;
   }
 
   /** Whether `error` is a consequence of the aborted signal, under any of the names that libraries give such errors. */
@@ -97,20 +100,20 @@ export class RequestContext implements SseContext {
   /** The stream has ended, but the response has not: an error handler answers. */
   release(): void {
     this.#adopted = false;
-    if (this.#controller !== undefined && !this.#aborted) this.#listen();
+    if (this.#controller !== undefined && !this.aborted) this.#listen();
   }
 
-  abort(): void {
-    this.#aborted = true;
+  abort(code: AbortCode): void {
+    this.#abortCode ??= code;
     this.#stopListening();
-    this.#controller?.abort(abortError());
+    this.#controller?.abort(abortError(this.#abortCode));
   }
 
   #createController(): AbortController {
     const controller = new AbortController();
-    if (this.#aborted || isGone(this.#res)) {
-      this.#aborted = true;
-      controller.abort(abortError());
+    if (this.aborted || isGone(this.#res)) {
+      this.#abortCode ??= 'ERR_SSE_CLIENT_LEFT';
+      controller.abort(abortError(this.#abortCode));
     } else if (!this.#adopted) this.#listen();
     return controller;
   }
@@ -119,7 +122,7 @@ export class RequestContext implements SseContext {
     this.#onClosed = () => {
       this.#stopListening();
       // A response that was ended has closed regularly: the client has not left early.
-      if (!this.#res.writableEnded) this.abort();
+      if (!this.#res.writableEnded) this.abort('ERR_SSE_CLIENT_LEFT');
     };
     onClosed(this.#res, this.#onClosed);
   }

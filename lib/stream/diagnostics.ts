@@ -4,9 +4,9 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 /**
  * Why a stream has ended. `'finished'`: its source returned, or its channel ended · `'left'`: the client disconnected ·
- * `'failed'`: its source threw, or yielded a value that cannot be sent · `'stalled'`: the client did not read the sent data
- * within `stallTimeoutMs` · `'expired'`: `maxDurationMs` has passed · `'closed'`: `sse.close()` was called · `'channel'`: its channel
- * was closed, the log no longer retains its next event or is unavailable, or the signal of the returned subscription was aborted.
+ * `'failed'`: its source threw, or yielded a value that cannot be sent · `'stalled'`: the client read no sent data for
+ * `stallTimeoutMs` · `'expired'`: `maxDurationMs` has passed · `'closed'`: `sse.close()` was called · `'channel'`: its channel was
+ * closed, the log no longer retains its next event or is unavailable, or the signal of the returned subscription was aborted.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -50,15 +50,30 @@ export interface StreamRecord {
   error: unknown;
 }
 
+/**
+ * An open stream, from `sse.streams()`. Its numbers are those of the moment at which they are read.
+ *
+ * @example
+ * function logOut(user: string) {
+ *   for (const stream of sse.streams()) {
+ *     if (userOf(stream.req) === user) stream.close();
+ *   }
+ * }
+ */
+export interface OpenStream extends Readonly<Omit<StreamRecord, 'reason' | 'error'>> {
+  /**
+   * Ends the stream, so that its client reconnects: its signal is aborted with `'ERR_SSE_CLOSING'`, and nothing that its
+   * generator yields afterwards is sent. May be called more than once.
+   */
+  close(): void;
+}
+
 // Held here: Node holds a channel weakly, and a subscription to a collected channel may be lost.
 const opened = channel('express-yield:open');
 const closed = channel('express-yield:close');
 
 /** Publishes that a stream has opened. @returns its record; without subscribers `undefined`, at no further cost */
-export function recordOpen(
-  req: object,
-  res: object,
-): { readonly record: StreamRecord; readonly since: number } | undefined {
+export function recordOpen(req: object, res: object): StreamRecord | undefined {
   if (!opened.hasSubscribers && !closed.hasSubscribers) return undefined;
   const record = {
     req: req as StreamRecord['req'],
@@ -71,7 +86,7 @@ export function recordOpen(
     error: undefined,
   };
   opened.publish(record);
-  return { record, since: performance.now() };
+  return record;
 }
 
 /** Publishes that the stream has closed. */
@@ -89,7 +104,7 @@ interface RequestRoute {
   readonly route?: { readonly path?: unknown };
 }
 
-function routeOf({ baseUrl = '', originalUrl, url = '', route }: RequestRoute): string {
+export function routeOf({ baseUrl = '', originalUrl, url = '', route }: RequestRoute): string {
   if (route?.path !== undefined) return baseUrl + String(route.path);
   return (originalUrl ?? url).split('?', 1)[0] ?? '';
 }

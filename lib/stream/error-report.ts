@@ -1,7 +1,7 @@
 import { inspect, types } from 'node:util';
 import { isGone } from '../connection/http';
 import { answerFailure } from '../connection/short-responses';
-import { warn } from '../errors';
+import { SseError, warn } from '../errors';
 import { encode } from '../format/event-stream';
 import type { StreamRequest } from './stream-request';
 
@@ -20,6 +20,7 @@ export function report(error: unknown, request: StreamRequest, onErrorCalled = f
       return;
     }
     if (!res.headersSent && !isGone(res)) answerFailure(res, statusOf(error));
+    if (isMistakeOfClient(error)) return;
     if (options.onError === undefined) warn(error);
     else if (!onErrorCalled) Promise.resolve(options.onError(error, req)).catch(warn);
   } catch (thrown) {
@@ -54,8 +55,12 @@ export function warnOfLongCleanup({ req, handler }: StreamRequest): void {
   );
 }
 
+/** A client's mistake, such as a 406, must not fill the log of a server without error handlers. */
+function isMistakeOfClient(error: unknown): boolean {
+  return error instanceof SseError && error.status !== undefined && error.status < 500;
+}
+
 function statusOf(error: unknown): number {
-  if (typeof error !== 'object' || error === null || !('status' in error)) return 500;
-  const { status } = error;
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
   return typeof status === 'number' && status >= 400 && status < 600 ? status : 500;
 }

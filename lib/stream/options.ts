@@ -1,6 +1,8 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { ConnectionOptions } from '../connection/connection';
+import { isEventStreamType } from '../connection/head';
+import type { HttpRequest } from '../connection/http';
 import { describe, wrongType } from '../errors';
 import type { Serialize } from '../format/serialize';
 import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
@@ -13,6 +15,13 @@ import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from 
  * app.use(sse({ keepAliveMs: 10_000, maxDurationMs: 15 * 60_000 }));
  */
 export interface SseOptions {
+  /**
+   * What the client does at the end of a response. An `'eventsource'` reconnects after every end, and stops only on a 204. A
+   * `'fetch'` client (an SDK, `fetch()`, curl) reads one response, and treats its end as success. `'auto'` treats a GET whose
+   * `Accept` contains `text/event-stream` as an EventSource, and every other request as a fetch client.
+   * @default 'auto'
+   */
+  readonly client?: 'auto' | 'eventsource' | 'fetch';
   /**
    * Milliseconds without any bytes after which a comment is sent to keep the connection alive, also while the generator
    * is waiting. The comment may be up to 1/16 of the interval late. Choose a value below the idle time-out of every
@@ -29,18 +38,19 @@ export interface SseOptions {
   /**
    * Milliseconds to wait for the first value before the response head is sent. An error thrown within that time still
    * becomes a real status. `0` sends the head immediately, `false` waits without a limit.
-   * @default 50
+   * @default 50; `keepAliveMs` for a fetch client
    */
   readonly commitAfterMs?: number | false;
   /**
-   * What the client does when the generator returns. `'stop'` sends the closing event, after which an `EventSource` stops
-   * for good. `'reconnect'` sends no closing event, so the client reconnects.
+   * What follows when the generator returns. `'stop'` sends the closing event to an `EventSource`, which then stops for
+   * good. `'reconnect'` sends the returned value as the last event, and an `EventSource` reconnects. A fetch client always
+   * receives the returned value as the last event.
    * @default 'stop'
    */
   readonly end?: 'stop' | 'reconnect';
   /**
    * Extra response headers. They override the package's own headers; `Set-Cookie` and `Vary` are appended to existing
-   * values. `Content-Type`, `Connection` and the headers that frame the body are rejected.
+   * values. `Connection`, the headers that frame the body, and a `Content-Type` other than `text/event-stream` are rejected.
    * @default {}
    */
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
@@ -69,10 +79,22 @@ export interface SseOptions {
    */
   readonly maxStreams?: number;
   /**
-   * The response to a request above `maxStreams`. `'retry'` sends 200 with a reconnection time of 5 to 15 seconds and ends
-   * the response, so that an `EventSource` reconnects later. `'refuse'` passes an `SseError` `ERR_SSE_FULL` (503,
-   * `Retry-After`) to `next`.
-   * @default 'retry'
+   * The limit of open streams of this instance for each key, so that one client cannot use up `maxStreams`: a positive
+   * integer, or `Infinity` for no limit.
+   * @default Infinity
+   */
+  readonly maxStreamsPerKey?: number;
+  /**
+   * The key of a request for `maxStreamsPerKey`, such as a user's id. Called only with that limit. If it throws, or returns
+   * anything but a string, the error is passed to `next`.
+   * @default the client's address: `req.ip` under Express, which follows its `trust proxy` setting
+   */
+  readonly keyOf?: (req: IncomingMessage | Http2ServerRequest) => string;
+  /**
+   * The response to a request above `maxStreams` or `maxStreamsPerKey`. `'retry'` sends 200 with a reconnection time of 5 to
+   * 15 seconds and ends the response, so that an `EventSource` reconnects later. `'refuse'` passes an `SseError`
+   * `ERR_SSE_FULL` (503, `Retry-After`) to `next`.
+   * @default 'retry'; 'refuse' for a fetch client
    */
   readonly whenFull?: 'retry' | 'refuse';
   /**
@@ -82,8 +104,8 @@ export interface SseOptions {
    */
   readonly maxDurationMs?: number | false;
   /**
-   * Milliseconds that a client may need to read the sent data. Then it is disconnected. The generator is paused meanwhile.
-   * `false` waits without a limit.
+   * Milliseconds without progress after which a client that does not read the sent data is disconnected. The generator is
+   * paused meanwhile. `false` waits without a limit.
    * @default 60_000
    */
   readonly stallTimeoutMs?: number | false;
@@ -98,14 +120,19 @@ export interface SseOptions {
 
 /** {@link SseOptions} with every default applied. */
 export interface ResolvedSseOptions extends ConnectionOptions {
+  readonly client: 'auto' | 'eventsource' | 'fetch';
   readonly commitAfterMs: number | false;
   readonly end: 'stop' | 'reconnect';
   readonly serialize: Serialize;
   readonly onError: SseOptions['onError'] | undefined;
   readonly maxStreams: number;
+  readonly maxStreamsPerKey: number;
+  readonly keyOf: (req: HttpRequest) => unknown;
   readonly whenFull: 'retry' | 'refuse';
   readonly maxDurationMs: number | false;
   readonly cleanupWarnMs: number | false;
+  /** The values that apply to fetch clients instead. */
+  readonly fetch: Pick<ResolvedSseOptions, 'commitAfterMs' | 'whenFull'>;
 }
 
 /**
@@ -127,14 +154,21 @@ export interface CloseOptions {
    * @default 5_000
    */
   readonly graceMs?: number;
+  /**
+   * Milliseconds for which the streams of fetch clients may continue, so that a response that is almost complete can end.
+   * Afterwards they are shut down as all others. `0` shuts down all streams at the same time.
+   * @default 10_000
+   */
+  readonly drainMs?: number;
 }
 
-export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000 } as const;
+export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000, drainMs: 10_000 } as const;
 
 /** Replaces the longer reconnection time that a full server has sent. */
 const RETRY_MS_WITH_LIMIT = 3_000;
 
 const CHECKS: Checks<SseOptions> = {
+  client: oneOf('auto', 'eventsource', 'fetch'),
   keepAliveMs: delay(1, 'optional'),
   retryMs: delay(0, 'optional'),
   commitAfterMs: delay(0, 'optional'),
@@ -144,6 +178,8 @@ const CHECKS: Checks<SseOptions> = {
   compress: ofType('boolean', 'true or false'),
   onError: ofType('function', 'a function (err, req) => value'),
   maxStreams: limit,
+  maxStreamsPerKey: limit,
+  keyOf: ofType('function', 'a function (req) => string'),
   whenFull: oneOf('retry', 'refuse'),
   maxDurationMs: delay(1, 'optional'),
   stallTimeoutMs: delay(1, 'optional'),
@@ -153,16 +189,11 @@ const CHECKS: Checks<SseOptions> = {
 const CLOSE_CHECKS: Checks<CloseOptions> = {
   spreadMs: delay(0, 'required'),
   graceMs: delay(0, 'required'),
+  drainMs: delay(0, 'required'),
 };
 
-// The connection owns the headers that frame the body, and an EventSource fails on any other content type.
-const OWN_HEADERS = new Set([
-  'content-type',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-]);
+// The connection owns the headers that frame the body.
+const OWN_HEADERS = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive']);
 
 /**
  * Checks each layer of options once; a later layer overrides an earlier one.
@@ -170,10 +201,16 @@ const OWN_HEADERS = new Set([
  * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` that names the option, the value and the remedy
  */
 export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefined>): ResolvedSseOptions {
-  const given: SseOptions = Object.assign({}, ...layers.map((layer) => checked(layer, CHECKS)));
+  // Without a prototype, so that nothing on `Object.prototype` is taken for an option.
+  const given: SseOptions = Object.assign(
+    Object.create(null),
+    ...layers.map((layer) => checked(layer, CHECKS)),
+  );
   const maxStreams = given.maxStreams ?? Number.POSITIVE_INFINITY;
+  const keepAliveMs = given.keepAliveMs ?? 15_000;
   return {
-    keepAliveMs: given.keepAliveMs ?? 15_000,
+    client: given.client ?? 'auto',
+    keepAliveMs,
     retryMs: given.retryMs ?? (Number.isFinite(maxStreams) && RETRY_MS_WITH_LIMIT),
     commitAfterMs: given.commitAfterMs ?? 50,
     end: given.end ?? 'stop',
@@ -182,10 +219,16 @@ export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefine
     compress: given.compress ?? false,
     onError: given.onError,
     maxStreams,
+    maxStreamsPerKey: given.maxStreamsPerKey ?? Number.POSITIVE_INFINITY,
+    keyOf: given.keyOf ?? addressOfClient,
     whenFull: given.whenFull ?? 'retry',
     maxDurationMs: given.maxDurationMs ?? false,
     stallTimeoutMs: given.stallTimeoutMs ?? 60_000,
     cleanupWarnMs: given.cleanupWarnMs ?? 30_000,
+    fetch: {
+      commitAfterMs: given.commitAfterMs ?? keepAliveMs,
+      whenFull: given.whenFull ?? 'refuse',
+    },
   };
 }
 
@@ -194,12 +237,23 @@ export function resolveCloseOptions(options: CloseOptions | undefined): Required
   return { ...CLOSE_DEFAULTS, ...checked(options, CLOSE_CHECKS) };
 }
 
+/** Under Express `req.ip`, which follows its `trust proxy` setting. */
+function addressOfClient(req: HttpRequest & { readonly ip?: unknown }): string {
+  return String(req.ip ?? req.socket?.remoteAddress);
+}
+
 function checkHeaders(option: string, value: unknown): void {
   headerObject(option, value);
   for (const [name, content] of Object.entries(value)) checkHeader(name, content);
 }
 
 function checkHeader(name: string, content: unknown): void {
+  if (name.toLowerCase() === 'content-type' && !isEventStreamType(content)) {
+    throw wrongType(
+      'ERR_SSE_INVALID_OPTION',
+      `Expected the Content-Type in headers to be text/event-stream, got ${describe(content)}. An EventSource fails on any other.`,
+    );
+  }
   if (OWN_HEADERS.has(name.toLowerCase())) {
     throw wrongType(
       'ERR_SSE_INVALID_OPTION',

@@ -1,7 +1,17 @@
+import { isEventSource } from '../connection/head';
 import type { HttpRequest, HttpResponse, Next } from '../connection/http';
 import type { RequestContext } from './context';
 import type { ResolvedSseOptions } from './options';
 import type { Registry } from './registry';
+
+/** What a client does at the end of a response: an EventSource reconnects, a fetch client takes it for complete. */
+export type ClientKind = 'eventsource' | 'fetch';
+
+/** The kind of a request's client, unless the `client` option decides it. */
+export function clientKindOf({ req, options }: StreamRequest): ClientKind {
+  if (options.client !== 'auto') return options.client;
+  return isEventSource(req) ? 'eventsource' : 'fetch';
+}
 
 /** One request, and everything that its stream depends on. */
 export interface StreamRequest {

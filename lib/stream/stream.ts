@@ -1,16 +1,19 @@
-import { Connection, type ConnectionOwner } from '../connection/connection';
+import { AsyncResource } from 'node:async_hooks';
+import type { AbortCode } from '../abort';
+import { Connection, type ConnectionOwner, Ending } from '../connection/connection';
+import { offClosed, onClosed, queueSocketOf } from '../connection/http';
 import { SseError, type SseErrorCode, warn } from '../errors';
 import { ServerSentEvent } from '../format/event';
 import { EMPTY_COMMENT_FRAME, encode, encodeEnd } from '../format/event-stream';
 import type { Frames } from '../format/frames';
 import { LazyTimeout } from '../lazy-timeout';
-import { admit } from './admission';
-import { recordClose, recordOpen, type StreamEnd } from './diagnostics';
+import { type Admission, admit } from './admission';
+import { type OpenStream, recordClose, recordOpen, routeOf, type StreamEnd } from './diagnostics';
 import { errorFrame, report } from './error-report';
 import { CLOSE_DEFAULTS } from './options';
 import { type Consumer, openProducer, type Producer } from './producer';
 import type { Closable } from './registry';
-import type { StreamRequest } from './stream-request';
+import { type ClientKind, clientKindOf, type StreamRequest } from './stream-request';
 
 /** The errors of a channel that end a stream without a failure: the client should reconnect. */
 const CHANNEL_ENDS: ReadonlySet<SseErrorCode> = new Set([
@@ -27,15 +30,49 @@ export function stream(value: unknown, request: StreamRequest): void {
   let producer: Producer | undefined;
   try {
     producer = openProducer(value, request);
-    if (admit(request)) {
-      new Stream(producer, request).start();
+  } catch (error) {
+    report(error, request);
+    return;
+  }
+  if (queueSocketOf(request.res) === undefined) begin(producer, request);
+  else beginInTurn(producer, request);
+}
+
+function begin(producer: Producer, request: StreamRequest): void {
+  try {
+    const client = clientKindOf(request);
+    const admission = admit(request, client);
+    if (admission !== undefined) {
+      new Stream(producer, request, client, admission).start();
       return;
     }
   } catch (error) {
     report(error, request);
   }
   // The request is answered; the source still has to be closed.
-  producer?.cancel(warn);
+  producer.cancel(warn);
+}
+
+/**
+ * A response that waits in a pipeline takes no slot, and its source does not start, before the previous responses have
+ * ended: one of them may be endless.
+ */
+function beginInTurn(producer: Producer, request: StreamRequest): void {
+  const { res } = request;
+  const onTurn = AsyncResource.bind(() => {
+    stopWaiting();
+    begin(producer, request);
+  });
+  const onGone = AsyncResource.bind(() => {
+    stopWaiting();
+    producer.cancel(warn);
+  });
+  const stopWaiting = () => {
+    res.off('socket', onTurn);
+    offClosed(res, onGone);
+  };
+  res.on('socket', onTurn);
+  onClosed(res, onGone);
 }
 
 /**
@@ -44,14 +81,17 @@ export function stream(value: unknown, request: StreamRequest): void {
  * | state | event | action | next |
  * | --- | --- | --- | --- |
  * | RUNNING | a value or frames | write them | RUNNING |
- * | RUNNING | the source returns, the channel ends | write the closing event, end the response | ENDING |
- * | RUNNING | the channel disconnects, or its log is unavailable | end the response, so that the client reconnects | ENDING |
+ * | RUNNING | the source returns, the channel ends | write the closing event or the value, end the response | ENDING |
+ * | RUNNING | the channel disconnects, or its log is unavailable | break off the response | ENDING |
  * | RUNNING | the source throws before the head | `next(error)` | CLOSED |
- * | RUNNING | the source throws after the head | write the value of `onError`, end the response | ENDING |
- * | RUNNING | `shutdown()` | abort the signal, cancel the source after the grace period, end the response | ENDING |
+ * | RUNNING | the source throws after the head | write the value of `onError`, break off the response | ENDING |
+ * | RUNNING | `shutdown()` | abort the signal, cancel the source after the grace period, break off the response | ENDING |
  * | RUNNING | the response closes | abort the signal, cancel the source | CLOSED |
  * | ENDING | `shutdown()` | destroy the socket after the grace period | ENDING |
  * | ENDING | the response closes | `next(error)` if the source threw | CLOSED |
+ *
+ * To break off is to end the response for an EventSource, which reconnects, and to cut it for a fetch client, which would
+ * otherwise take it for complete.
  */
 enum StreamState {
   /** The producer's values go to the client. */
@@ -62,12 +102,21 @@ enum StreamState {
   CLOSED,
 }
 
-/** One response: from its first value to its end. */
-class Stream implements Consumer, ConnectionOwner, Closable {
+/**
+ * One response: from its first value to its end.
+ *
+ * It is the AsyncResource of its request: whatever ends the stream, the user's code runs in the AsyncLocalStorage context in
+ * which its handler returned.
+ */
+class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closable {
+  readonly key: string | undefined;
   readonly #producer: Producer;
   readonly #request: StreamRequest;
+  readonly #client: ClientKind;
   readonly #connection: Connection;
+  readonly #openedAt = performance.now();
   #state = StreamState.RUNNING;
+  #events = 0;
   #commitTimeout: LazyTimeout | undefined;
   /** Timer for the next shutdown step: abort the signal, end the response, destroy the socket. */
   #shutdownTimer: NodeJS.Timeout | undefined;
@@ -80,26 +129,46 @@ class Stream implements Consumer, ConnectionOwner, Closable {
   /** Why the stream ends, as soon as that is certain. */
   #reason: StreamEnd | undefined;
   /** `undefined` without subscribers to the diagnostics channels. */
-  readonly #diagnosed: ReturnType<typeof recordOpen>;
+  readonly #record: ReturnType<typeof recordOpen>;
 
-  constructor(producer: Producer, request: StreamRequest) {
+  constructor(producer: Producer, request: StreamRequest, client: ClientKind, { key }: Admission) {
+    super('SseStream', RESOURCE_OPTIONS);
+    this.key = key;
     this.#producer = producer;
     this.#request = request;
+    this.#client = client;
     this.#connection = new Connection(request.res, request.options, this);
     request.context.adopt();
-    this.#diagnosed = recordOpen(request.req, request.res);
+    this.#record = recordOpen(request.req, request.res);
+  }
+
+  get drains(): boolean {
+    return this.#client === 'fetch';
+  }
+
+  get view(): OpenStream {
+    return viewOf(this, this.#request, this.#openedAt);
+  }
+
+  get events(): number {
+    return this.#events;
+  }
+
+  get bytes(): number {
+    return this.#connection.bytes;
   }
 
   start(): void {
     const { registry, options } = this.#request;
+    const { commitAfterMs } = this.#client === 'fetch' ? options.fetch : options;
     registry.add(this);
     if (options.maxDurationMs !== false) {
       const ms = options.maxDurationMs * (0.8 + Math.random() * 0.2);
-      this.#shutdownTimer = startTimer(ms, () => this.shutdown(CLOSE_DEFAULTS.graceMs));
+      this.#shutdownTimer = startTimer(ms, () => this.shutdown(CLOSE_DEFAULTS.graceMs, 'ERR_SSE_EXPIRED'));
     }
-    if (options.commitAfterMs === 0) this.#commit();
-    else if (options.commitAfterMs !== false) {
-      this.#commitTimeout = new LazyTimeout(options.commitAfterMs, () => this.#commit());
+    if (commitAfterMs === 0) this.#commit();
+    else if (commitAfterMs !== false) {
+      this.#commitTimeout = new LazyTimeout(commitAfterMs, () => this.#commit());
     }
     if (this.#state === StreamState.RUNNING) this.#producer.start(this);
   }
@@ -107,7 +176,7 @@ class Stream implements Consumer, ConnectionOwner, Closable {
   accept(value: unknown): boolean {
     if (this.#state !== StreamState.RUNNING) return false;
     if (this.#commitTimeout !== undefined) this.#clearCommitTimeout();
-    if (this.#diagnosed !== undefined && isEvent(value)) this.#diagnosed.record.events++;
+    if (isEvent(value)) this.#events++;
     if (this.#connection.write(encode(value, this.#request.options.serialize))) return true;
     this.#resumeWhenReady();
     return false;
@@ -115,7 +184,7 @@ class Stream implements Consumer, ConnectionOwner, Closable {
 
   send(frames: Frames): boolean {
     if (this.#commitTimeout !== undefined) this.#clearCommitTimeout();
-    if (this.#diagnosed !== undefined) this.#diagnosed.record.events += frames.events;
+    this.#events += frames.events;
     try {
       if (this.#connection.send(frames)) return true;
     } catch (error) {
@@ -133,17 +202,24 @@ class Stream implements Consumer, ConnectionOwner, Closable {
   }
 
   finishWith(value: unknown): void {
-    this.#finish(() => encodeEnd(value, this.#request.options.serialize));
+    const { serialize } = this.#request.options;
+    this.#finish(
+      () => encodeEnd(value, serialize),
+      () => (value === undefined ? '' : encode(value, serialize)),
+    );
   }
 
-  finish(frame: string): void {
-    this.#finish(() => frame);
+  finish(closingFrame: string, lastFrame: string): void {
+    this.#finish(
+      () => closingFrame,
+      () => lastFrame,
+    );
   }
 
   disconnect(): void {
     if (this.#state !== StreamState.RUNNING) return;
     this.#reason ??= 'channel';
-    this.#end('', true);
+    this.#breakOff('', true);
   }
 
   fail(error: unknown): void {
@@ -162,7 +238,7 @@ class Stream implements Consumer, ConnectionOwner, Closable {
    * Aborts the signal; the source may keep yielding for `graceMs`, then the response ends. Called again, the earlier end
    * counts.
    */
-  shutdown(graceMs: number): void {
+  shutdown(graceMs: number, code: AbortCode): void {
     if (this.#state === StreamState.CLOSED) return;
     if (this.#state === StreamState.ENDING) {
       this.#endSocketWithin(graceMs + LAST_BYTES_MS);
@@ -171,20 +247,21 @@ class Stream implements Consumer, ConnectionOwner, Closable {
     const cancelAt = performance.now() + graceMs;
     if (cancelAt >= this.#cancelAt) return;
     this.#cancelAt = cancelAt;
-    this.#reason = this.#request.registry.closed ? 'closed' : 'expired';
+    this.#reason = code === 'ERR_SSE_CLOSING' ? 'closed' : 'expired';
     clearTimeout(this.#shutdownTimer);
     if (this.#producer.hasCleanup) this.#shutdownTimer = startTimer(graceMs, () => this.#cancelAndEnd());
-    this.#request.context.abort();
-    if (!this.#producer.hasCleanup) this.#cancelAndEnd();
+    this.#abort(code);
+    if (!this.#producer.hasCleanup || graceMs === 0) this.#cancelAndEnd();
   }
 
   /** Advances state to CLOSED. */
   onClose(): void {
     const isInterrupted = this.#state === StreamState.RUNNING;
-    if (this.#connection.stalled) this.#reason = 'stalled';
+    const { stalled } = this.#connection;
+    if (stalled) this.#reason = 'stalled';
     this.#close(this.#failure?.error);
     if (isInterrupted) {
-      this.#request.context.abort();
+      this.#abort(stalled ? 'ERR_SSE_STALLED' : 'ERR_SSE_CLIENT_LEFT');
       this.#cancel();
     }
     if (this.#failure !== undefined) this.#report(this.#failure.error, true);
@@ -192,14 +269,6 @@ class Stream implements Consumer, ConnectionOwner, Closable {
 
   onWriteError(error: unknown): void {
     this.#reportWhenClosed(error);
-  }
-
-  get countsBytes(): boolean {
-    return this.#diagnosed !== undefined;
-  }
-
-  onBytes(bytes: number): void {
-    if (this.#diagnosed !== undefined) this.#diagnosed.record.bytes += bytes;
   }
 
   takeKeepAlive(): string | undefined {
@@ -223,14 +292,18 @@ class Stream implements Consumer, ConnectionOwner, Closable {
     }
   }
 
-  /** A source that returns after its signal was aborted has not finished, so its client should reconnect. */
-  #finish(closingFrame: () => string): void {
+  /** A source that returns after its signal was aborted may not have finished, so its client should send a new request. */
+  #finish(closingFrame: () => string, lastFrame: () => string): void {
     if (this.#state !== StreamState.RUNNING) return;
-    const { context, options } = this.#request;
-    const frame = options.end === 'stop' && !context.aborted ? closingFrame() : '';
-    if (!context.aborted) this.#reason ??= 'finished';
-    if (this.#diagnosed !== undefined && frame !== '') this.#diagnosed.record.events++;
-    this.#end(frame);
+    if (this.#request.context.aborted) {
+      this.#breakOff('');
+      return;
+    }
+    this.#reason ??= 'finished';
+    const sendsClosingEvent = this.#client === 'eventsource' && this.#request.options.end === 'stop';
+    const frame = sendsClosingEvent ? closingFrame() : lastFrame();
+    if (frame !== '') this.#events++;
+    this.#end(frame, Ending.COMPLETE, false);
   }
 
   /** The source threw, or yielded a value that cannot be sent. */
@@ -239,9 +312,14 @@ class Stream implements Consumer, ConnectionOwner, Closable {
     this.#cancel();
     if (this.#connection.opened) {
       this.#failure = { error };
-      this.#end(errorFrame(error, this.#request));
+      this.#breakOff(this.runInAsyncScope(errorFrame, undefined, error, this.#request));
       return;
     }
+    this.#returnResponse(error);
+  }
+
+  /** Nothing was sent: an error handler answers. Advances state to CLOSED. */
+  #returnResponse(error: unknown): void {
     this.#close(error);
     this.#connection.release();
     this.#request.context.release();
@@ -251,15 +329,20 @@ class Stream implements Consumer, ConnectionOwner, Closable {
   #cancelAndEnd(): void {
     if (this.#state !== StreamState.RUNNING) return;
     this.#cancel();
-    this.#end('');
+    if (this.#client === 'fetch' && !this.#connection.opened) this.#returnResponse(unavailableError());
+    else this.#breakOff('');
   }
 
-  /** Ends the response. Advances state to ENDING. */
-  #end(frame: string, isLastOfSocket = this.#request.context.aborted): void {
+  /** Ends the response so that its client does not take it for complete. Advances state to ENDING. */
+  #breakOff(frame: string, isLastOfSocket = this.#request.context.aborted): void {
+    this.#end(frame, this.#client === 'fetch' ? Ending.CUT : Ending.COMPLETE, isLastOfSocket);
+  }
+
+  #end(frame: string, ending: Ending, isLastOfSocket: boolean): void {
     this.#state = StreamState.ENDING;
     this.#clearTimers();
     if (isLastOfSocket) this.#endSocketWithin(LAST_BYTES_MS);
-    this.#connection.end(frame);
+    this.#connection.end(frame, ending);
   }
 
   /** Ends the socket after the response, and destroys it if the last bytes take longer than this. */
@@ -274,13 +357,20 @@ class Stream implements Consumer, ConnectionOwner, Closable {
     this.#state = StreamState.CLOSED;
     this.#clearTimers();
     this.#request.registry.delete(this);
-    if (this.#diagnosed === undefined) return;
-    const { record, since } = this.#diagnosed;
-    recordClose(record, since, this.#reason ?? 'left', error);
+    if (this.#record === undefined) return;
+    this.#record.events = this.#events;
+    this.#record.bytes = this.bytes;
+    recordClose(this.#record, this.#openedAt, this.#reason ?? 'left', error);
+  }
+
+  #abort(code: AbortCode): void {
+    this.runInAsyncScope(this.#request.context.abort, this.#request.context, code);
   }
 
   #cancel(): void {
-    this.#producer.cancel((error) => this.#reportWhenClosed(error));
+    this.runInAsyncScope(this.#producer.cancel, this.#producer, (error: unknown) =>
+      this.#reportWhenClosed(error),
+    );
   }
 
   /** Not before the response has closed, because Express's own error handler destroys the socket. */
@@ -295,7 +385,7 @@ class Stream implements Consumer, ConnectionOwner, Closable {
       return;
     }
     this.#reported = true;
-    report(error, this.#request, onErrorCalled);
+    this.runInAsyncScope(report, undefined, error, this.#request, onErrorCalled);
   }
 
   #clearCommitTimeout(): void {
@@ -309,6 +399,27 @@ class Stream implements Consumer, ConnectionOwner, Closable {
   }
 }
 
+/** No tool needs to know when a stream is collected, and to find out would cost each of them. */
+const RESOURCE_OPTIONS = { requireManualDestroy: true } as const;
+
+function viewOf(stream: Stream, { req, res }: StreamRequest, openedAt: number): OpenStream {
+  return {
+    req: req as OpenStream['req'],
+    res: res as unknown as OpenStream['res'],
+    route: routeOf(req),
+    get events() {
+      return stream.events;
+    },
+    get bytes() {
+      return stream.bytes;
+    },
+    get durationMs() {
+      return performance.now() - openedAt;
+    },
+    close: () => stream.shutdown(0, 'ERR_SSE_CLOSING'),
+  };
+}
+
 /** Whether a value dispatches an event at the client; a comment does not. */
 function isEvent(value: unknown): boolean {
   return !(value instanceof ServerSentEvent) || value.type !== undefined || value.data !== undefined;
@@ -317,6 +428,11 @@ function isEvent(value: unknown): boolean {
 /** Whether a channel was closed or its log was trimmed past the subscriber, which is not a failure of the route. */
 function isEndOfChannel(error: unknown): boolean {
   return error instanceof SseError && CHANNEL_ENDS.has(error.code);
+}
+
+function unavailableError(): SseError {
+  const message = 'Cannot finish the stream: it was closed before its first event. Send the request again.';
+  return new SseError('ERR_SSE_CLOSING', message, { status: 503, headers: { 'Retry-After': '1' } });
 }
 
 function startTimer(ms: number, callback: () => void): NodeJS.Timeout {

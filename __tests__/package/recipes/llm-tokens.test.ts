@@ -61,7 +61,7 @@ describe('docs/llm-tokens.ts', () => {
     res.end(`${chunkOf('lo,')}${chunkOf(' you\n')}data: [DONE]\n\n`);
 
     expect(await stream.ended()).toBe(
-      'data: Hel\n\ndata: lo,\n\ndata:  you\ndata: \n\nevent: end\nid: ~end\ndata: \n\n',
+      'data: Hel\n\ndata: lo,\n\ndata:  you\ndata: \n\nevent: end\nid: ~end\ndata: null\n\n',
     );
     await stream.close();
   });

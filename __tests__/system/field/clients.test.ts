@@ -406,7 +406,7 @@ describeWithCommand('curl', 'curl', () => {
       gate.open();
     }
 
-    expect(await curl.ended()).toMatch(/event: end\nid: ~end\ndata: \n\n$/);
+    expect(await curl.ended()).toMatch(/event: end\nid: ~end\ndata: null\n\n$/);
     note('data, types, ids', 'exact');
     note('each immediately', 'yes');
     note('`end`', '1 request');

@@ -14,7 +14,7 @@ import { Wire } from '../../support/wire';
 
 afterEach(releaseAll);
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 it('C1: a source that continues after its client has disconnected causes no uncaughtException', async () => {
   const late = new Gate<IteratorResult<string>>();
