@@ -71,7 +71,7 @@ export function cut(res: HttpResponse): void {
   const { socket } = res;
   if (socket === null) res.destroy();
   else if (res instanceof ServerResponse && res.chunkedEncoding) socket.destroySoon();
-  else socket.end(() => socket.resetAndDestroy());
+  else socket.write('', () => socket.resetAndDestroy());
 }
 
 /**

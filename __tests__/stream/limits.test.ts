@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import { aborted, Gate } from '../support/gate';
+import { releaseAll, serve } from '../support/serve';
+import { Wire } from '../support/wire';
+
+afterEach(releaseAll);
+
+const user = (name: string) => ({ headers: { 'x-user': name } });
+
+/** A route that waits until its stream ends, and counts its generators. */
+function counted() {
+  const counts = { started: 0, cleaned: 0 };
+  return {
+    counts,
+    route: async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
+      counts.started++;
+      try {
+        yield 'open';
+        await aborted(res.sse.signal);
+      } finally {
+        counts.cleaned++;
+      }
+    },
+  };
+}
+
+describe('maxStreamsPerKey', () => {
+  it('limits the streams of one key, and releases each when it closes', async () => {
+    const { counts, route } = counted();
+    const server = await serve((app) => void app.get('/', route), {
+      maxStreamsPerKey: 2,
+      keyOf: (req) => String(req.headers['x-user']),
+    });
+    const [first] = [
+      await server.openStream('/', user('alice')),
+      await server.openStream('/', user('alice')),
+    ];
+    const other = await server.openStream('/', user('bob'));
+
+    const refused = await server.openStream('/', user('alice'));
+
+    expect(await refused.ended()).toMatch(/^retry: \d+\n\n$/);
+    expect([counts.started, server.sse.size]).toEqual([3, 3]);
+    first.drop();
+    while (counts.cleaned < 1) await setImmediate();
+    expect((await (await server.openStream('/', user('alice'))).next()).data).toBe('open');
+    expect((await other.next()).data).toBe('open');
+  });
+
+  it('counts by the address of the client by default', async () => {
+    const { route } = counted();
+    const server = await serve((app) => void app.get('/', route), { maxStreamsPerKey: 1 });
+    await server.openStream('/');
+
+    expect(await (await server.openStream('/')).ended()).toMatch(/^retry: /);
+  });
+
+  it('passes the number and the limit of a fetch client to next, with 503', async () => {
+    const { route } = counted();
+    const server = await serve((app) => void app.post('/', route), { maxStreamsPerKey: 1 });
+    const first = await server.openStream('/', { method: 'POST' });
+    await first.next();
+
+    const response = await fetch(server.url('/'), { method: 'POST' });
+
+    expect([response.status, await response.json()]).toEqual([
+      503,
+      { error: expect.stringContaining('1 of this key are open, and maxStreamsPerKey is 1') },
+    ]);
+    expect(response.headers.get('retry-after')).toMatch(/^\d+$/);
+  });
+
+  it.each<[string, () => unknown, object]>([
+    [
+      'throws',
+      () => {
+        throw Object.assign(new Error('no user'), { status: 401 });
+      },
+      { message: 'no user' },
+    ],
+    [
+      'returns no string',
+      () => 7,
+      { code: 'ERR_SSE_INVALID_OPTION', message: expect.stringContaining('keyOf') },
+    ],
+  ])('passes the error of a keyOf that %s to next, and starts no generator', async (_name, keyOf, error) => {
+    const { counts, route } = counted();
+    const server = await serve((app) => void app.get('/', route), {
+      maxStreamsPerKey: 1,
+      keyOf: keyOf as () => string,
+    });
+
+    const client = await server.openStream('/');
+    await client.ended();
+
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining(error)]);
+    expect([counts.started, server.sse.size]).toEqual([0, 0]);
+  });
+});
+
+describe('sse.streams()', () => {
+  it('finds the streams of a user and closes them, so that their clients reconnect', async () => {
+    const { counts, route } = counted();
+    const server = await serve((app) => void app.get('/feed/:name', route));
+    const mine = await server.openStream('/feed/a', user('alice'));
+    const yours = await server.openStream('/feed/b', user('bob'));
+    await Promise.all([mine.next(), yours.next()]);
+
+    const views = [...server.sse.streams()];
+    for (const stream of views) if (stream.req.headers['x-user'] === 'alice') stream.close();
+
+    expect(await mine.ended()).toBe('data: open\n\n');
+    expect(views.map(({ route, events, bytes }) => ({ route, events, bytes }))).toEqual([
+      { route: '/feed/:name', events: 1, bytes: 12 },
+      { route: '/feed/:name', events: 1, bytes: 12 },
+    ]);
+    expect(views[1]?.durationMs).toBeGreaterThan(0);
+    while (counts.cleaned < 1) await setImmediate();
+    expect(server.sse.size).toBe(1);
+    views[0]?.close();
+  });
+});
+
+describe('a pipelined request after an endless stream', () => {
+  it('neither starts its generator nor takes a slot, and is released with the connection', async () => {
+    const { counts, route } = counted();
+    const server = await serve((app) => void app.get('/', route), { maxStreams: 2 });
+    const wire = await Wire.open(server.port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10));
+    await wire.until('data: open\n\n');
+    const other = await server.openStream('/');
+    await other.next();
+
+    expect([counts.started, server.sse.size]).toEqual([2, 2]);
+    wire.socket.destroy();
+    await once(wire.socket, 'close');
+    while (counts.cleaned < 1) await setImmediate();
+
+    expect([counts.started, server.sse.size]).toEqual([2, 1]);
+  });
+
+  it('is streamed after the previous stream has ended', async () => {
+    const gate = new Gate();
+    const server = await serve((app) => {
+      app.get('/a', async function* () {
+        yield 1;
+        await gate.promise;
+      });
+      app.get('/b', async function* () {
+        yield 2;
+      });
+    });
+    const wire = await Wire.open(
+      server.port,
+      'GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    );
+    await wire.until('data: 1\n\n');
+
+    gate.open();
+
+    expect(await wire.ended()).toContain('data: 2\n\n');
+  });
+});
+
+describe('a response head that the handler has begun', () => {
+  it.each<[string, (res: import('express').Response) => unknown, string]>([
+    ['set and flushed', (res) => res.type('text/event-stream').flushHeaders(), ''],
+    ['written with writeHead()', (res) => res.writeHead(200, { 'Content-Type': 'text/event-stream' }), ''],
+    [
+      'followed by a comment',
+      (res) => res.set('Content-Type', 'text/event-stream; charset=utf-8').write(':ok\n\n'),
+      ':ok\n\n',
+    ],
+  ])('%s is used if it has the type of an event stream', async (_name, begin, before) => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        begin(res);
+        yield 1;
+      });
+    });
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(`${before}data: 1\n\nevent: end\nid: ~end\ndata: null\n\n`);
+  });
+
+  it('with another type is an error, and the response ends', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        res.flushHeaders();
+        yield 1;
+      });
+    });
+
+    const client = await server.openStream('/').catch(() => undefined);
+
+    await client?.closed();
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ code: 'ERR_SSE_HEAD_SENT' })]);
+  });
+
+  it('keeps a Content-Type of event streams that was set before', async () => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        res.set('Content-Type', 'text/event-stream;v=1');
+        yield 1;
+      });
+    });
+
+    expect((await server.openStream('/')).headers['content-type']).toBe(
+      'text/event-stream;v=1; charset=utf-8',
+    );
+  });
+});
