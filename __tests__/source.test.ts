@@ -120,7 +120,7 @@ describe('openSource()', () => {
   });
 
   const remedy =
-    'Return an async generator, an iterable or a stream, or answer through res and return nothing.';
+    'Return an async generator, an iterable or a stream, or respond through res and return nothing.';
 
   it.each([
     ['null', null, 'null.'],

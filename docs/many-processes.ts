@@ -12,7 +12,7 @@ import { Redis } from 'ioredis';
 
 const { PORT = 3000, REDIS_URL = 'redis://localhost:6379', WORKERS = availableParallelism() } = process.env;
 
-// Workers accept connections: one that the primary passed to a worker just being killed would never be answered.
+// Let workers accept connections: the primary could pass one to a worker that is being killed, and its request would be lost.
 cluster.schedulingPolicy = cluster.SCHED_NONE;
 
 if (cluster.isPrimary) supervise();

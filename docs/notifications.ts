@@ -7,7 +7,7 @@ const IDLE_MS = Number(process.env.IDLE_MS ?? 5 * 60_000);
 /** In place of your database. */
 const unread = new Map<string, string[]>();
 
-/** Only of users that are connected, or were until a moment ago. */
+/** The channels of users who are connected, or were connected within the last `IDLE_MS`. */
 export const inboxes = new Map<string, { channel: Channel; idle: NodeJS.Timeout }>();
 
 function inboxOf(user: string) {

@@ -43,7 +43,7 @@ async function listen(client: pg.Client): Promise<void> {
   for await (const _ of notifications) await publishNew(client);
 }
 
-/** Publishes the new rows; a notification only signals that there are some. */
+/** Publishes the rows that were inserted after the last published one. */
 async function publishNew(client: pg.Client): Promise<void> {
   const query = 'SELECT id, type, data FROM outbox WHERE id > $1 ORDER BY id LIMIT 1000';
   for (let isMore = true; isMore; ) {

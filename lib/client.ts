@@ -142,7 +142,7 @@ type TextOf<Data> = [Exclude<Data, string>] extends [never]
   ? Data
   : Extract<Data, string> | Json<Exclude<Data, string>>;
 
-/** What a listener receives: an event of the source, of the connection, or of both if they share a name. */
+/** The event that a listener receives: of the source, of the connection, or of both if they share a name. */
 type EventUnder<Type, Data> = Type extends keyof Data
   ? TypedMessageEvent<TextOf<Data[Type]>> | (Type extends 'open' | 'error' ? NativeEvent : never)
   : Type extends 'message'
@@ -163,7 +163,7 @@ export interface TypedMessageEvent<Text> extends Omit<NativeMessageEvent, 'data'
 }
 
 /**
- * A native `EventSource` with the types of what a source sends: a misspelt event type does not compile, and the data of
+ * A native `EventSource` with the types of the events of a source: a misspelt event type does not compile, and the data of
  * each event has its own type. It is only a type, so it adds no code to a page.
  *
  * @typeParam Source the type of what the route returns, or of its handler, such as `typeof market`
@@ -204,7 +204,7 @@ export interface TypedEventSource<Source>
 }
 
 /**
- * Makes a `new EventSource(url, init)` with the types of what a channel or a handler sends.
+ * Creates a `new EventSource(url, init)` with the types of the events that a channel or a handler sends.
  *
  * At run time it is the native object: nothing is wrapped, and nothing is checked.
  *

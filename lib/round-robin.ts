@@ -1,6 +1,6 @@
 /**
  * Spreads work over turns of the event loop. Each turn has a budget; participants run in the order in which they were
- * added, until the budget is spent. A participant with more work adds itself again, after all others.
+ * added, until the budget is spent. A participant that has more work must be added again, and runs after all others.
  */
 export class RoundRobin<Participant> {
   readonly #run: (participant: Participant, budget: number) => number;
@@ -10,7 +10,7 @@ export class RoundRobin<Participant> {
   #scheduled = false;
 
   /**
-   * @param run does work worth at most `budget`, and returns how much it was
+   * @param run does work that costs at most `budget`, and returns its cost
    * @param budgetOfTurn called once at the start of each turn
    */
   constructor(run: (participant: Participant, budget: number) => number, budgetOfTurn: () => number) {
@@ -18,7 +18,7 @@ export class RoundRobin<Participant> {
     this.#budgetOfTurn = budgetOfTurn;
   }
 
-  /** Runs the participant once in a later turn, however often it was added. */
+  /** Runs the participant once in a later turn, even if it was added several times. */
   add(participant: Participant): void {
     this.#waiting.add(participant);
     if (this.#scheduled) return;
@@ -51,10 +51,10 @@ export interface Resumable {
 }
 
 /**
- * The number of producers that resume in each turn of the event loop. When all resumed together, 50 generators that never
- * really wait made turns of 30 ms, and a new client needs at least three turns: Node accepts one connection a turn, then
- * follow its request and its first event (measured beside those 50: 350 ms to a first event when all resume, 3 ms with two,
- * at the same cost for each event).
+ * The number of producers that resume in each turn of the event loop. If all resume together, 50 generators that have their
+ * values without waiting make turns of 30 ms. A new client needs at least three turns: to accept its connection, to read its
+ * request, and to send its first event. Measured with 50 such generators: the first event takes 350 ms if all resume, and
+ * 3 ms if two do, at the same cost for each event.
  */
 const PER_TURN = 2;
 

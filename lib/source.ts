@@ -10,7 +10,7 @@ interface NodeReadable extends AsyncIterable<unknown> {
   on(event: 'error', listener: () => void): unknown;
 }
 
-/** After this number of values from a `finally`, closing gives up: the block probably never ends. */
+/** After this number of values from a `finally`, `closeSource` returns: the block probably never ends. */
 const MAX_CLEANUP_YIELDS = 1_000;
 
 /**
@@ -46,7 +46,7 @@ export function openSource(value: unknown): OpenSource {
  * rest (measured). For the same reason, the rest of a `finally` is lost if the generator enters it before this `return()`
  * takes effect; only the blocks around it run.
  *
- * @returns resolves when the source has ended, which is never if it waits for something that never happens
+ * @returns resolves when the source has ended; never, if the source awaits a promise that never settles
  */
 export async function closeSource(source: OpenSource): Promise<void> {
   let step = await source.return?.();
@@ -134,7 +134,7 @@ function has<Name extends PropertyKey>(value: unknown, name: Name): value is Rec
 
 function sourceError(value: unknown, why?: string): TypeError {
   const remedy =
-    'Return an async generator, an iterable or a stream, or answer through res and return nothing.';
+    'Return an async generator, an iterable or a stream, or respond through res and return nothing.';
   const message = `Expected the handler to return something to stream, got ${describe(value)}.`;
   return wrongType('ERR_SSE_INVALID_SOURCE', [message, why, remedy].filter(Boolean).join(' '));
 }

@@ -44,8 +44,8 @@ interface WithSse {
 type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
 
 /**
- * A handler whose returned async generator, iterable or stream, or a promise of one, is streamed. It returns `undefined` if
- * it has sent a response itself or called `next`.
+ * A handler that returns a value to stream: an async generator, an iterable, a stream, or a promise of one. It returns
+ * `undefined` if it has sent a response itself or called `next`.
  *
  * `Expected` is the type of handler that the caller expects, so that the handler knows the route's own `Request` and
  * `Response` with their parameters. Without it the handler is one for `node:http`.
@@ -98,9 +98,9 @@ export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Ne
 export interface Sse {
   /**
    * Creates a middleware that streams the async generators, channels and subscriptions that later handlers of an Express app
-   * or router return. All other return values are left alone. The nearest `sse()` above a route applies.
+   * or router return. It ignores all other return values. If several `sse()` precede a route, the nearest one applies.
    *
-   * It needs router 2.3, which Express 5.3 includes. With an older router each request fails with
+   * It needs router 2.3, which a fresh install of Express 5 includes. With an older router each request fails with
    * `ERR_SSE_EXPRESS_VERSION`.
    *
    * @param options override those of the instance
@@ -114,11 +114,11 @@ export interface Sse {
   (options?: SseOptions): SseMiddleware;
 
   /**
-   * Streams what a handler returns: every value becomes one event. Works on Express 4 and 5, connect, `node:http` and
-   * `node:http2`.
+   * Streams the return value of a handler: every value that it yields becomes one event. Works on Express 4.18 and later,
+   * connect, `node:http` and `node:http2`.
    *
    * The response head waits for the first value, up to `commitAfterMs`, so that an error thrown before it becomes a real
-   * status through `next`. When the client leaves, `res.sse.signal` is aborted and the generator's `return()` is called
+   * status through `next`. When the client disconnects, `res.sse.signal` is aborted and the generator's `return()` is called
    * immediately.
    *
    * @param handler returns an async generator, any async or sync iterable, a Node Readable, a web ReadableStream, a promise
@@ -137,13 +137,15 @@ export interface Sse {
   ): StreamingHandler<Expected>;
 
   /**
-   * Closes every open stream of this instance so that its client reconnects, and every later one immediately.
+   * Closes every open stream of this instance, so that its client reconnects. A stream that is requested afterwards ends
+   * immediately.
    *
    * The signal of each stream is aborted at a random moment within `spreadMs`. Its generator may keep yielding for
-   * `graceMs`; then its response and its socket end. The streams of fetch clients are left alone for `drainMs` before, so
-   * that an answer that is nearly done is finished.
+   * `graceMs`; then its response and its socket end. The streams of fetch clients may continue for `drainMs` before
+   * that, so that a response that is almost complete can end.
    *
-   * @returns a promise that resolves when the last stream has closed; later calls return the same promise
+   * @returns a promise that resolves when the last stream has closed; later calls return the same promise, and their options
+   *   have no effect
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION`
    * @default `{ spreadMs: 1_000, graceMs: 5_000, drainMs: 10_000 }`
    * @example
@@ -180,7 +182,7 @@ export interface Sse {
 /**
  * Creates an independent `sse` with its own defaults, open streams and limits.
  *
- * @param defaults for all of its streams; options given to `sse()` override them
+ * @param defaults the options of all its streams; options of a single `sse()` call override them
  * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
  * @example
  * const feeds = createSse({ maxStreams: 5_000, maxDurationMs: 15 * 60_000 });
@@ -246,7 +248,7 @@ function streamReturned(returned: unknown, request: StreamRequest): void {
   stream(returned, request);
 }
 
-/** An abort error of the handler after the client has left is not a failure. */
+/** Reports an error of the handler, except an abort error after the client has disconnected. */
 function reportThrown(error: unknown, request: StreamRequest): void {
   if (!request.context.isAbort(error)) report(error, request);
 }
@@ -265,7 +267,7 @@ function createMiddleware(options: ResolvedSseOptions, registry: Registry) {
   };
 }
 
-/** The context of a response, shared by every `sse()` that it passes. */
+/** The context of a request, shared by every `sse()` that the request passes. */
 function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): RequestContext {
   if (res.sse instanceof RequestContext) return res.sse;
   const context = new RequestContext(req, res);
@@ -276,8 +278,8 @@ function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): Req
 function expressVersionError(): SseError {
   return new SseError(
     'ERR_SSE_EXPRESS_VERSION',
-    'This Express does not publish what its handlers return, so app.use(sse()) cannot stream it. ' +
-      'Update to Express 5.3 or router 2.3 (npm install express@latest), or wrap the route: app.get(path, sse(handler)).',
+    'The router of this Express does not publish what handlers return, so app.use(sse()) cannot stream it. ' +
+      'Update to Express 5.3 with router 2.3 (npm install express@latest && npm update router), or wrap the route: app.get(path, sse(handler)).',
   );
 }
 
@@ -287,7 +289,7 @@ function checkNotHandler(first: unknown, options: unknown): void {
     isOptions && first !== undefined && (Symbol.asyncIterator in first || Symbol.iterator in first);
   if (isOptions && !isSource && options === undefined) return;
   const remedy = isSource
-    ? 'Pass the function that makes it, not what it returns.'
+    ? 'Pass the function itself, not its return value.'
     : 'Use sse(handler, options) or sse(options).';
   throw wrongType(
     'ERR_SSE_INVALID_HANDLER',

@@ -112,7 +112,7 @@ describe('a connection to Redis', () => {
     await heartbeat();
 
     expect(unanswered.ended).toBe(true);
-    expect(lost).toEqual([expect.objectContaining({ message: 'Redis has not answered for too long.' })]);
+    expect(lost).toEqual([expect.objectContaining({ message: 'Redis has not answered in time.' })]);
     await expect(appended).rejects.toMatchObject({ code: 'ERR_SSE_LOG_UNAVAILABLE' });
     expect(await opened(2)).not.toBe(unanswered);
   });

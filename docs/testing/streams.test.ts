@@ -9,7 +9,7 @@ const headers = { Authorization: 'Bearer test' };
 
 test('waits for an event', async () => {
   const stream = await openStream(app, '/orders', { headers });
-  await orders.publish({ order: 1, state: 'packed' }); // the route has subscribed: its response headers have arrived
+  await orders.publish({ order: 1, state: 'packed' }); // openStream() has resolved, so the route has subscribed
   await orders.publish({ order: 1, state: 'shipped' });
   const events = await stream.until(({ data }) => JSON.parse(data).state === 'shipped');
   equal(events.length, 2);
@@ -26,7 +26,7 @@ test('resumes after the last event ID', async () => {
   await stream.reconnect(); // with the last event ID
   equal((await stream.next()).data, '{"order":2,"state":"shipped"}');
   await stream.close();
-  equal(orders.size, 0); // when close() has resolved, the route has been notified
+  equal(orders.size, 0); // close() has resolved, so the route has unsubscribed
 });
 
 test('answers an error with its status', async () => {

@@ -4,7 +4,7 @@ import type { Entry } from '../log/entry';
 /** Decides whether a subscriber receives an entry. */
 export type EntryFilter = (entry: Entry) => boolean;
 
-/** What one write sends to a subscriber, and how far it advances the cursor. */
+/** The frames that one write sends to a subscriber, and the entries by which it advances the cursor. */
 export interface Batch {
   /** `undefined` if the filter passes none of the entries. */
   readonly frames: Frames | undefined;
@@ -16,21 +16,21 @@ export interface Batch {
   readonly sentId: string;
   /** The entry that ends the log; it is not among the frames. */
   readonly closing: Entry | undefined;
-  /** What the filter threw at the entry after these. */
+  /** The error that the filter threw for the entry after these. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-/** The approximate size of one write to a subscriber, before other subscribers have their turn. */
+/** The approximate size of one write to a subscriber, after which other subscribers are served. */
 const MAX_BYTES = 64 * 1024;
 
-/** The number of entries that a filter scans before other subscribers have their turn. */
+/** The number of entries that a filter scans before other subscribers are served. */
 export const MAX_SCANNED = 1_000;
 
 /**
  * Collects entries up to the closing entry, the size of one write, or the head of the log.
  *
- * @param at the entries from the first on, `undefined` after the last
- * @param single the frames of one entry alone, which many filtered subscribers share
+ * @param at returns the entry at an offset from the cursor; `undefined` after the last entry
+ * @param single returns the frame of one entry, which all filtered subscribers share
  */
 export function collect(
   at: (offset: number) => Entry | undefined,

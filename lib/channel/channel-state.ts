@@ -8,7 +8,7 @@ import type { ResolvedChannelOptions } from './options';
 import { type RunSource, SourceRun } from './source-run';
 import type { SubscribableChannel } from './subscription';
 
-/** The state of a channel: its log, its run, and its hub while it has subscribers. Values have no type here. */
+/** The state of a channel: its log, its run, and its hub while it has subscribers. Only `Channel` has the types of values. */
 export class ChannelState implements SubscribableChannel {
   readonly #log: EventLog;
   readonly #options: ResolvedChannelOptions;
@@ -95,11 +95,11 @@ export class ChannelState implements SubscribableChannel {
     return this.#hub?.head() ?? this.#log.head();
   }
 
-  /** In the process of the run the error itself; in other processes what the log retains of it. */
+  /** The error of a failed run: in the process of the run the error itself, in other processes its message from the log. */
   failureOf(entry: Entry): unknown {
     const failure = this.#run?.failure;
     if (failure === undefined) return failedError(entry.data);
-    // An SseError of another channel, passed on unchanged, would be taken for the end of this one.
+    // The run may have failed with an SseError of another channel. Unchanged, it would look like the end of this channel.
     return failure.error instanceof SseError ? failedError(entry.data, failure.error) : failure.error;
   }
 

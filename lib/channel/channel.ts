@@ -9,7 +9,7 @@ import type { DataOf, RunSource, Yielded } from './source-run';
 import { type ChannelEvent, createSubscription, type Subscriber, type Subscription } from './subscription';
 
 /**
- * Decides whether a subscriber receives an event, by its data, and by the event itself with its type and id.
+ * Returns whether a subscriber receives an event. It gets the event's data, and the event itself with its type and id.
  *
  * @example
  * const expensive: Filter<Price> = ({ price }, { type }) => type === undefined && price > 100;
@@ -26,7 +26,7 @@ export type Filter<Value> = (data: DataOf<Value>, event: EventOf<Value>) => bool
  */
 export type Publishable<Value> = Value | EventOf<Value> | Hint<DataOf<Value>>;
 
-/** No value has this type. It lets the compiler accept every type of data in an event, and not only the first of a union. */
+/** No value has this type. Without it, the compiler would accept only the first type of a union as the data of an event. */
 type Hint<Data> = ServerSentEvent<never, Data>;
 
 /**
@@ -41,8 +41,8 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
    * Creates a subscription whose position is fixed now: after the subscriber's last event ID, or at the head of the
    * channel.
    *
-   * To join a snapshot and live events without a gap, subscribe before you read the snapshot and yield the subscription
-   * after it.
+   * To send a snapshot and then live events without a gap, subscribe before you read the snapshot, and yield the
+   * subscription after it.
    *
    * @param subscriber `res.sse`, or `{ lastEventId, signal }`
    * @throws `TypeError` `ERR_SSE_INVALID_OPTION` if `lastEventId` is not a string
@@ -56,7 +56,8 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
   abstract subscribe(subscriber?: Subscriber): Subscription<Value>;
 
   /**
-   * The events for which a function returns true. A gap and the closing event always pass.
+   * Creates a filtered channel, which delivers only the events for which a function returns true. It always delivers gaps
+   * and the closing event.
    *
    * @param filter receives the data, and the event with its `type` and `id`. The data is parsed once and shared by all
    *   filters and iterators, so a filter must not change it. If it throws, only that subscriber's stream fails with the
@@ -78,7 +79,7 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
  * Broadcasts events to many subscribers and replays missed ones. The channel's log retains the events, and each subscriber is
  * a cursor in that log. A client that reconnects with its last event ID receives the events it has missed, then live events:
  * none lost, none twice, in order. If the log no longer retains the missed events, an event `gap` with
- * `{ lastEventId, oldest }` comes first.
+ * `{ lastEventId, oldest }` is sent first.
  *
  * Return a channel from a route, delegate to it with `yield*`, or read it with `for await`. Without subscribers it costs only
  * the events that its log retains, so an application can have one for each chat or user.
@@ -112,8 +113,8 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
 
   /**
    * Runs a source once, independently of its subscribers: its values are published, its return value ends the channel, and
-   * its error fails the channel. New subscribers receive all events from the first one; reconnecting clients receive what
-   * they have missed.
+   * its error fails the channel. New subscribers receive all events from the first one; reconnecting clients receive the
+   * events that they have missed.
    *
    * @param source a function that returns an async generator or any async iterable, and receives the `signal` that is
    *   aborted when the run is cancelled; or the iterable itself
@@ -142,11 +143,11 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   /**
    * Appends an event to the log. Subscribers receive it in the next turn of the event loop.
    *
-   * Await it for backpressure: the promise resolves later while subscribers that keep up have not received the previous
-   * events (100 events, or a quarter of the log).
+   * Await it for backpressure: after 100 events, or a quarter of the log's `maxEvents` if that is fewer, the promise waits
+   * until the subscribers that read have received them.
    *
    * @param value a value that a generator may yield, but not a `comment()` and not an `event()` with an id, because the log
-   *   gives the ids. An event of another channel gets a new id
+   *   assigns the ids. An event of another channel gets a new id
    * @returns the event's id, once the log has stored it
    * @throws (rejects with) `TypeError` as `encode()` throws · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or
    *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is unavailable
@@ -159,7 +160,7 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   }
 
   /**
-   * Ends the channel in all processes. Present and later subscribers receive the retained events and then the closing event,
+   * Ends the channel in all processes. Current and later subscribers receive the retained events and then the closing event,
    * after which an `EventSource` stops for good. The source of a channel made by `Channel.from()` is cancelled.
    *
    * @param value the data of the closing `end` event, or `event(type, data)` to name its type
@@ -173,8 +174,8 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   }
 
   /**
-   * Closes the channel in this process. Present and later subscribers' streams end, so that their clients reconnect. Nothing
-   * is appended to the log.
+   * Closes the channel in this process. The streams of current and later subscribers end, so that their clients reconnect.
+   * Nothing is appended to the log. The source of a channel made by `Channel.from()` is cancelled.
    *
    * @returns always the same promise, which resolves when no subscriber is left
    * @example
@@ -201,7 +202,7 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   }
 }
 
-/** All filters as one. A single filter is by far the most frequent, and costs a tenth less without a loop (measured). */
+/** Combines all filters. A single filter is the usual case, and costs a tenth less without a loop (measured). */
 function combined(filters: readonly UntypedFilter[], parse: Parse): EntryFilter | undefined {
   const [first, second] = filters;
   if (first === undefined) return undefined;
@@ -217,7 +218,7 @@ function combined(filters: readonly UntypedFilter[], parse: Parse): EntryFilter 
   };
 }
 
-/** A filter at run time: what is read from the log has no type. */
+/** A filter at run time, when the types of the channel are not known. */
 type UntypedFilter = (data: unknown, event: ServerSentEvent) => boolean;
 
 type SubscribeWith<Value> = (

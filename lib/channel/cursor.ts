@@ -7,9 +7,9 @@ import { Link } from './ready-queue';
 /** The number of entries read from the log at a time. */
 const PAGE = 200;
 
-/** Where and how a cursor begins. */
+/** The start position of a cursor, and the options of its subscription. */
 export interface CursorStart {
-  /** The id of the entry before the first that it reads, or `''` for everything from the oldest retained entry. */
+  /** The id of the entry before the first that the cursor reads; `''` to begin with the oldest retained entry. */
   readonly after: Awaitable<string>;
   /** The last event ID of the client; `''` if it has none. */
   readonly clientLastEventId: string;
@@ -27,24 +27,24 @@ export interface CursorHub {
   delete(cursor: Cursor): void;
   /** Puts the cursor into the queue of its placement. */
   settle(cursor: Cursor): void;
-  /** Everything from a position on, collected once for all cursors at this position. */
+  /** The entries from a position on, collected once for all cursors at this position. */
   batchAt(position: number): Batch;
-  /** Everything from a position on that the filter passes. */
+  /** The entries from a position on that the filter passes. */
   filteredBatchAt(position: number, filter: EntryFilter): Batch;
 }
 
 /** The subscriber to which a cursor belongs. */
 export interface CursorOwner {
-  /** Whether it takes entries now. */
+  /** Whether the subscriber accepts entries now and, if not, why. */
   readonly demand: Demand;
   /**
-   * Reads from the cursor and delivers what it reads. The hub calls it in a turn of the event loop when there may be
-   * something to read, and afterwards puts the cursor into the queue of its placement.
+   * Reads entries from the cursor and delivers them. The hub calls it in a turn of the event loop when there may be entries
+   * to read, and afterwards puts the cursor into the queue of its placement.
    *
-   * @returns the work in writes: one for a write, and more for a filter that scanned many entries
+   * @returns the cost, counted in writes: at least 1, and more for many entries
    */
   deliver(): number;
-  /** The log no longer retains its next entry, and `overflow` is `'disconnect'`. */
+  /** The log no longer retains the cursor's next entry, and `overflow` is `'disconnect'`. */
   overflow(): void;
   fail(error: unknown): void;
   /** The channel was closed. */
@@ -55,7 +55,7 @@ export interface CursorOwner {
 
 export enum Demand {
   MORE,
-  /** The client has not taken the last write yet. */
+  /** The client has not accepted the last write yet. */
   STALLED,
   /** No reader waits for an event. */
   NONE,
@@ -65,11 +65,11 @@ export enum Demand {
 export enum Placement {
   /** There may be something to deliver. */
   READY,
-  /** It has read everything; the next entry makes it ready. */
+  /** The cursor is at the head of the log; the next entry makes it ready. */
   IDLE,
-  /** Its client has not taken the last write yet. */
+  /** Its client has not accepted the last write yet. */
   STALLED,
-  /** It waits for something else, or is closed. */
+  /** Its position is not known yet, it reads from the log, no reader waits, or it is closed. */
   NONE,
 }
 
@@ -78,7 +78,7 @@ export enum Placement {
  * cursor, it is SEEKING again.
  */
 enum CursorState {
-  /** The id after which it begins is not known yet. */
+  /** The id after which the cursor begins is not known yet. */
   STARTING,
   /** Its position in the window has to be found. */
   SEEKING,
@@ -92,9 +92,9 @@ enum CursorState {
 }
 
 /**
- * A position in a channel's log. A cursor first looks for its position in the window, and reads older entries from the log
- * if the window does not reach back so far. From then on it is a position in the window, so there is no seam between replay
- * and live events.
+ * A position in a channel's log. A cursor first looks for its position in the window. If the window begins after it, the
+ * cursor reads older entries from the log until it reaches the window. Then it continues in the window, so no event is lost
+ * between replay and live events.
  */
 export class Cursor extends Link {
   readonly owner: CursorOwner;
@@ -104,7 +104,7 @@ export class Cursor extends Link {
   readonly #onAbort = () => this.owner.abort(this.#signal?.reason);
   #state = CursorState.STARTING;
   #position = 0;
-  /** Whether it was ever LIVE: a subscriber that was live is too slow, one that never was has only been disconnected. */
+  /** Whether it was ever LIVE. On a gap, a subscriber that was live is too slow; any other was disconnected before. */
   #wasLive = false;
   /** The entries before the position: read from the log, or a gap. */
   #backlog: Entry[] = [];
@@ -121,7 +121,7 @@ export class Cursor extends Link {
     signal?.addEventListener('abort', this.#onAbort);
   }
 
-  /** The id of the last entry read, whether the filter passed it or not; `''` while that is not known. */
+  /** The id of the last entry read, even if the filter dropped it; `''` while it is not known. */
   get lastId(): string {
     return this.#lastId;
   }
@@ -135,7 +135,7 @@ export class Cursor extends Link {
     return this.#state === CursorState.LIVE;
   }
 
-  /** Starts looking for its position. With a log in memory the position is found immediately. */
+  /** Starts to look for the position. With a log in memory it is found immediately. */
   begin(): void {
     const { after } = this.#start;
     if (typeof after === 'string') {
@@ -148,7 +148,7 @@ export class Cursor extends Link {
     );
   }
 
-  /** Advances as far as is possible without reading. @returns the queue in which the cursor belongs now */
+  /** Advances the state as far as possible without reading entries. @returns the queue in which the cursor belongs now */
   settle(): Placement {
     if (this.closed) return Placement.NONE;
     const { demand } = this.owner;
@@ -159,7 +159,7 @@ export class Cursor extends Link {
     return this.live ? this.#livePlacement() : Placement.NONE;
   }
 
-  /** Whether it is to be disconnected, because the log no longer retains its next entry. */
+  /** Whether its subscriber must be disconnected, because the log no longer retains its next entry. */
   hasOverflowed(first: number): boolean {
     const isTrimmed = this.live && this.#backlog.length === 0 && this.#position < first;
     return isTrimmed && this.#hub.complete && this.#start.overflow === 'disconnect';
@@ -208,7 +208,7 @@ export class Cursor extends Link {
     this.#hub.settle(this);
   }
 
-  /** Looks for its position in the window, if there is one yet. @returns whether there is something to deliver */
+  /** Looks for the position in the window, if the window is open. @returns whether the position is known */
   #seek(): boolean {
     const { window, complete } = this.#hub;
     if (window === undefined) return false;
@@ -248,7 +248,7 @@ export class Cursor extends Link {
   /** Whether its next entry is in the window. A cursor whose position was trimmed is moved or closed first. */
   #isReadable(): boolean {
     const { window } = this.#hub;
-    // What it waited for may have arrived.
+    // The window may have received the awaited entries.
     if (this.#state === CursorState.AWAITING_WINDOW) this.#state = CursorState.SEEKING;
     if (!this.live || window === undefined) return false;
     if (this.#position < window.first) {
@@ -272,7 +272,7 @@ export class Cursor extends Link {
     this.#position = position;
   }
 
-  /** Continues with the oldest entry, after a gap: its last id is unknown, or no longer retained. */
+  /** Continues after a gap, with the oldest retained entry: the log does not know the last id, or no longer retains it. */
   #skipTo(window: Window): void {
     this.#backlog.push(Entry.gap({ lastEventId: this.#lastId, oldest: window.oldestId }));
     this.#goLive(window.first);
@@ -297,7 +297,7 @@ export class Cursor extends Link {
         this.owner.overflow();
         return;
       }
-      // The window receives whatever is appended to an empty log.
+      // The log is empty. Every entry that is appended from now on arrives in the window.
       if (entries.length === 0) {
         this.#skipTo(window);
         return;
@@ -305,7 +305,7 @@ export class Cursor extends Link {
       this.#backlog.push(Entry.gap({ lastEventId: this.#lastId, oldest: entries[0]?.id ?? null }));
     }
     if (this.#replay(entries, window)) return;
-    // The window may have grown while the page was on its way; then the log is read again.
+    // The window may have received entries while the page was read; then the log is read again.
     const isCaughtUp = entries.length === 0 && !(this.#hub.log.compare(window.headId, this.#lastId) > 0);
     if (isCaughtUp) this.#state = CursorState.AWAITING_WINDOW;
   }

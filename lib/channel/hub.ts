@@ -7,10 +7,10 @@ import { type Cursor, type CursorHub, Placement } from './cursor';
 import { type Deliverable, notePublish, scheduleDelivery } from './deliveries';
 import { Link, ReadyQueue } from './ready-queue';
 
-/** The last-resort limit of a cached window, which is limited by its number of events. */
+/** The limit of a cached window in bytes, for very large events. Usually its number of events is reached first. */
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** After this many events, or a quarter of the log, an awaiting publisher waits for the subscribers that keep up. */
+/** After this many events, or a quarter of the window if that is fewer, `publish()` waits for the ready subscribers. */
 const HIGH_WATER_MARK = 100;
 
 /** A barrier in the ready queue: it is reached when every subscriber queued before it has been served. */
@@ -46,10 +46,10 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   readonly #ready = new ReadyQueue<Cursor | Barrier>();
   readonly #idle = new ReadyQueue<Cursor>();
   readonly #stalled = new ReadyQueue<Cursor>();
-  /** The batches that cursors at one position share, by position; of one turn. */
+  /** The batches of this turn by position, each shared by all cursors at that position. */
   readonly #batches = new Map<number, Batch>();
   readonly #singles = new Map<number, Frames>();
-  /** Received before the window had its beginning. */
+  /** The entries that were received before the window was opened. */
   #early: Array<{ readonly entries: readonly LogEntry[]; readonly gapBefore: boolean }> = [];
   #window: Window | undefined;
   /** The newest id that was published in this process. */
@@ -59,7 +59,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   /** The number of events since the last barrier. */
   #unread = 0;
   #barrier: Barrier | undefined;
-  /** The first position of the window at which stalled cursors are checked again. */
+  /** Stalled cursors are checked again when the window begins at this position. */
   #nextOverflowCheck = 0;
 
   constructor(log: EventLog, onEmpty: () => void) {
@@ -95,7 +95,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     };
   }
 
-  /** An event was published in this process. The answers of an asynchronous log may arrive in another order. */
+  /** An event was published in this process. The replies of an asynchronous log may arrive in another order. */
   notePublished(id: string): void {
     if (this.complete || !(this.log.compare(id, this.#publishedId) < 0)) this.#publishedId = id;
   }
@@ -105,7 +105,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     this.#ended = true;
   }
 
-  /** Resolves when the subscribers that keep up have received what was published so far; `undefined` below the mark. */
+  /** Resolves when the ready subscribers have received all events so far; `undefined` below {@link HIGH_WATER_MARK}. */
   get backpressure(): Promise<void> | undefined {
     return this.#barrier?.reached;
   }
@@ -122,7 +122,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     this.#onEmpty();
   }
 
-  /** Calls `end` with each cursor, which closes it. */
+  /** Calls `end` with each cursor; `end` must close the cursor. */
   closeAll(end: (cursor: Cursor) => void): void {
     for (const cursor of this.#cursors) end(cursor);
   }
@@ -242,7 +242,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     this.#barrier = undefined;
   }
 
-  /** Stalled subscribers are never served, so check periodically whether the log has been trimmed past them. */
+  /** Stalled subscribers are never served, so this checks periodically whether the log still retains their next entry. */
   #closeOverflowed(): void {
     const window = this.#window;
     if (window === undefined || window.first < this.#nextOverflowCheck) return;

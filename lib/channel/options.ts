@@ -12,8 +12,8 @@ import { type Check, checked, delay, ofType, oneOf } from '../validate';
  */
 export interface ChannelOptions {
   /**
-   * The log that retains the events: `memoryLog()`, a log made by `redisLogs()`, or your own. A log must not be shared by
-   * two channels of one process.
+   * The log that retains the events: `memoryLog()`, a log made by `redisLogs()`, or your own. Two channels of one process
+   * must not share a log.
    * @default memoryLog()
    */
   readonly log?: EventLog;
@@ -52,8 +52,7 @@ export interface ChannelOptions {
  */
 export interface RunOptions extends ChannelOptions {
   /**
-   * The log that retains the events. It should hold everything that the source yields, or a late subscriber receives a
-   * `gap`.
+   * The log that retains the events. If it retains fewer than the source yields, a late subscriber receives a `gap`.
    * @default memoryLog()
    */
   readonly log?: EventLog;
@@ -108,7 +107,7 @@ export function resolveRunOptions(options: RunOptions | undefined): ResolvedRunO
   return { ...RUN_DEFAULTS, ...checked(options, RUN_CHECKS) };
 }
 
-/** Recognised by its methods, because a log may be an instance of any class. */
+/** A log is recognised by its methods, because it may be an instance of any class. */
 function checkLog(name: string, value: unknown): void {
   const methods = ['append', 'read', 'head', 'subscribe', 'compare'];
   const log = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};

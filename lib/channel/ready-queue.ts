@@ -1,4 +1,4 @@
-/** A place in a {@link ReadyQueue}. An item can be removed without knowing in which queue it is. */
+/** A node of a linked list. An item can be removed without knowing in which {@link ReadyQueue} it is. */
 export class Link {
   previous: Link = this;
   next: Link = this;
@@ -13,8 +13,8 @@ export class Link {
 }
 
 /**
- * A queue that can be appended to another in one step, whatever their lengths: when an event is published, all idle cursors
- * become ready together.
+ * A queue, as a linked list. All items of one queue can be moved to another in constant time: when an event is published,
+ * all idle cursors become ready in one step.
  */
 export class ReadyQueue<Item extends Link> {
   /** Both ends of the ring. */

@@ -34,7 +34,7 @@ type Values<Value> = AsyncIterable<Value> | Iterable<Value>;
 export type RunSource<Value> = Values<Value> | ((context: RunContext) => Awaitable<Values<Value>>);
 
 /**
- * The data of values, some of which may be events.
+ * The type of the data: that of an event's data for an event, and `Value` itself for any other value.
  *
  * @example
  * const data: DataOf<ServerSentEvent<'trade', Price> | Price> = { symbol: 'ACME', price: 101.5 };
@@ -42,8 +42,8 @@ export type RunSource<Value> = Values<Value> | ((context: RunContext) => Awaitab
 export type DataOf<Value> = Value extends ServerSentEvent<infer _Type, infer Data> ? Data : Value;
 
 /**
- * The value type of a channel made from a source: its values, and its events by their types. Of an event whose type the
- * compiler does not know, only the data counts.
+ * The value type of a channel made from a source that yields `Value`. An event keeps its type if the compiler knows it as a
+ * literal, such as `'step'`; otherwise only the type of its data is kept.
  *
  * @example
  * const steps: Channel<Yielded<ServerSentEvent<'step', number>>> = Channel.from([event('step', 1)]);
@@ -61,7 +61,7 @@ export interface RunChannel {
   hasSubscribers(): Awaitable<boolean>;
 }
 
-/** After this many values the event loop gets a turn: a source that never really waits must not starve the process. */
+/** After this many values the run yields to the event loop, because a source that never waits would block the process. */
 const VALUES_PER_TURN = 100;
 
 /** States only advance. */
@@ -71,9 +71,9 @@ enum RunState {
   ENDED,
 }
 
-/** Reads one source into a channel, independently of its subscribers. */
+/** Publishes the values of one source to a channel, independently of its subscribers. */
 export class SourceRun {
-  /** What the source threw. */
+  /** The error of a failed or expired run; `undefined` for any other. */
   failure: { readonly error: unknown } | undefined;
   readonly #given: RunSource<unknown>;
   readonly #ttlMs: number | false;
@@ -96,7 +96,7 @@ export class SourceRun {
     this.onUnsubscribed();
   }
 
-  /** The last subscriber of this process has unsubscribed; other processes may have some. */
+  /** The last subscriber of this process has unsubscribed; other processes may still have subscribers. */
   onUnsubscribed(): void {
     if (this.#ttlMs === false || this.#state === RunState.ENDED) return;
     clearTimeout(this.#ttlTimer);
@@ -157,7 +157,7 @@ export class SourceRun {
     this.#end();
     this.#controller.abort();
     if (this.#source !== undefined) closeSource(this.#source).catch(warn);
-    // Subscribers receive the error; without one it is only reported here.
+    // Subscribers receive the error. If there is none, only this warning reports it.
     if (!(await this.#hasSubscribers())) warn(error);
     await this.#fail(error);
   }
@@ -167,7 +167,7 @@ export class SourceRun {
     try {
       await this.#channel.fail(error);
     } catch (unavailable) {
-      // The error cannot be stored either: let the subscribers reconnect.
+      // The log cannot store the error: close the channel, so that subscribers reconnect.
       warn(unavailable);
       await this.#channel.close();
     }
@@ -195,7 +195,7 @@ export class SourceRun {
     }
   }
 
-  /** An abort error after the cancellation is its consequence. */
+  /** An abort error after the cancellation is expected, and is not reported. */
   #onLateError(error: unknown): void {
     if (!isAbortOf(this.#controller.signal, error)) warn(error);
   }

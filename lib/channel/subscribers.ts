@@ -10,17 +10,17 @@ import type { Hub } from './hub';
 /** The channel, as its subscribers use it. */
 export interface SubscribedChannel {
   readonly parse: Parse;
-  /** Created for the first subscriber. */
+  /** Returns the hub, which is created for the first subscriber. */
   hub(): Hub;
   /** The error of a run that has failed. */
   failureOf(entry: Entry): unknown;
 }
 
-/** Receives the frames of a subscription without an iterator between. No member may throw. */
+/** Receives the frames of a subscription directly, without an iterator. No member may throw. */
 export interface FrameSink {
   /** @returns whether it accepts more now; if not, it must call {@link PushSubscriber.resume} when it does */
   send(frames: Frames): boolean;
-  /** Nothing can fail any more before the first event. */
+  /** The position in the log is known, so an error before the first event is unlikely. */
   onPositioned(): void;
   /**
    * The channel has ended. Nothing follows.
@@ -35,7 +35,7 @@ export interface FrameSink {
   fail(error: unknown): void;
 }
 
-/** The number of entries scanned by a filter that count as one write, so that a turn stays short. */
+/** A filter that scans this many entries has done the work of one write. Counting it keeps turns short. */
 const SCANS_PER_WRITE = 20;
 
 /** Delivers the frames of a subscription to a sink. */
@@ -45,7 +45,7 @@ export class PushSubscriber implements CursorOwner {
   readonly #hub: Hub;
   readonly #cursor: Cursor;
   #stalled = false;
-  /** The id that the client has as its last event ID. */
+  /** The last id that was sent to the client, or that the client sent. */
   #clientLastEventId: string;
 
   constructor(
@@ -69,7 +69,7 @@ export class PushSubscriber implements CursorOwner {
     return this.#stalled ? Demand.STALLED : Demand.MORE;
   }
 
-  /** Finds the cursor's position, and immediately delivers what the log already has. */
+  /** Finds the cursor's position, and immediately delivers the entries that the log already has. */
   begin(): void {
     this.#cursor.begin();
     if (!this.#cursor.live) return;
@@ -89,8 +89,8 @@ export class PushSubscriber implements CursorOwner {
   }
 
   /**
-   * A keep-alive comment with the current id, so that the client of a filter that seldom passes anything does not fall
-   * further behind than the log retains; `undefined` if the client has this id already.
+   * A keep-alive comment with the current id; `undefined` if the client already has this id. Without it, the last event ID of
+   * a client whose filter passes few events would become older than the log.
    */
   takeKeepAlive(): string | undefined {
     const id = this.#takeUnsentId();
@@ -139,7 +139,7 @@ export class PushSubscriber implements CursorOwner {
     this.#stalled = !this.#sink.send(frames);
   }
 
-  /** So that a client that disconnects before its first event resumes here. */
+  /** Sends the current id, so that a client that disconnects before its first event resumes after this id. */
   #sendInitialId(): void {
     if (this.#clientLastEventId !== '') return;
     const id = this.#takeUnsentId();
@@ -218,7 +218,7 @@ export class PullSubscriber implements CursorOwner {
   }
 
   overflow(): void {
-    const message = `Expected the log to retain what follows '${this.lastId}', but it was trimmed past it. Read faster, retain more events, or use overflow: 'skip'.`;
+    const message = `Expected the log to retain the events after '${this.lastId}', but it has dropped them. Read faster, retain more events, or use overflow: 'skip'.`;
     this.fail(new SseError('ERR_SSE_OVERFLOW', message));
   }
 
@@ -274,6 +274,6 @@ export class PullSubscriber implements CursorOwner {
 export function closedChannelError(): SseError {
   return new SseError(
     'ERR_SSE_CHANNEL_CLOSED',
-    'Cannot read: the channel is CLOSED. Subscribe to its successor.',
+    'Cannot read: the channel is CLOSED. Subscribe to a new channel.',
   );
 }

@@ -13,7 +13,7 @@ import {
 } from './subscribers';
 
 /**
- * What a subscription yields where events are missing before the next one. A gap has no id, unlike every event of a channel.
+ * A gap: a subscription yields it where the log no longer retains events. Unlike every event of a channel, it has no id.
  *
  * @example
  * const onGap = ({ data }: GapEvent) => console.warn('missed events after', data.lastEventId);
@@ -21,12 +21,12 @@ import {
 export interface GapEvent extends ServerSentEvent<'gap', Gap> {
   /** For a browser's `addEventListener('gap', …)`. A published event may have this type, too, but it has an id. */
   readonly type: 'gap';
-  /** None, so that the client keeps its last event ID. */
+  /** Always `undefined`, so that the client keeps its last event ID. */
   readonly id: undefined;
 }
 
 /**
- * What a subscription yields: the channel's events, each with its id, and gaps, which have none.
+ * A value that a subscription yields: an event of the channel, with its id, or a gap, which has no id.
  *
  * @example
  * for await (const event of prices.subscribe({ lastEventId })) {
@@ -42,7 +42,7 @@ export type ChannelEvent<Value> =
   | GapEvent;
 
 /**
- * A subscriber's place and lifetime; `res.sse` is one.
+ * The position after which a subscription begins, and the signal that ends it. `res.sse` is a subscriber.
  *
  * @example
  * const worker: Subscriber = { lastEventId: '', signal: AbortSignal.timeout(60_000) };
@@ -58,18 +58,18 @@ export interface Subscriber {
   readonly signal?: AbortSignal;
 }
 
-/** The channel, as its subscriptions use it. */
+/** The members of a channel that its subscriptions use. */
 export interface SubscribableChannel extends SubscribedChannel {
   readonly overflow: CursorStart['overflow'];
   /** Whether a subscriber without a last event ID receives all retained events. */
   readonly replay: boolean;
   /** Whether `close()` was called. */
   readonly closed: boolean;
-  /** The end of the log at the time of the call. */
+  /** The head of the log at the time of the call. */
   head(): Awaitable<LogHead>;
 }
 
-/** A subscription whose frames go to a sink. */
+/** Controls a subscription that delivers its frames to a sink. */
 export interface Attachment {
   /** The sink accepts frames again. */
   resume(): void;
@@ -95,14 +95,14 @@ export let createSubscription: <Value>(
 ) => Subscription<Value>;
 
 /**
- * How a route delivers the subscription that it returned: `'push'` through {@link attachSink}, or `'pull'` through the
- * iterator that has read from it already.
+ * Returns how a route must deliver the subscription that its handler returned: `'push'` through {@link attachSink}, or
+ * `'pull'` if the handler has already called `next()`.
  *
- * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` if it has ended, or another route delivers it
+ * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` if `return()` was called, or another route delivers the subscription
  */
 export let openForRoute: (subscription: Subscription) => 'push' | 'pull';
 
-/** Delivers the frames of an unread subscription to a sink, which is notified of everything, also during the call. */
+/** Delivers the frames of an unread subscription to a sink. Its members may be called before `attachSink` returns. */
 export let attachSink: (subscription: Subscription, sink: FrameSink) => Attachment;
 
 /**
@@ -146,8 +146,9 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   }
 
   /**
-   * The id of the last event that was handed out or that the filter dropped; before the first one, the id at which the
-   * subscription begins. A new subscription with this id continues here. `''` while the log has not reported it.
+   * The id of the last event that was delivered or that the filter dropped; before the first event, the id after which the
+   * subscription begins. A new subscription with this id continues after the same event. `''` while the log has not reported
+   * the id.
    */
   get lastEventId(): string {
     if (this.#reader !== undefined) return this.#reader.lastId;
@@ -185,7 +186,7 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
     }
     throw wrongType(
       'ERR_SSE_INVALID_SOURCE',
-      'Expected a subscription of its own for each request, got one that was read before. Return the channel, or channel.subscribe(res.sse).',
+      'Expected a new subscription for each request, got one that was already read or ended. Return the channel, or channel.subscribe(res.sse).',
     );
   }
 
@@ -202,13 +203,16 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
     return subscriber;
   }
 
-  /** Like every iterator that has thrown, it is done from then on. */
+  /** Rejects `next()`. Like every iterator that has thrown, the subscription is done afterwards. */
   #reject(error: unknown): Promise<never> {
     this.#returned = true;
     return Promise.reject(error);
   }
 
-  /** Not the signal of `res.sse`, which is created on first access; its stream ends the subscription without it. */
+  /**
+   * The signal that the caller has passed. The signal of `res.sse` is not read, because it is created on first access, and its
+   * stream ends the subscription anyway.
+   */
   #ownSignal(): AbortSignal | undefined {
     return Object.hasOwn(this.#subscriber, 'signal') ? this.#subscriber.signal : undefined;
   }
@@ -225,7 +229,7 @@ function startOf(channel: SubscribableChannel, { lastEventId = '' }: Subscriber)
   return start;
 }
 
-/** A channel that has ended is replayed from its beginning, because the closing event alone would be of little use. */
+/** A channel that has ended is replayed from its oldest event, because a client can do little with the closing event alone. */
 function startAtHead({ id, ended }: LogHead): string {
   return ended ? '' : id;
 }

@@ -18,7 +18,7 @@ interface HandlerCall {
   readonly param?: string;
 }
 
-// Held here: Node holds a channel weakly, and would drop the subscriptions with it.
+// This variable keeps the channel alive: Node references it weakly, and would drop the subscriptions together with it.
 const calls = tracingChannel<string, object>('express.router.request');
 
 let middlewareCount = 0;
@@ -60,9 +60,9 @@ function isStreamable(result: unknown): boolean {
 }
 
 /**
- * The apps whose router publishes, by the prototype that an app gives its requests; a request with Node's own prototype is
- * its own key. Keeping all requests in a WeakMap would cost other routes more than everything else here (measured: 7 % of
- * a small route's time for garbage collection).
+ * Identifies the apps whose router publishes route results. Express sets the same prototype on all requests of an app, so the
+ * prototype is the key; a request with Node's own prototype is its own key. A WeakMap of all requests would cost other routes
+ * more than all other code here (measured: 7 % of a small route's time for garbage collection).
  */
 const traced = new WeakSet<object>();
 let lastTraced: object | undefined;

@@ -4,10 +4,10 @@ import type { RequestContext, SseScope } from '../stream/context';
 /** Express keeps the `next` of the active router on the request. It identifies the router here. */
 export type RoutedRequest = HttpRequest & { next?: Next };
 
-/** The parent of each router that was entered after an `sse()`, by their `next`. */
+/** The router that has called each router. Both are identified by their `next`; only routers after an `sse()` are included. */
 const parents = new WeakMap<Next, Next | undefined>();
 
-/** The request passes an `app.use(sse())`: later handlers are in its scope. */
+/** Called when a request passes an `app.use(sse())`: later handlers are in the scope of this `sse()`. */
 export function enterScope(
   req: HttpRequest,
   context: RequestContext,

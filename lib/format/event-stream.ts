@@ -21,11 +21,12 @@ export interface FrameFields {
 }
 
 /**
- * The exact frame that a yielded value becomes, as a string, including its blank line. For use outside Express, in tests,
- * or to see what is sent.
+ * Returns the exact text of a yielded value in the event stream, including its blank line. Use it outside Express, in tests,
+ * or to inspect the text.
  *
- * A string is the data unchanged, with one `data:` line for each of its lines. A {@link ServerSentEvent} has its own
- * fields. Every other value is data through `serialize`. Lone surrogates become U+FFFD, because UTF-8 cannot encode them.
+ * A string is sent unchanged as data, with one `data:` line for each of its lines. A {@link ServerSentEvent} is sent with its
+ * fields. Every other value is converted by `serialize` and sent as data. Lone surrogates become U+FFFD, because UTF-8 cannot
+ * encode them.
  *
  * @param value a value that a generator may yield
  * @param serialize for data that is not a string; `JSON.stringify` by default

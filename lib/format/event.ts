@@ -53,7 +53,7 @@ const NOT_IN_A_HEADER = /[\0-\x08\x0a-\x1f\x7f]|^[\t ]|[\t ]$/;
 export class ServerSentEvent<Type extends string | undefined = string | undefined, Data = unknown> {
   /** The event type, for `addEventListener(type)`; `undefined` for a comment, and for a published value without a type. */
   readonly type: Type;
-  /** The data as it was passed, or as a channel has parsed it; not serialized. */
+  /** The data: the value that was passed, or that a channel has parsed; not serialized. */
   readonly data: Data;
   /** The id as it is sent, always a string; `undefined` if the event has none. */
   readonly id: string | undefined;
@@ -69,7 +69,7 @@ export class ServerSentEvent<Type extends string | undefined = string | undefine
    */
   constructor(type: Type, data: Data, fields: EventFields = {}) {
     checkFields(fields);
-    // checkedType() replaces lone surrogates, which the compiler cannot express: the literal type stays the same.
+    // The cast keeps the literal type. The compiler cannot express that checkedType() replaces lone surrogates.
     this.type = (type === undefined ? undefined : checkedType(type)) as Type;
     this.data = data;
     this.id = fields.id === undefined ? undefined : checkedId(fields.id);

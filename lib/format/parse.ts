@@ -14,7 +14,7 @@ export interface DispatchedEvent {
   readonly lastEventId: string;
 }
 
-/** Receives what the parser reads. */
+/** Receives the events and comments that the parser has read. */
 export interface ParserListener {
   onEvent(event: DispatchedEvent): void;
   /** @param text the text after the colon, without one leading space */

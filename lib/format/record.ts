@@ -4,8 +4,8 @@ import { fieldLines, linesOf } from './event-stream';
 import { dataText, type Serialize } from './serialize';
 
 /**
- * One event as a log retains it: all fields except the id, with the data as text. Only plain strings, numbers and
- * booleans.
+ * One event in the form in which a log retains it: all fields except the id, with the data as text. Its members are only
+ * strings, numbers and booleans.
  *
  * @example
  * const record: EventRecord = { kind: 'event', type: 'price', data: '{"cents":101}', serialized: true };
@@ -18,7 +18,7 @@ export interface EventRecord {
   readonly type?: string;
   /** The data as it is sent, before it is split into lines. */
   readonly data: string;
-  /** `true` if `data` was made by `serialize`; `false` if the value was this string. */
+  /** `true` if `serialize` has made `data`; `false` if the published value was this string. */
   readonly serialized: boolean;
   /** Milliseconds. */
   readonly retry?: number;
@@ -98,6 +98,6 @@ function checkPublishable(event: ServerSentEvent): void {
   if (id === undefined || event instanceof PublishedEvent) return;
   throw wrongType(
     'ERR_SSE_INVALID_EVENT',
-    `Expected a published event to have no id of its own, got ${describe(id)}. Leave it out: the log gives the ids.`,
+    `Expected a published event to have no id of its own, got ${describe(id)}. Leave it out: the log assigns the ids.`,
   );
 }

@@ -2,8 +2,8 @@ import { types } from 'node:util';
 import { describe, wrongType } from '../errors';
 
 /**
- * Converts data that is not a string to text; `JSON.stringify` by default. Any other return value than a string is rejected
- * with `ERR_SSE_INVALID_DATA`.
+ * Converts data that is not a string to text; `JSON.stringify` by default. It must return a string; any other value causes an
+ * error `ERR_SSE_INVALID_DATA`.
  *
  * @example
  * const withBigInts: Serialize = (data) =>
@@ -39,7 +39,7 @@ export function serializeData(data: unknown, serialize: Serialize): string {
   );
 }
 
-/** Rejects what JSON would silently turn into a meaningless value. */
+/** Rejects data that JSON would silently convert to a meaningless value, such as `{}`. */
 function checkSerializable(data: unknown): void {
   if (data === undefined) throw invalidData(data, "Yield '' for an event without data, or null.");
   // Most data is a plain object, for which the native checks below are not needed.
@@ -51,11 +51,11 @@ function checkSerializable(data: unknown): void {
     );
   }
   if (types.isPromise(data)) {
-    // Its outcome no longer matters, and must not become an unhandledRejection.
+    // The promise is not used any more, and must not cause an unhandledRejection.
     data.catch(() => undefined);
     throw invalidData(data, 'Await it first.');
   }
-  if (Symbol.asyncIterator in data) throw invalidData(data, 'Pass on what it yields with yield*.');
+  if (Symbol.asyncIterator in data) throw invalidData(data, 'Use yield* to yield its values.');
 }
 
 function serializeOrThrow(data: unknown, serialize: Serialize): string | undefined {

@@ -2,7 +2,7 @@ import { event, PublishedEvent, type ServerSentEvent } from '../format/event';
 import { dataOf, type EventRecord, encodeRecord, isEmptyEnd } from '../format/record';
 
 /**
- * One record with the id that its log gave it.
+ * One record with the id that its log assigned.
  *
  * @example
  * const { id, record }: LogEntry = { id: '42', record: { kind: 'event', data: 'hello', serialized: false } };
@@ -14,7 +14,7 @@ export interface LogEntry {
   readonly record: EventRecord;
 }
 
-/** Converts the text of a channel's data to a value again; `JSON.parse` by default. */
+/** Converts the text of a channel's data back to a value; `JSON.parse` by default. */
 export type Parse = (text: string) => unknown;
 
 /**
@@ -30,7 +30,7 @@ export interface Gap {
   readonly oldest: string | null;
 }
 
-/** One entry of a log in memory, encoded once for all of its readers. */
+/** One entry of a log in memory, encoded once for all subscribers. */
 export class Entry implements LogEntry {
   readonly id: string;
   readonly kind: EventRecord['kind'] | 'gap';
@@ -64,7 +64,7 @@ export class Entry implements LogEntry {
     return entry instanceof Entry ? entry : new Entry(entry.id, entry.record);
   }
 
-  /** Takes the place of missing entries. For the order of a window it has the id of the entry before it. */
+  /** Makes an entry that represents missing entries. Its id is that of the entry before it, so that a window is in order. */
   static gap(gap: Gap): Entry {
     const record = { kind: 'event', type: 'gap', data: JSON.stringify(gap), serialized: true } as const;
     return new Entry(gap.lastEventId, record, true);
@@ -111,7 +111,7 @@ export class Entry implements LogEntry {
     const [type, retry, comment] = [this.#type, this.#retry, this.#comment];
     if (this.kind === 'gap') return new PublishedEvent(type, JSON.parse(this.data), {}, this.frame);
     const data = this.#serialized ? parse(this.data) : this.data;
-    // A route that returns the closing event gives it the reserved id, so it must not have the log's.
+    // A route that returns the closing event sends it with the reserved id, so the event must not have the id of the log.
     if (this.kind === 'end') return event(type ?? 'end', data, { retry, comment });
     return new PublishedEvent(type, data, { id: this.id, retry, comment }, this.frame);
   }

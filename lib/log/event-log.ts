@@ -22,20 +22,20 @@ export interface LogPage {
   /** Oldest first; empty if no entry follows. */
   readonly entries: readonly LogEntry[];
   /**
-   * Whether entries are missing before these: the log no longer retains what follows the id, or never gave the id.
+   * Whether entries are missing before these: the log no longer retains the entries after the id, or never assigned the id.
    * `entries` then begin with the oldest retained one.
    */
   readonly gap: boolean;
 }
 
 /**
- * The end of a log, from {@link EventLog.head}.
+ * The newest position of a log, from {@link EventLog.head}.
  *
  * @example
  * const { id, ended }: LogHead = await log.head();
  */
 export interface LogHead {
-  /** Every entry that is appended after the call has a greater id. An empty log has an id before all others. */
+  /** Every entry that is appended after the call has a greater id. The head of an empty log is an id before all others. */
   readonly id: string;
   /** Whether the last entry is an `'end'` or an `'error'`, so that none can follow. */
   readonly ended: boolean;
@@ -56,7 +56,7 @@ export interface LogSubscriber {
    *
    * @param gapBefore whether this subscriber has lost entries before these, because they were trimmed while the log was
    *   unavailable
-   * @returns a log that catches up on many entries waits for this promise, if there is one, before the next call
+   * @returns nothing, or a promise. A log that delivers many older entries waits for the promise before the next call
    */
   onEntries(entries: readonly LogEntry[], gapBefore: boolean): Awaitable<void>;
 }
@@ -80,8 +80,8 @@ export interface LogSubscription {
 }
 
 /**
- * The entries that a log holds in this process, from {@link EventLog.window}. A decorator passes it on unchanged; its
- * members are for the package.
+ * The entries that a log retains in this process, from {@link EventLog.window}. A log that wraps another passes it on
+ * unchanged. Do not use its members: they may change in any version.
  *
  * @example
  * const window: LogWindow | undefined = memoryLog().window;
@@ -92,9 +92,9 @@ export type LogWindow = Window;
  * The contract of a log, which retains a channel's events: in memory (`memoryLog()`), on Redis (`redisLogs()`), or
  * in your own store. `express-yield/testing` exports a contract suite that tests any log.
  *
- * A log must give each entry an id: one line of visible ASCII, at most 128 characters, not beginning with `~`. Ids must
- * ascend in the order of the entries, over all processes, and must never be given twice, also not after a restart that
- * has lost entries.
+ * A log must assign an id to each entry: one line of visible ASCII, at most 128 characters, not beginning with `~`. Ids must
+ * ascend in the order of the entries, over all processes. A log must never assign an id twice, even after a restart that has
+ * lost entries.
  *
  * An id that is passed in may come from a client: a log must check its form before it uses it.
  *
@@ -123,8 +123,8 @@ export interface EventLog {
   /**
    * Appends an entry.
    *
-   * @returns its id, as soon as the entry is stored as safely as this log stores anything. The appends of one process
-   *   must be stored in the order of the calls.
+   * @returns its id, once the entry is as durable as this log makes its entries. The log must store the appends of one
+   *   process in the order of the calls.
    * @throws (or rejects with) `SseError` `ERR_SSE_CHANNEL_CLOSED` if the last entry is an `'end'` or an `'error'`, and
    *   `ERR_SSE_LOG_UNAVAILABLE` if the log is unavailable
    */
@@ -135,11 +135,14 @@ export interface EventLog {
    *
    * @param after an id of this log, or `''` for all from the oldest retained one; an unknown id is a `gap`
    * @param limit the largest number of entries
-   * @returns may wait while the log is unavailable
+   * @returns the entries, or a promise that may stay pending while the log is unavailable
    */
   read(after: string, limit: number): Awaitable<LogPage>;
 
-  /** The end of the log at the time of the call, also if the answer waits while the log is unavailable. */
+  /**
+   * Returns the head of the log at the time of the call. A promise may stay pending while the log is unavailable; entries that
+   * are appended meanwhile must not count.
+   */
   head(): Awaitable<LogHead>;
 
   /** Passes every entry that is appended in any process to `subscriber`, until the subscription is closed. */

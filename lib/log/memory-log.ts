@@ -9,7 +9,7 @@ import { Window, type WindowLimits } from './window';
  * A log in the memory of this process. It is lost when the process ends. A client that reconnects to a new process with an
  * id of the old one receives a `gap`, because each log has its own ids: `<epoch>-<sequence>`.
  *
- * The limits apply together, and the newest event is retained whatever its size. A log without events costs a few bytes.
+ * All limits apply together. The newest event is retained even if it alone exceeds `maxBytes`.
  *
  * @param options `maxEvents`: the number of retained events · `maxBytes`: the bytes of their frames · `maxAgeMs`:
  *   milliseconds for which an event is retained
@@ -24,7 +24,7 @@ export function memoryLog(options?: MemoryLogOptions): EventLog {
 
 const SEQUENCE = /^\d{1,15}$/;
 
-/** A {@link Window} that is the whole log. Whatever a channel without subscribers does not need is created on first use. */
+/** A {@link Window} that is the whole log. The members that an unused channel does not need are created on first use. */
 class MemoryLog implements EventLog {
   readonly #limits: WindowLimits;
   /** Distinguishes this log from one before a restart. */
@@ -95,7 +95,7 @@ class MemoryLog implements EventLog {
     if (this.#subscribers?.size === 0) this.#subscribers = undefined;
   }
 
-  /** One timer while there are events, however many. It need not be exact, because reading trims by age, too. */
+  /** One timer for all events, while there are any. It need not be exact, because reading also trims by age. */
   #startAging(maxAgeMs: number): NodeJS.Timeout {
     return setTimeout(() => {
       this.window.trim();

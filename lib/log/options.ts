@@ -13,7 +13,8 @@ export interface MemoryLogOptions {
    */
   readonly maxEvents?: number;
   /**
-   * The retained bytes, counted over the frames: a positive integer. The newest event is retained whatever its size.
+   * The limit of the retained bytes, as the events are encoded: a positive integer. The newest event is retained even if it
+   * alone exceeds the limit.
    * @default 16_777_216
    */
   readonly maxBytes?: number;

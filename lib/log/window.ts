@@ -69,7 +69,7 @@ export class Window {
     return this.newest?.id ?? this.#before ?? '';
   }
 
-  /** The id of the oldest entry that has an id at the client; a gap has none. */
+  /** The id of the oldest entry that is not a gap; `null` if there is none. */
   get oldestId(): string | null {
     for (let position = this.first; position < this.#head; position++) {
       const entry = this.at(position);
@@ -105,9 +105,9 @@ export class Window {
   }
 
   /**
-   * The position at which a reader continues whose last entry has this id.
+   * The position after the entry with this id.
    *
-   * @returns `undefined` if the id is neither that of an entry here nor that of the entry before the oldest
+   * @returns `undefined` if no entry here has the id, and the entry before the oldest does not have it either
    */
   after(id: string): number | undefined {
     if (id === this.#before) return this.first;
@@ -124,7 +124,7 @@ export class Window {
 
   #shift(): void {
     const entry = this.#entries[this.#trimmed] as Entry;
-    // The entries lost in a gap are unknown, so a reader that continues from there must ask the log.
+    // The ids that are missing in a gap are unknown, so a cursor before the gap must read from the log.
     this.#before = entry.kind === 'gap' ? undefined : entry.id;
     this.#bytes -= entry.bytes;
     // Release the entry: the array keeps its slot until it is copied.

@@ -26,11 +26,11 @@ export interface RedisClient {
 /** Starts a connection. May throw if no node is known at the moment. */
 export type Connect = (listener: DriverListener) => RedisDriver;
 
-/** How to reach the Redis that a client is connected to. */
+/** The connections and names to use for the Redis of a client. */
 export interface RedisAddress {
   /** From the client's options; prepended to every key. */
   readonly keyPrefix: string;
-  /** Pub/sub messages are not separated by database, so each channel name includes it. */
+  /** Part of each channel name, because Redis does not separate pub/sub messages by database. */
   readonly database: number;
   readonly connectForCommands: Connect;
   readonly connectForMessages: Connect;

@@ -71,7 +71,7 @@ export interface NodeRedisCluster extends NodeRedisBase<NodeRedisCluster> {
   sendCommand(key: string | undefined, isReadonly: boolean, command: readonly string[]): Promise<unknown>;
 }
 
-/** Replaces options of the user's client that would make ours reconnect, or repeat, delay or change commands. */
+/** Replaces options of the user's client. In a duplicate they would cause it to reconnect, or to repeat, delay or change commands. */
 const IOREDIS_OVERRIDES = {
   enableReadyCheck: true,
   enableAutoPipelining: false,
@@ -87,8 +87,8 @@ const IOREDIS_OVERRIDES = {
 const IOREDIS_SINGLE_OVERRIDES = { ...IOREDIS_OVERRIDES, lazyConnect: false, enableOfflineQueue: false };
 
 /**
- * Without these, a cluster client would resend a command that a failing node has not answered. The offline queue stays
- * on: the client connects to a node at the first command for it, and that command waits for the connection.
+ * Without these options, a cluster client would resend a command to which a failing node has not replied. The offline queue
+ * stays on, because the client connects to a node only at the first command for it, and that command must wait.
  */
 const IOREDIS_CLUSTER_OVERRIDES = {
   lazyConnect: false,
@@ -145,9 +145,9 @@ export class IoredisDriver implements RedisDriver {
 }
 
 /**
- * @param commandOptions the user's options, of which the time limit is removed. Version 6 implements it with one
- *   `AbortSignal` for each command, which is a third of the cost of publishing (measured), and it only limits how long a
- *   command waits to be written, which ours never do
+ * @param commandOptions the user's options, without their `timeout`. It limits only how long a command waits to be written,
+ *   and ours never wait. Version 6 implements it with one `AbortSignal` for each command, a third of the cost of publishing
+ *   (measured)
  */
 function nodeRedisOverrides(commandOptions: object | undefined) {
   return {
@@ -211,8 +211,8 @@ export class NodeRedisDriver extends NodeRedisBaseDriver<NodeRedis> {
 }
 
 /**
- * For commands only. The client reconnects to its nodes, in contrast to other drivers, but it neither queues commands
- * meanwhile nor sends them twice.
+ * For commands only. Unlike other drivers, its client reconnects to the nodes. It neither queues commands meanwhile nor sends
+ * them twice.
  */
 export class NodeRedisClusterDriver extends NodeRedisBaseDriver<NodeRedisCluster> {
   #ended: Promise<void> | undefined;

@@ -7,8 +7,8 @@ import type { ChannelListener } from './subscriptions';
 const PAGE_SIZE = 500;
 
 /**
- * The number of messages that are held while the stream is read. One more replaces all of them; the follower reads the
- * entries of the dropped messages from the stream, because the next message does not follow its position.
+ * The maximum number of messages that are held while the stream is read. At one more, all held messages are dropped. The
+ * follower then reads their entries from the stream, because the next message does not follow its position.
  */
 const MAX_HELD = 1_000;
 
@@ -45,15 +45,15 @@ enum FollowerState {
   CATCHING_UP,
   /** No read is in progress. Each message that follows the position is delivered immediately. */
   LIVE,
-  /** Messages are ignored. The result of a read in progress is discarded, but a head still becomes `from`. */
+  /** Messages are ignored. The result of a read in progress is discarded, but a head that was requested still resolves `from`. */
   CLOSED,
 }
 
-/** How far a follower has come in its stream. */
+/** The position of a follower in its stream. */
 interface StreamPosition {
-  /** The last entry that was delivered, or skipped because it is foreign; at first the head of the stream. */
+  /** The last entry that was delivered, or that another program added and the follower skipped; at first the head of the stream. */
   readonly id: string;
-  /** Whether entries after it were lost, so that the next delivery comes after a gap. */
+  /** Whether entries after it were lost, so that the next delivery follows a gap. */
   readonly gapAfter: boolean;
 }
 

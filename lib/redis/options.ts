@@ -22,19 +22,19 @@ export interface RedisLogsOptions {
  */
 export interface RedisLogOptions {
   /**
-   * The number of events that Redis retains, possibly up to a hundred more: a positive integer.
+   * The number of events that Redis retains: a positive integer. Redis may retain up to a hundred more.
    * @default 1_000
    */
   readonly maxEvents?: number;
   /**
-   * Milliseconds for which Redis retains an event, possibly a little longer. A log without a new event for this time is
-   * deleted. `false` sets no limit.
+   * Milliseconds for which Redis retains an event. Older events are removed when the next one is appended. A log without a new
+   * event for this time is deleted. `false` sets no limit.
    * @default false
    */
   readonly maxAgeMs?: number | false;
   /**
    * The number of newest events that each process caches in memory while it has subscribers: a positive integer. A
-   * subscriber that is further back reads from Redis.
+   * subscriber that needs older events reads them from Redis.
    * @default 1_000
    */
   readonly cacheSize?: number;

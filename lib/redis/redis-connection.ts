@@ -24,7 +24,7 @@ const MAX_RETRY_MS = 2_000;
 /** A connection that lasted longer than this resets the back-off, so that the next attempt follows within 25 ms. */
 const STABLE_MS = 1_000;
 
-/** Error codes of temporary states, in which a retry may succeed. A retry after any other code would fail again. */
+/** The error codes of temporary states, in which a retry may succeed. After any other code, a retry would fail again. */
 const TEMPORARY_CODES = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY']);
 
 /** It starts in CONNECTING, alternates between DISCONNECTED and READY, and ends in CLOSED. */
@@ -48,7 +48,7 @@ export class RedisConnection {
   #current: RedisDriver | undefined;
   /** The drivers that have not closed completely yet. */
   readonly #ending = new Set<Promise<unknown>>();
-  /** Why it is disconnected. */
+  /** The error of the lost connection, or of the last attempt to connect. */
   #cause: unknown;
   /** The number of attempts to reconnect since the last stable connection. */
   #attempts = 0;
@@ -131,7 +131,7 @@ export class RedisConnection {
     this.#state = RedisConnectionState.CLOSED;
     clearInterval(this.#heartbeat);
     const driver = this.#current;
-    // Before the driver ends, so that its end is not treated as a loss.
+    // Cleared before the driver ends, so that its end is not treated as a lost connection.
     this.#current = undefined;
     if (driver !== undefined) this.#end(driver);
     this.#pauses.abort();
@@ -193,7 +193,7 @@ export class RedisConnection {
     const driver = this.#current;
     if (driver === undefined) return;
     if (this.#unanswered === driver) {
-      this.drop(driver, new Error('Redis has not answered for too long.'));
+      this.drop(driver, new Error('Redis has not answered in time.'));
       return;
     }
     this.#unanswered = driver;

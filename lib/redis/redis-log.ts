@@ -84,7 +84,7 @@ export function redisLogs(client: RedisClient, options?: RedisLogsOptions): Redi
   return Object.assign(logs, { close: () => link.close() });
 }
 
-/** Shared by the logs of one `redisLogs()`: a connection for commands, one for messages, and the warning of an outage. */
+/** Shared by the logs of one `redisLogs()`: a connection for commands, one for messages, and one warning for each outage. */
 class RedisLink {
   readonly address: RedisAddress;
   readonly commands: RedisConnection;
@@ -160,8 +160,8 @@ class RedisLog implements EventLog {
   }
 
   /**
-   * Redis answers some time after the call, and every entry appended in between must have a greater id. So this finds
-   * the last entry at the time of the call, by the clock of Redis. An earlier entry is acceptable, a later one is not.
+   * Redis replies after the call, and every entry that is appended in between must have a greater id than the head. So this
+   * finds the last entry at the time of the call, by the clock of Redis. An earlier entry is acceptable, a later one is not.
    */
   async head(): Promise<LogHead> {
     const calledAt = performance.now();

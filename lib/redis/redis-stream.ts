@@ -2,7 +2,7 @@ import type { EventRecord } from '../format/record';
 import type { LogEntry } from '../log/entry';
 import type { RedisConnection } from './redis-connection';
 
-/** The id before all others. Redis gives it as the last id of a key that does not exist. */
+/** The id before all others. It is the head of a key that does not exist. */
 export const FIRST = '0-0';
 
 const ID = /^(\d{1,15})-(\d{1,15})$/;
@@ -15,7 +15,7 @@ export interface StreamBounds {
 
 /** The message that is published for an appended entry. */
 export interface StreamMessage extends LogEntry {
-  /** The id of the entry before it. A follower at this id has missed nothing. */
+  /** The id of the entry before this one. A follower at this id has missed no entry. */
   readonly previousId: string;
 }
 
@@ -128,7 +128,7 @@ export class RedisStream {
     return oldest === undefined ? last : (oldest.previousId ?? FIRST);
   }
 
-  /** The entries after an id; from the oldest if the id is `''`. Skips foreign entries, which other programs added. */
+  /** The entries after an id; from the oldest if the id is `''`. Skips foreign entries: those that other programs added. */
   async page(after: string, count: number): Promise<StreamPage> {
     let page = await this.#pageOfRows(after, count);
     while (page.entries.length === 0 && page.more) {

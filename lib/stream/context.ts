@@ -27,8 +27,8 @@ import type { Registry } from './registry';
  */
 export interface SseContext {
   /**
-   * Aborted when the client leaves, when the server closes, and when the stream has reached its longest duration. Pass it to
-   * everything that the generator awaits, so that no work continues without a client. Created on first access.
+   * Aborted when the client disconnects, by `sse.close()`, and by `maxDurationMs`. Pass it to every call that the generator
+   * awaits, so that no work continues without a client. Created on first access.
    *
    * Its `reason` is an `AbortError` with a `code`: `'ERR_SSE_CLIENT_LEFT'`, `'ERR_SSE_STALLED'`, `'ERR_SSE_CLOSING'` or
    * `'ERR_SSE_EXPIRED'`.

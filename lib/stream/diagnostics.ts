@@ -3,10 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
 /**
- * Why a stream has ended. `'finished'`: its source returned · `'left'`: the client left · `'failed'`: its source threw, or
- * yielded a value that cannot be sent · `'stalled'`: the client did not read for `stallTimeoutMs` · `'expired'`:
- * `maxDurationMs` · `'closed'`: `sse.close()` · `'channel'`: its channel was closed, or the log no longer retains its next
- * event.
+ * Why a stream has ended. `'finished'`: its source returned, or its channel ended · `'left'`: the client disconnected ·
+ * `'failed'`: its source threw, or yielded a value that cannot be sent · `'stalled'`: the client read no sent data for
+ * `stallTimeoutMs` · `'expired'`: `maxDurationMs` has passed · `'closed'`: `sse.close()` was called · `'channel'`: its channel was
+ * closed, the log no longer retains its next event or is unavailable, or the signal of the returned subscription was aborted.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -46,7 +46,7 @@ export interface StreamRecord {
   durationMs: number;
   /** `undefined` while the stream is open. */
   reason: StreamEnd | undefined;
-  /** What the source threw, if the reason is `'failed'`. */
+  /** The error, if the reason is `'failed'`. For another reason, an error of the source's cleanup or of a write, if there was one. */
   error: unknown;
 }
 

@@ -8,8 +8,8 @@ import type { Serialize } from '../format/serialize';
 import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
 
 /**
- * How streams behave. Every option may be omitted, and `undefined` counts as omitted. `false` turns an option off. A
- * misspelt option or an invalid value throws immediately.
+ * The options of streams. Every option may be omitted, and `undefined` counts as omitted. `false` turns off an option whose
+ * name ends in `Ms`. A misspelt option or an invalid value throws immediately.
  *
  * @example
  * app.use(sse({ keepAliveMs: 10_000, maxDurationMs: 15 * 60_000 }));
@@ -17,8 +17,8 @@ import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from 
 export interface SseOptions {
   /**
    * What the client does at the end of a response. An `'eventsource'` reconnects after every end, and stops only on a 204. A
-   * `'fetch'` client (an SDK, `fetch()`, curl) reads one response and takes its end for success. `'auto'` takes a GET whose
-   * `Accept` names `text/event-stream` for an EventSource, and every other request for a fetch client.
+   * `'fetch'` client (an SDK, `fetch()`, curl) reads one response, and treats its end as success. `'auto'` treats a GET whose
+   * `Accept` contains `text/event-stream` as an EventSource, and every other request as a fetch client.
    * @default 'auto'
    */
   readonly client?: 'auto' | 'eventsource' | 'fetch';
@@ -98,20 +98,21 @@ export interface SseOptions {
    */
   readonly whenFull?: 'retry' | 'refuse';
   /**
-   * The longest duration of a stream in milliseconds. At a random moment in the last fifth of it the signal is aborted, the
-   * generator may keep yielding for 5 seconds, and the client reconnects. `false` turns it off.
+   * Milliseconds after which a stream is shut down, so that its client reconnects. The signal is aborted at a random moment in
+   * the last fifth of this time. The generator may then keep yielding for 5 seconds. `false` turns it off.
    * @default false
    */
   readonly maxDurationMs?: number | false;
   /**
-   * Milliseconds that a client may take to read what was sent before it is disconnected. The generator is paused
-   * meanwhile. `false` waits without a limit.
+   * Milliseconds without progress after which a client that does not read the sent data is disconnected. The generator is
+   * paused meanwhile. `false` waits without a limit.
    * @default 60_000
    */
   readonly stallTimeoutMs?: number | false;
   /**
-   * Milliseconds that a generator may continue after its client has left before a process warning names the route, once
-   * per route. The generator is not stopped, because that is not possible from outside. `false` turns it off.
+   * Milliseconds that a generator may continue after it was closed, for example because its client has disconnected. Then a
+   * process warning names the route, once per route. The generator continues, because JavaScript cannot stop it. `false` turns
+   * the warning off.
    * @default 30_000
    */
   readonly cleanupWarnMs?: number | false;
@@ -154,8 +155,8 @@ export interface CloseOptions {
    */
   readonly graceMs?: number;
   /**
-   * Milliseconds for which the streams of fetch clients are left alone, so that an answer that is nearly done is finished.
-   * Then they end like the others. `0` makes no difference between clients.
+   * Milliseconds for which the streams of fetch clients may continue, so that a response that is almost complete can end.
+   * Afterwards they are shut down as all others. `0` shuts down all streams at the same time.
    * @default 10_000
    */
   readonly drainMs?: number;

@@ -6,8 +6,9 @@ import type { Awaitable, EventLog } from '../log/event-log';
 /**
  * Makes a log for a test of {@link eventLogContract}.
  *
- * Two calls with the same `key` within one test must return the same log, as two processes would open it. Another key must
- * return another log, which is empty. `maxEvents` is the number of events to retain; the log may retain some more.
+ * Two calls with the same `key` within one test must return logs with the same entries, as in two processes. Another key must
+ * return an empty log. `maxEvents` is the number of events to retain. The log may retain more, but must drop old ones: after
+ * 1,000 appends with a `maxEvents` of 10, it must retain fewer than 900.
  *
  * @example
  * const logs = new Map<string, EventLog>();
@@ -30,7 +31,7 @@ export interface LogCase {
   /** The behaviour that the clause requires, for the title of a test. */
   readonly name: string;
   /**
-   * Tests a log. It needs one or more logs of its own: `make` must not return those of another test.
+   * Tests a log. `make` must return new logs for each run, and not those of another test.
    *
    * @returns resolves if the log fulfils the clause
    * @throws (rejects) `AssertionError` if it does not

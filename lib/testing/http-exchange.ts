@@ -8,7 +8,7 @@ import type { StreamInit } from './options';
 /** States only advance: from `CONNECTING` to `OPEN`, and from either to one of the last three. */
 type HttpExchangeState = 'CONNECTING' | 'OPEN' | 'ENDED' | 'CUT' | 'LEFT';
 
-/** One request and its response. After `leave()` it reports only that the connection has closed. */
+/** One request and its response. After `leave()`, only the close of the connection is reported. */
 export class HttpExchange {
   state: HttpExchangeState = 'CONNECTING';
   failure: Error | undefined;

@@ -168,7 +168,7 @@ export class OpenedStream implements AsyncIterable<DispatchedEvent> {
     );
   }
 
-  /** Stops reading, so that what the server sends fills the network's buffers and then the server's own. */
+  /** Stops reading, so that sent data fills the buffers of the network and then those of the server. */
   stall(): void {
     this.#exchange?.stall();
   }

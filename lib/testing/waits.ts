@@ -1,12 +1,12 @@
 import { clearTimeout, setTimeout } from './clock';
 
 /**
- * A wait that `takes` events gets them after all earlier waits of that kind. One that `observes` takes none. One that
- * `outlasts` the response takes none, and continues after its end.
+ * A wait that `takes` events gets them after all earlier waits of that kind. A wait that `observes` takes no events, and fails
+ * when the response ends. A wait that `outlasts` takes no events, and continues after the end of the response.
  */
 export type WaitKind = 'takes' | 'observes' | 'outlasts';
 
-/** What the waits of a stream need to know of it. */
+/** The members of a stream that its waits use. */
 export interface AwaitedStream {
   /** Milliseconds after which a wait fails. */
   readonly timeoutMs: number;
