@@ -1,5 +1,5 @@
 import { describe, wrongType } from '../errors';
-import { END_ID, PublishedEvent, ServerSentEvent } from './event';
+import { checkedEvent, END_ID, isPublishedEvent, isServerSentEvent, ServerSentEvent } from './event';
 import { fieldLines, linesOf } from './event-stream';
 import { dataText, type Serialize } from './serialize';
 
@@ -15,15 +15,15 @@ export interface EventRecord {
   /** `'end'` and `'error'` are the last record of a log: the channel has ended, or its run has failed. */
   readonly kind: 'event' | 'end' | 'error';
   /** The event type; `undefined` for an event without one, which the client dispatches as `message`. */
-  readonly type?: string;
+  readonly type?: string | undefined;
   /** The data as it is sent, before it is split into lines. */
   readonly data: string;
   /** `true` if `data` was made by `serialize`; `false` if the value was this string. */
   readonly serialized: boolean;
   /** Milliseconds. */
-  readonly retry?: number;
+  readonly retry?: number | undefined;
   /** The text of a comment before the event, which clients ignore. */
-  readonly comment?: string;
+  readonly comment?: string | undefined;
 }
 
 /**
@@ -33,9 +33,9 @@ export interface EventRecord {
  *   event with an id of its own
  */
 export function recordOf(value: unknown, serialize: Serialize): EventRecord {
-  if (!(value instanceof ServerSentEvent)) return dataRecord('event', undefined, value, serialize);
+  if (!isServerSentEvent(value)) return dataRecord('event', undefined, value, serialize);
   checkPublishable(value);
-  const { type, data, retry, comment } = value;
+  const { type, data, retry, comment } = checkedEvent(value);
   return { ...dataRecord('event', type, data, serialize), retry, comment };
 }
 
@@ -75,7 +75,15 @@ function dataRecord(
   data: unknown,
   serialize: Serialize,
 ): EventRecord {
-  return { kind, type, data: dataText(data, serialize), serialized: typeof data !== 'string' };
+  // With every property, so that none is looked up on `Object.prototype`.
+  return {
+    kind,
+    type,
+    data: dataText(data, serialize),
+    serialized: typeof data !== 'string',
+    retry: undefined,
+    comment: undefined,
+  };
 }
 
 function checkPublishable(event: ServerSentEvent): void {
@@ -87,7 +95,7 @@ function checkPublishable(event: ServerSentEvent): void {
     );
   }
   // An event of another channel has that channel's id; this log gives it a new one.
-  if (id === undefined || event instanceof PublishedEvent) return;
+  if (id === undefined || isPublishedEvent(event)) return;
   throw wrongType(
     'ERR_SSE_INVALID_EVENT',
     `Expected a published event to have no id of its own, got ${describe(id)}. Leave it out: the log gives the ids.`,
