@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http';
 import type { HttpRequest, HttpResponse } from '../connection/http';
 import { isAsyncGenerator } from '../source';
 import { RequestContext } from '../stream/context';
-import { isChannel } from '../stream/producer';
+import { isSubscribable } from '../stream/producer';
 import { stream } from '../stream/stream';
 import { type RoutedRequest, scopeOf, trackRouter } from './scope';
 
@@ -52,7 +52,7 @@ function onResult(message: unknown): void {
 
 function isStreamable(result: unknown): boolean {
   try {
-    return isAsyncGenerator(result) || isChannel(result);
+    return isAsyncGenerator(result) || isSubscribable(result);
   } catch {
     // A foreign Proxy may throw on property access; treat it as not streamable.
     return false;

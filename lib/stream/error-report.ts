@@ -1,7 +1,7 @@
 import { inspect, types } from 'node:util';
 import { isGone } from '../connection/http';
 import { answerFailure } from '../connection/short-responses';
-import { warn } from '../errors';
+import { propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
 import type { StreamRequest } from './stream-request';
 
@@ -55,7 +55,6 @@ export function warnOfLongCleanup({ req, handler }: StreamRequest): void {
 }
 
 function statusOf(error: unknown): number {
-  if (typeof error !== 'object' || error === null || !('status' in error)) return 500;
-  const { status } = error;
+  const status = propertyOf(error, 'status');
   return typeof status === 'number' && status >= 400 && status < 600 ? status : 500;
 }

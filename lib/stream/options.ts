@@ -2,7 +2,7 @@ import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'n
 import type { Http2ServerRequest } from 'node:http2';
 import type { ConnectionOptions } from '../connection/connection';
 import { describe, wrongType } from '../errors';
-import type { Serialize } from '../format/serialize';
+import { defaultSerialize, type Serialize } from '../format/serialize';
 import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
 
 /**
@@ -169,7 +169,10 @@ const OWN_HEADERS = new Set([
  * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` that names the option, the value and the remedy
  */
 export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefined>): ResolvedSseOptions {
-  const given: SseOptions = Object.assign({}, ...layers.map((layer) => checked(layer, CHECKS)));
+  const given: SseOptions = Object.assign(
+    Object.create(null),
+    ...layers.map((layer) => checked(layer, CHECKS)),
+  );
   const maxStreams = given.maxStreams ?? Number.POSITIVE_INFINITY;
   return {
     keepAliveMs: given.keepAliveMs ?? 15_000,
@@ -177,7 +180,7 @@ export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefine
     commitAfterMs: given.commitAfterMs ?? 50,
     end: given.end ?? 'stop',
     headers: Object.entries(given.headers ?? {}),
-    serialize: given.serialize ?? JSON.stringify,
+    serialize: given.serialize ?? defaultSerialize,
     compress: given.compress ?? false,
     onError: given.onError,
     maxStreams,
