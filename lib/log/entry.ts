@@ -1,5 +1,5 @@
 import { event, PublishedEvent, type ServerSentEvent } from '../format/event';
-import { dataOf, type EventRecord, encodeRecord } from '../format/record';
+import { completeRecord, dataOf, type EventRecord, encodeRecord } from '../format/record';
 
 /**
  * One record with the id that its log gave it.
@@ -59,7 +59,7 @@ export class Entry implements LogEntry {
   }
 
   static of(entry: LogEntry): Entry {
-    return entry instanceof Entry ? entry : new Entry(entry.id, entry.record);
+    return entry instanceof Entry ? entry : new Entry(entry.id, completeRecord(entry.record));
   }
 
   /** Takes the place of missing entries. For the order of a window it has the id of the entry before it. */
