@@ -1,5 +1,5 @@
 import { type InspectOptions, inspect } from 'node:util';
-import { own } from './own';
+import { given } from './given';
 
 /**
  * Every `code` of an {@link SseError}.
@@ -100,12 +100,12 @@ export class SseError extends Error {
 
   /** Makes an error for your own log, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. */
   constructor(code: SseErrorCode, message: string, details: SseErrorDetails = {}) {
-    const cause = own(details, 'cause');
+    const cause = given(details, 'cause');
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
-    this.status = own(details, 'status');
+    this.status = given(details, 'status');
     this.statusCode = this.status;
-    this.headers = own(details, 'headers');
+    this.headers = given(details, 'headers');
   }
 }
 

@@ -1,5 +1,4 @@
 import { describe, outOfRange, wrongType } from './errors';
-import { own } from './own';
 
 /** Checks one option; throws a `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` that names it. */
 export type Check = (name: string, value: unknown) => void;
@@ -25,7 +24,7 @@ export function checked<Options extends object>(
   }
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
-    const check = own(checks, name);
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (check === undefined) throw unknownOption(name, Object.keys(checks));
     check(name, value);
   }

@@ -27,7 +27,7 @@ const LAYERS: readonly string[] = [
   'abort',
   'validate',
   'errors',
-  'own',
+  'given',
 ];
 
 interface Import {

@@ -239,7 +239,7 @@ function ownFields(fields: EventFields): Pick<EventFields, keyof typeof NO_FIELD
     if (name === 'id') id = fields[name];
     else if (name === 'retry') retry = fields[name];
     else if (name === 'comment') comment = fields[name];
-    else throw unknownFieldError(name);
+    else throw Symbol.iterator in fields ? fieldsError(fields) : unknownFieldError(name);
   }
   if (id === undefined && retry === undefined && comment === undefined) checkNotIterable(fields);
   return { id, retry, comment };

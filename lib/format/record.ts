@@ -1,4 +1,5 @@
 import { describe, wrongType } from '../errors';
+import { given } from '../given';
 import { checkedEvent, END_ID, isPublishedEvent, isServerSentEvent, ServerSentEvent } from './event';
 import { fieldLines, linesOf } from './event-stream';
 import { dataText, type Serialize } from './serialize';
@@ -45,6 +46,21 @@ export function endRecordOf(value: unknown, serialize: Serialize): EventRecord {
     return dataRecord('end', undefined, value === undefined ? '' : value, serialize);
   }
   return { ...recordOf(value, serialize), kind: 'end' };
+}
+
+/**
+ * A record with every property, because a log may leave out those that are `undefined`, and any package may have put
+ * others of their names on `Object.prototype`.
+ */
+export function completeRecord(record: EventRecord): EventRecord {
+  return {
+    kind: record.kind,
+    type: given(record, 'type'),
+    data: record.data,
+    serialized: record.serialized,
+    retry: given(record, 'retry'),
+    comment: given(record, 'comment'),
+  };
 }
 
 /** The frame of a record, and the offset of its data lines, which are its last. Without an `id` it has no id line. */
