@@ -65,7 +65,7 @@ export class Entry implements LogEntry {
   /** Takes the place of missing entries. For the order of a window it has the id of the entry before it. */
   static gap(gap: Gap): Entry {
     const record = { kind: 'event', type: 'gap', data: JSON.stringify(gap), serialized: true } as const;
-    return new Entry(gap.lastEventId, record, true);
+    return new Entry(gap.lastEventId, completeRecord(record), true);
   }
 
   /** Whether no entry can follow in this log. */
