@@ -76,8 +76,9 @@ const BRAND = Symbol.for('express-yield.error');
  * });
  */
 export class SseError extends Error {
-  static {
-    Object.defineProperty(SseError.prototype, BRAND, { value: 1 });
+  /** @internal */
+  get [BRAND](): number {
+    return 1;
   }
 
   /** @internal By the brand, so that `instanceof` also recognises the errors of another copy of this package. */

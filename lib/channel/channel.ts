@@ -35,7 +35,9 @@ const BRAND = Symbol.for('express-yield.channel');
 
 /** Whether `value` is a channel or a filtered channel, of any copy of this package in the process. */
 export function isChannel(value: unknown): value is Subscribable<unknown> {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, BRAND) === 'number';
+  return (
+    typeof value === 'object' && value !== null && typeof (value as Subscribable<unknown>)[BRAND] === 'number'
+  );
 }
 
 /**
@@ -46,8 +48,9 @@ export function isChannel(value: unknown): value is Subscribable<unknown> {
  * app.get('/acme', () => acme);
  */
 export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<Value>, unknown> {
-  static {
-    Object.defineProperty(Subscribable.prototype, BRAND, { value: 1 });
+  /** @internal */
+  get [BRAND](): number {
+    return 1;
   }
 
   /**

@@ -110,6 +110,9 @@ interface RouteAccess {
 
 const VERSION = 1;
 
+/** That of this copy. */
+let ROUTE_ACCESS: RouteAccess;
+
 /** Whether `value` is a subscription of any copy of this package in the process. */
 export function isSubscription(value: unknown): value is Subscription {
   return typeof value === 'object' && value !== null && accessOf(value as Subscription) !== undefined;
@@ -132,7 +135,7 @@ export function attachSink(subscription: Subscription, sink: FrameSink): Attachm
 }
 
 function accessOf(subscription: Subscription): RouteAccess | undefined {
-  return (subscription as { readonly [BRAND]?: RouteAccess })[BRAND];
+  return subscription[BRAND];
 }
 
 /**
@@ -154,12 +157,16 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   // The package's own modules use these closures. As methods they would be in the types that users see.
   static {
     createSubscription = (channel, subscriber, filter) => new Subscription(channel, subscriber, filter);
-    const access: RouteAccess = {
+    ROUTE_ACCESS = {
       version: VERSION,
       openForRoute: (subscription) => subscription.#openForRoute(),
       attachSink: (subscription, sink) => subscription.#attach(sink),
     };
-    Object.defineProperty(Subscription.prototype, BRAND, { value: access });
+  }
+
+  /** @internal */
+  get [BRAND](): RouteAccess {
+    return ROUTE_ACCESS;
   }
 
   readonly #channel: SubscribableChannel;

@@ -48,11 +48,6 @@ const NOT_IN_A_HEADER = /[\0-\x08\x0a-\x1f\x7f]|^[\t ]|[\t ]$/;
 const BRAND = Symbol.for('express-yield.event');
 const PUBLISHED_BRAND = Symbol.for('express-yield.published-event');
 
-interface Branded {
-  readonly [BRAND]?: unknown;
-  readonly [PUBLISHED_BRAND]?: unknown;
-}
-
 /**
  * An event with its fields, made by {@link event}, or only a comment, made by {@link comment}.
  *
@@ -65,8 +60,9 @@ interface Branded {
  * tick.id; // '7': ids are strings, as on the wire
  */
 export class ServerSentEvent<Type extends string | undefined = string | undefined, Data = unknown> {
-  static {
-    Object.defineProperty(ServerSentEvent.prototype, BRAND, { value: 1 });
+  /** @internal */
+  get [BRAND](): number {
+    return 1;
   }
 
   /** @internal By the brand, so that `instanceof` also recognises the events of another copy of this package. */
@@ -107,7 +103,7 @@ export class ServerSentEvent<Type extends string | undefined = string | undefine
 
 /** Whether `value` is an event of any copy of this package in the process. */
 export function isServerSentEvent(value: unknown): value is ServerSentEvent {
-  return typeof value === 'object' && value !== null && typeof (value as Branded)[BRAND] === 'number';
+  return typeof value === 'object' && value !== null && typeof (value as ServerSentEvent)[BRAND] === 'number';
 }
 
 /**
@@ -155,8 +151,8 @@ type DataEvent<Data, Beside> = [Data] extends [never]
 
 /** An event that was encoded when it was published. A route that yields it sends that frame without encoding it again. */
 export class PublishedEvent extends ServerSentEvent {
-  static {
-    Object.defineProperty(PublishedEvent.prototype, PUBLISHED_BRAND, { value: 1 });
+  get [PUBLISHED_BRAND](): number {
+    return 1;
   }
 
   /** The frame, with the id that the log assigned. */
@@ -171,7 +167,7 @@ export class PublishedEvent extends ServerSentEvent {
 
 /** Whether an event was encoded when it was published, by any copy of this package in the process. */
 export function isPublishedEvent(event: ServerSentEvent): event is PublishedEvent {
-  return typeof (event as Branded)[PUBLISHED_BRAND] === 'number';
+  return typeof (event as PublishedEvent)[PUBLISHED_BRAND] === 'number';
 }
 
 /**
