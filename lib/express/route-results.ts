@@ -40,8 +40,8 @@ function onStart(message: unknown): void {
 
 /** Must never throw: Node turns the error of a subscriber into an `uncaughtException`. `stream` never throws. */
 function onResult(message: unknown): void {
-  const { req, res, handler, result, param } = message as HandlerCall;
-  if (result === undefined || param !== undefined || res.headersSent) return;
+  const { req, res, handler, result } = message as HandlerCall;
+  if (result === undefined || Object.hasOwn(message as HandlerCall, 'param') || res.headersSent) return;
   const context = res.sse;
   if (!(context instanceof RequestContext)) return;
   const scope = scopeOf(req, context);
