@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { fitsHeader, MAX_ID_BYTES } from '../format/event';
+import { given } from '../given';
 import type { HttpRequest, HttpResponse } from './http';
 
 // From the least to the most specific; RFC 9110 12.5.1: the most specific range that matches decides.
@@ -45,7 +46,7 @@ const QUERY_FIELD = 'lastEventId=';
  * any string.
  */
 export function lastEventIdOf(req: HttpRequest): string {
-  const header = req.headers['last-event-id'];
+  const header = given(req.headers, 'last-event-id');
   const bytes = (Array.isArray(header) ? header[0] : header) || idInQuery(req.url);
   if (bytes === '') return '';
   // Node reads header bytes as latin1. Browsers send UTF-8 (spec 9.2.3); Node's fetch, and so npm eventsource, latin1.
