@@ -1,4 +1,5 @@
-import { inspect } from 'node:util';
+import { type InspectOptions, inspect } from 'node:util';
+import { given } from './given';
 
 /**
  * Every `code` of an {@link SseError}.
@@ -61,6 +62,12 @@ export interface SseErrorDetails {
 }
 
 /**
+ * Marks the errors of every copy of this package in the process. It stands on the prototype, so that no copy of an error's
+ * own properties has it. The number counts the contract: a later one may add properties, and keeps those of an earlier one.
+ */
+const BRAND = Symbol.for('express-yield.error');
+
+/**
  * A run-time failure, as opposed to a programming error: the server is full, the client does not accept event streams, the
  * version of Express is too old, a channel is closed, or its log is unavailable.
  *
@@ -74,6 +81,20 @@ export interface SseErrorDetails {
  * });
  */
 export class SseError extends Error {
+  /** @internal */
+  get [BRAND](): number {
+    return 1;
+  }
+
+  /** @internal By the brand, so that `instanceof` also recognises the errors of another copy of this package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: `this` is the class on the right of instanceof, which may be a subclass
+    return this === SseError ? isSseError(value) : Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+
+  // A field, because an assignment would throw if the app has frozen `Error.prototype`.
+  /** `'SseError'`. */
+  override name = 'SseError';
   /** Identifies the failure. It is stable across versions: test the code, never the message. */
   readonly code: SseErrorCode;
   /** The status code of the response, such as `503`; `undefined` for an error without an HTTP status. */
@@ -84,14 +105,19 @@ export class SseError extends Error {
   readonly headers: Readonly<Record<string, string>> | undefined;
 
   /** Makes an error for your own log, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. */
-  constructor(code: SseErrorCode, message: string, { cause, ...http }: SseErrorDetails = {}) {
+  constructor(code: SseErrorCode, message: string, details: SseErrorDetails = {}) {
+    const cause = given(details, 'cause');
     super(message, cause === undefined ? undefined : { cause });
-    this.name = 'SseError';
     this.code = code;
-    this.status = http.status;
-    this.statusCode = http.status;
-    this.headers = http.headers;
+    this.status = given(details, 'status');
+    this.statusCode = this.status;
+    this.headers = given(details, 'headers');
   }
+}
+
+/** Whether `error` is an {@link SseError} of any copy of this package in the process. Never throws. */
+export function isSseError(error: unknown): error is SseError {
+  return typeof error === 'object' && typeof propertyOf(error, BRAND) === 'number';
 }
 
 /** The error with which every log rejects an append after its last entry. */
@@ -109,24 +135,55 @@ export function outOfRange(code: MistakeCode, message: string): RangeError {
   return Object.assign(new RangeError(message), { code });
 }
 
-/** Reports an error that cannot be passed to `next` or thrown, as a process warning. */
+/** Reports an error that cannot be passed to `next` or thrown, as a process warning. Never throws. */
 export function warn(error: unknown): void {
-  process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
+  process.emitWarning(inspected(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
+}
+
+/**
+ * A property of a thrown value; `undefined` for a value without properties, and if reading it throws. Anything may be
+ * thrown: an error whose getters throw, a revoked Proxy, a symbol, `null`.
+ */
+export function propertyOf(value: unknown, name: PropertyKey): unknown {
+  try {
+    return (value as Readonly<Record<PropertyKey, unknown>> | null | undefined)?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The message of an error; of any other thrown value, or without a message, what {@link describe} shows. */
+export function messageOf(error: unknown): string {
+  const message = propertyOf(error, 'message');
+  return typeof message === 'string' && message !== '' ? message : describe(error);
 }
 
 /** A value for an error message, with its type and limited in length: `0 (number)`, `'soon' (string)`, `null`. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   // Only the first line: an error is shown with its stack.
-  const [shown = ''] = inspected(value).split('\n', 1);
+  const [shown = ''] = inspected(value, ON_ONE_LINE).split('\n', 1);
   return `${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown} (${typeof value})`;
 }
 
-function inspected(value: unknown): string {
+const ON_ONE_LINE = { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 } as const;
+
+function inspected(value: unknown, options?: InspectOptions): string {
   try {
-    return inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+    return inspect(value, options) || outlineOf(value);
   } catch {
-    // The value has its own inspect function, which has thrown.
+    // Its stack, its inspect function or another property throws.
+    return outlineOf(value);
+  }
+}
+
+/** What can be read of a value that cannot be inspected. */
+function outlineOf(value: unknown): string {
+  const [name, message] = ['name', 'message'].map((property) => propertyOf(value, property));
+  if (typeof message === 'string') return `[${typeof name === 'string' ? name : 'Error'}: ${message}]`;
+  try {
     return Object.prototype.toString.call(value);
+  } catch {
+    return `[unreadable ${typeof value}]`;
   }
 }

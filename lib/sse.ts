@@ -199,9 +199,9 @@ export function createSse(defaults?: SseOptions): Sse {
     return createMiddleware(resolveSseOptions(defaults, first as SseOptions | undefined), registry);
   };
   return Object.defineProperties(instance, {
-    close: { value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) },
-    size: { get: () => registry.size },
-    streams: { value: () => registry.streams() },
+    close: descriptor({ value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) }),
+    size: descriptor({ get: () => registry.size }),
+    streams: descriptor({ value: () => registry.streams() }),
   }) as Sse;
 }
 
@@ -219,6 +219,11 @@ export function createSse(defaults?: SseOptions): Sse {
  * });
  */
 export const sse: Sse = createSse();
+
+/** Without a prototype: a `get` or `value` on `Object.prototype` would make it invalid. */
+function descriptor(attributes: PropertyDescriptor): PropertyDescriptor {
+  return Object.assign(Object.create(null), attributes);
+}
 
 type Handler = (req: HttpRequest, res: HttpResponse, next: Next | undefined) => unknown;
 

@@ -28,7 +28,8 @@ export function checked<Options extends object>(
     if (check === undefined) throw unknownOption(name, Object.keys(checks));
     check(name, value);
   }
-  return Object.fromEntries(given) as Partial<Options>;
+  // Without a prototype, so that an option that was not given cannot be found there either.
+  return Object.assign(Object.create(null), Object.fromEntries(given));
 }
 
 /** Milliseconds, at least `least`; `false` turns the option off where it is `optional`. */
@@ -92,14 +93,20 @@ export function headerObject(option: string, value: unknown): asserts value is o
 }
 
 function unknownOption(name: string, known: readonly string[]): TypeError {
-  const nearest = known
-    .map((option) => ({ option, distance: distance(name.toLowerCase(), option.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)[0];
-  const hint =
-    nearest !== undefined && nearest.distance <= Math.max(2, name.length / 3)
-      ? `Did you mean '${nearest.option}'?`
-      : `Known options: ${known.join(', ')}.`;
+  const hint = suggestion('options', name, known);
   return wrongType('ERR_SSE_INVALID_OPTION', `Unknown option '${name}'. ${hint}`);
+}
+
+/** For a name that is not known: the nearest one that is, or all of them. */
+export function suggestion(kind: string, name: string, known: readonly string[]): string {
+  const nearest = known
+    .map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const isNear =
+    nearest !== undefined &&
+    nearest.distance <= Math.max(2, name.length / 3) &&
+    nearest.distance < nearest.candidate.length;
+  return isNear ? `Did you mean '${nearest.candidate}'?` : `Known ${kind}: ${known.join(', ')}.`;
 }
 
 /** The Levenshtein distance between two words, one row at a time. */

@@ -27,6 +27,7 @@ const LAYERS: readonly string[] = [
   'abort',
   'validate',
   'errors',
+  'given',
 ];
 
 interface Import {

@@ -1,5 +1,4 @@
-import { inspect } from 'node:util';
-import { SseError } from '../errors';
+import { isSseError, messageOf, SseError } from '../errors';
 import { endRecordOf, recordOf } from '../format/record';
 import type { Entry, Parse } from '../log/entry';
 import type { Awaitable, EventLog, LogHead } from '../log/event-log';
@@ -64,8 +63,7 @@ export class ChannelState implements SubscribableChannel {
   }
 
   async fail(error: unknown): Promise<void> {
-    const data = error instanceof Error ? error.message : inspect(error);
-    await this.#log.append({ kind: 'error', data: data.toWellFormed(), serialized: false });
+    await this.#log.append({ kind: 'error', data: messageOf(error).toWellFormed(), serialized: false });
     this.#hub?.noteEnded();
   }
 
@@ -99,8 +97,8 @@ export class ChannelState implements SubscribableChannel {
   failureOf(entry: Entry): unknown {
     const failure = this.#run?.failure;
     if (failure === undefined) return failedError(entry.data);
-    // The run may have failed with an SseError of another channel. Unchanged, it would look like the end of this channel.
-    return failure.error instanceof SseError ? failedError(entry.data, failure.error) : failure.error;
+    // An SseError of another channel, passed on unchanged, would be taken for the end of this one.
+    return isSseError(failure.error) ? failedError(entry.data, failure.error) : failure.error;
   }
 
   async #closeSubscribers(): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
+import { given } from '../given';
 import type { Parse } from '../log/entry';
 import { memoryLog } from '../log/memory-log';
 import type { EntryFilter } from './batch';
@@ -29,6 +30,16 @@ export type Publishable<Value> = Value | EventOf<Value> | Hint<DataOf<Value>>;
 /** No value has this type. Without it, the compiler would accept only the first type of a union as the data of an event. */
 type Hint<Data> = ServerSentEvent<never, Data>;
 
+/** Marks the channels of every copy of this package in the process, as the brands of events do. */
+const BRAND = Symbol.for('express-yield.channel');
+
+/** Whether `value` is a channel or a filtered channel, of any copy of this package in the process. */
+export function isChannel(value: unknown): value is Subscribable<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as Subscribable<unknown>)[BRAND] === 'number'
+  );
+}
+
 /**
  * A channel, or a filtered channel.
  *
@@ -37,6 +48,11 @@ type Hint<Data> = ServerSentEvent<never, Data>;
  * app.get('/acme', () => acme);
  */
 export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<Value>, unknown> {
+  /** @internal */
+  get [BRAND](): number {
+    return 1;
+  }
+
   /**
    * Creates a subscription whose position is fixed now: after the subscriber's last event ID, or at the head of the
    * channel.
@@ -108,7 +124,7 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   constructor(options?: ChannelOptions) {
     super();
     const resolved = resolveChannelOptions(options);
-    this.#state = new ChannelState(options?.log ?? memoryLog(), resolved);
+    this.#state = new ChannelState((options && given(options, 'log')) ?? memoryLog(), resolved);
   }
 
   /**
@@ -254,7 +270,7 @@ function checkedFilter<Value>(filter: Filter<Value>): UntypedFilter {
 }
 
 function checkSubscriber(subscriber: Subscriber): void {
-  const { lastEventId } = Object(subscriber) as Subscriber;
+  const lastEventId = given(Object(subscriber) as Subscriber, 'lastEventId');
   if (lastEventId === undefined || typeof lastEventId === 'string') return;
   throw wrongType(
     'ERR_SSE_INVALID_OPTION',

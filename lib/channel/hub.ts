@@ -65,7 +65,8 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   constructor(log: EventLog, onEmpty: () => void) {
     this.log = log;
     this.#onEmpty = onEmpty;
-    this.#window = log.window;
+    // Another copy of this package may have another kind of window; its log is then read by the contract.
+    this.#window = log.window instanceof Window ? log.window : undefined;
     this.complete = this.#window !== undefined;
     this.#subscription = log.subscribe(this);
     if (!this.complete) void this.#openWindow();

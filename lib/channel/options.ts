@@ -1,5 +1,5 @@
 import { describe, wrongType } from '../errors';
-import type { Serialize } from '../format/serialize';
+import { defaultSerialize, type Serialize } from '../format/serialize';
 import type { EventLog } from '../log/event-log';
 import { type Check, checked, delay, ofType, oneOf } from '../validate';
 
@@ -75,7 +75,7 @@ export type ResolvedRunOptions = ResolvedChannelOptions &
 const DEFAULTS: ResolvedChannelOptions = {
   overflow: 'disconnect',
   replay: false,
-  serialize: JSON.stringify,
+  serialize: defaultSerialize,
   parse: JSON.parse,
 };
 

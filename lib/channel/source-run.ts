@@ -1,5 +1,5 @@
 import { isAbortOf } from '../abort';
-import { SseError, warn } from '../errors';
+import { isSseError, SseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import type { Awaitable } from '../log/event-log';
 import { yieldToEventLoop } from '../round-robin';
@@ -190,7 +190,7 @@ export class SourceRun {
     try {
       return await this.#channel.hasSubscribers();
     } catch (error) {
-      if (!(error instanceof SseError)) warn(error);
+      if (!isSseError(error)) warn(error);
       return true;
     }
   }
@@ -216,7 +216,7 @@ async function isAccepted(publishing: Promise<unknown>): Promise<boolean> {
     await publishing;
     return true;
   } catch (error) {
-    if (error instanceof SseError && error.code === 'ERR_SSE_CHANNEL_CLOSED') return false;
+    if (isSseError(error) && error.code === 'ERR_SSE_CHANNEL_CLOSED') return false;
     throw error;
   }
 }

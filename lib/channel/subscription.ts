@@ -1,5 +1,6 @@
 import { wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
+import { given } from '../given';
 import type { Gap } from '../log/entry';
 import type { Awaitable, LogHead } from '../log/event-log';
 import type { EntryFilter } from './batch';
@@ -94,16 +95,48 @@ export let createSubscription: <Value>(
   filter: EntryFilter | undefined,
 ) => Subscription<Value>;
 
+/** Marks the subscriptions of every copy of this package in the process. */
+const BRAND = Symbol.for('express-yield.subscription');
+
 /**
- * Returns how a route must deliver the subscription that its handler returned: `'push'` through {@link attachSink}, or
- * `'pull'` if the handler has already called `next()`.
+ * How the routes of any copy of this package read a subscription. `version` must be raised with every change of these
+ * members, of {@link FrameSink}, {@link Attachment} or `Frames`: a copy of another version reads it as an iterator instead.
+ */
+interface RouteAccess {
+  readonly version: number;
+  openForRoute(subscription: Subscription): 'push' | 'pull';
+  attachSink(subscription: Subscription, sink: FrameSink): Attachment;
+}
+
+const VERSION = 1;
+
+/** That of this copy. */
+let ROUTE_ACCESS: RouteAccess;
+
+/** Whether `value` is a subscription of any copy of this package in the process. */
+export function isSubscription(value: unknown): value is Subscription {
+  return typeof value === 'object' && value !== null && accessOf(value as Subscription) !== undefined;
+}
+
+/**
+ * How a route delivers the subscription that it returned: `'push'` through {@link attachSink}, or `'pull'` through the
+ * iterator, because that has been read already, or another version of this package has made it.
  *
  * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` if `return()` was called, or another route delivers the subscription
  */
-export let openForRoute: (subscription: Subscription) => 'push' | 'pull';
+export function openForRoute(subscription: Subscription): 'push' | 'pull' {
+  const access = accessOf(subscription);
+  return access?.version === VERSION ? access.openForRoute(subscription) : 'pull';
+}
 
-/** Delivers the frames of an unread subscription to a sink. Its members may be called before `attachSink` returns. */
-export let attachSink: (subscription: Subscription, sink: FrameSink) => Attachment;
+/** Delivers the frames of an unread subscription to a sink, which is notified of everything, also during the call. */
+export function attachSink(subscription: Subscription, sink: FrameSink): Attachment {
+  return accessOf(subscription)?.attachSink(subscription, sink) ?? DETACHED;
+}
+
+function accessOf(subscription: Subscription): RouteAccess | undefined {
+  return subscription[BRAND];
+}
 
 /**
  * One subscriber's events: the retained events after its last event ID, then live events; none lost, none twice, in order.
@@ -124,8 +157,16 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   // The package's own modules use these closures. As methods they would be in the types that users see.
   static {
     createSubscription = (channel, subscriber, filter) => new Subscription(channel, subscriber, filter);
-    openForRoute = (subscription) => subscription.#openForRoute();
-    attachSink = (subscription, sink) => subscription.#attach(sink);
+    ROUTE_ACCESS = {
+      version: VERSION,
+      openForRoute: (subscription) => subscription.#openForRoute(),
+      attachSink: (subscription, sink) => subscription.#attach(sink),
+    };
+  }
+
+  /** @internal */
+  get [BRAND](): RouteAccess {
+    return ROUTE_ACCESS;
   }
 
   readonly #channel: SubscribableChannel;
@@ -137,9 +178,10 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   private constructor(channel: SubscribableChannel, subscriber: Subscriber, filter: EntryFilter | undefined) {
     this.#channel = channel;
     this.#subscriber = subscriber;
+    const lastEventId = given(subscriber, 'lastEventId') ?? '';
     this.#start = {
-      after: startOf(channel, subscriber),
-      clientLastEventId: subscriber.lastEventId ?? '',
+      after: startOf(channel, lastEventId),
+      clientLastEventId: lastEventId,
       filter,
       overflow: channel.overflow,
     };
@@ -159,7 +201,7 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   next(): Promise<IteratorResult<ChannelEvent<Value>, unknown>> {
     if (this.#returned || this.#reader instanceof PushSubscriber) return Promise.resolve(DONE);
     if (this.#reader === undefined) {
-      const { signal } = this.#subscriber;
+      const signal = given(this.#subscriber, 'signal');
       if (signal?.aborted) return this.#reject(signal.reason);
       if (this.#channel.closed) return this.#reject(closedChannelError());
       this.#reader = new PullSubscriber(this.#channel, this.#start, signal);
@@ -219,7 +261,7 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
 }
 
 /** The id after which the subscriber's events begin. */
-function startOf(channel: SubscribableChannel, { lastEventId = '' }: Subscriber): Awaitable<string> {
+function startOf(channel: SubscribableChannel, lastEventId: string): Awaitable<string> {
   if (lastEventId !== '' || channel.replay) return lastEventId;
   const head = channel.head();
   if (!('then' in head)) return startAtHead(head);

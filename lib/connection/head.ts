@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { MAX_ID_BYTES } from '../format/event';
+import { fitsHeader, MAX_ID_BYTES } from '../format/event';
+import { given } from '../given';
 import type { HttpRequest, HttpResponse } from './http';
 
 // From the least to the most specific; RFC 9110 12.5.1: the most specific range that matches decides.
@@ -62,17 +63,36 @@ export function acceptsEventStream(req: HttpRequest): boolean {
   return accepted;
 }
 
+const QUERY_FIELD = 'lastEventId=';
+
 /**
- * The id of the last event that the client has received, as it claims; `''` without one. It is client input: its length
- * is limited here, and it may be any string.
+ * The id of the last event that the client has received, as it claims: from `Last-Event-ID`, else from `lastEventId` in the
+ * query, where polyfills and htmx send it; `''` without one. It is client input: its length is limited here, and it may be
+ * any string.
  */
 export function lastEventIdOf(req: HttpRequest): string {
-  const header = req.headers['last-event-id'];
-  const bytes = Array.isArray(header) ? header[0] : header;
-  if (bytes === undefined) return '';
+  const header = given(req.headers, 'last-event-id');
+  const bytes = (Array.isArray(header) ? header[0] : header) || idInQuery(req.url);
+  if (bytes === '') return '';
   // Node reads header bytes as latin1. Browsers send UTF-8 (spec 9.2.3); Node's fetch, and so npm eventsource, latin1.
   const id = Buffer.from(bytes.slice(0, MAX_ID_BYTES), 'latin1');
   return id.toString(isUtf8(id) ? 'utf8' : 'latin1');
+}
+
+/** The first `lastEventId` of a query as bytes, like a header. The URL is not parsed: few have one, and it may be invalid. */
+function idInQuery(url: string | undefined): string {
+  if (url === undefined || !url.includes(QUERY_FIELD)) return '';
+  const [, query = ''] = /\?(.*)$/s.exec(url) ?? [];
+  const field = query.split('&').find((candidate) => candidate.startsWith(QUERY_FIELD));
+  return field === undefined ? '' : percentDecoded(field.slice(QUERY_FIELD.length));
+}
+
+/** Decodes as `URLSearchParams` does, to bytes: a malformed escape stays, and so does text that no event has as its id. */
+function percentDecoded(text: string): string {
+  const decoded = text
+    .replaceAll('+', ' ')
+    .replace(/%([0-9a-f]{2})/gi, (_escape, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return fitsHeader(decoded) ? decoded : text;
 }
 
 /** Sets and fixes the response head of an event stream. Node sends it with the first bytes of the body. */

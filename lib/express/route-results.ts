@@ -3,7 +3,7 @@ import { IncomingMessage } from 'node:http';
 import type { HttpRequest, HttpResponse } from '../connection/http';
 import { isAsyncGenerator } from '../source';
 import { RequestContext } from '../stream/context';
-import { isChannel } from '../stream/producer';
+import { isSubscribable } from '../stream/producer';
 import { stream } from '../stream/stream';
 import { type RoutedRequest, scopeOf, trackRouter } from './scope';
 
@@ -40,8 +40,8 @@ function onStart(message: unknown): void {
 
 /** Must never throw: Node turns the error of a subscriber into an `uncaughtException`. `stream` never throws. */
 function onResult(message: unknown): void {
-  const { req, res, handler, result, param } = message as HandlerCall;
-  if (result === undefined || param !== undefined || res.headersSent) return;
+  const { req, res, handler, result } = message as HandlerCall;
+  if (result === undefined || Object.hasOwn(message as HandlerCall, 'param') || res.headersSent) return;
   const context = res.sse;
   if (!(context instanceof RequestContext)) return;
   const scope = scopeOf(req, context);
@@ -52,7 +52,7 @@ function onResult(message: unknown): void {
 
 function isStreamable(result: unknown): boolean {
   try {
-    return isAsyncGenerator(result) || isChannel(result);
+    return isAsyncGenerator(result) || isSubscribable(result);
   } catch {
     // A foreign Proxy may throw on property access; treat it as not streamable.
     return false;

@@ -1,6 +1,6 @@
 import { describe, wrongType } from '../errors';
-import { END_ID, PublishedEvent, ServerSentEvent } from './event';
-import { type Serialize, serializeData } from './serialize';
+import { checkedEvent, END_ID, isPublishedEvent, isServerSentEvent, ServerSentEvent } from './event';
+import { defaultSerialize, oneLineSerialize, type Serialize, serializeData } from './serialize';
 
 const EACH_LINE_END = /\r\n|\r|\n/g;
 
@@ -37,9 +37,9 @@ export interface FrameFields {
  * encode('hello');                          // 'data: hello\n\n'
  * encode(event('tick', { n: 1 }, { id: 7 })); // 'event: tick\nid: 7\ndata: {"n":1}\n\n'
  */
-export function encode(value: unknown, serialize: Serialize = JSON.stringify): string {
+export function encode(value: unknown, serialize: Serialize = defaultSerialize): string {
   if (typeof value === 'string') return `${linesOf('data', value)}\n\n`;
-  if (value instanceof ServerSentEvent) return encodeEvent(value, serialize);
+  if (isServerSentEvent(value)) return encodeEvent(value, serialize);
   return `${dataLines(value, serialize)}\n\n`;
 }
 
@@ -66,12 +66,12 @@ export function encodeEnd(value: unknown, serialize: Serialize): string {
 
 /** A frame that sets the client's reconnection time and dispatches nothing. */
 export function encodeRetry(retry: number): string {
-  return `${fieldLines({ retry })}\n`;
+  return `retry: ${retry}\n\n`;
 }
 
 /** A frame that sets the client's last event ID and dispatches nothing. */
 export function encodeId(id: string): string {
-  return `${fieldLines({ id })}\n`;
+  return `id: ${id}\n\n`;
 }
 
 /** A keep-alive comment that also sets the client's last event ID. */
@@ -98,14 +98,14 @@ export function linesOf(field: 'data' | '', text: string): string {
 }
 
 function encodeEvent(event: ServerSentEvent, serialize: Serialize): string {
-  if (event instanceof PublishedEvent) return event.frame;
-  if (event.type === undefined && event.data === undefined) return `${fieldLines(event)}\n`;
-  return `${fieldLines(event)}${dataLines(event.data, serialize)}\n\n`;
+  if (isPublishedEvent(event)) return event.frame;
+  const fields = checkedEvent(event);
+  if (fields.type === undefined && fields.data === undefined) return `${fieldLines(fields)}\n`;
+  return `${fieldLines(fields)}${dataLines(fields.data, serialize)}\n\n`;
 }
 
 function dataLines(data: unknown, serialize: Serialize): string {
   if (typeof data === 'string') return linesOf('data', data);
   const text = serializeData(data, serialize);
-  // JSON escapes every control character and lone surrogate (ECMA-262 QuoteJSONString), so it is a single line.
-  return serialize === JSON.stringify ? `data: ${text}` : linesOf('data', text);
+  return serialize === oneLineSerialize ? `data: ${text}` : linesOf('data', text);
 }

@@ -1,5 +1,6 @@
 import { describe, wrongType } from '../errors';
-import { END_ID, PublishedEvent, ServerSentEvent } from './event';
+import { given } from '../given';
+import { checkedEvent, END_ID, isPublishedEvent, isServerSentEvent, ServerSentEvent } from './event';
 import { fieldLines, linesOf } from './event-stream';
 import { dataText, type Serialize } from './serialize';
 
@@ -15,15 +16,15 @@ export interface EventRecord {
   /** `'end'` and `'error'` are the last record of a log: the channel has ended, or its run has failed. */
   readonly kind: 'event' | 'end' | 'error';
   /** The event type; `undefined` for an event without one, which the client dispatches as `message`. */
-  readonly type?: string;
+  readonly type?: string | undefined;
   /** The data as it is sent, before it is split into lines. */
   readonly data: string;
   /** `true` if `serialize` has made `data`; `false` if the published value was this string. */
   readonly serialized: boolean;
   /** Milliseconds. */
-  readonly retry?: number;
+  readonly retry?: number | undefined;
   /** The text of a comment before the event, which clients ignore. */
-  readonly comment?: string;
+  readonly comment?: string | undefined;
 }
 
 /**
@@ -33,9 +34,9 @@ export interface EventRecord {
  *   event with an id of its own
  */
 export function recordOf(value: unknown, serialize: Serialize): EventRecord {
-  if (!(value instanceof ServerSentEvent)) return dataRecord('event', undefined, value, serialize);
+  if (!isServerSentEvent(value)) return dataRecord('event', undefined, value, serialize);
   checkPublishable(value);
-  const { type, data, retry, comment } = value;
+  const { type, data, retry, comment } = checkedEvent(value);
   return { ...dataRecord('event', type, data, serialize), retry, comment };
 }
 
@@ -51,6 +52,21 @@ export function endRecordOf(value: unknown, serialize: Serialize): EventRecord {
     return dataRecord('end', undefined, value, serialize);
   }
   return { ...recordOf(value, serialize), kind: 'end' };
+}
+
+/**
+ * A record with every property, because a log may leave out those that are `undefined`, and any package may have put
+ * others of their names on `Object.prototype`.
+ */
+export function completeRecord(record: EventRecord): EventRecord {
+  return {
+    kind: record.kind,
+    type: given(record, 'type'),
+    data: record.data,
+    serialized: record.serialized,
+    retry: given(record, 'retry'),
+    comment: given(record, 'comment'),
+  };
 }
 
 /** The frame of a record, and the offset of its data lines, which are its last. Without an `id` it has no id line. */
@@ -83,7 +99,15 @@ function dataRecord(
   data: unknown,
   serialize: Serialize,
 ): EventRecord {
-  return { kind, type, data: dataText(data, serialize), serialized: typeof data !== 'string' };
+  // With every property, so that none is looked up on `Object.prototype`.
+  return {
+    kind,
+    type,
+    data: dataText(data, serialize),
+    serialized: typeof data !== 'string',
+    retry: undefined,
+    comment: undefined,
+  };
 }
 
 function checkPublishable(event: ServerSentEvent): void {
@@ -95,7 +119,7 @@ function checkPublishable(event: ServerSentEvent): void {
     );
   }
   // An event of another channel has that channel's id; this log gives it a new one.
-  if (id === undefined || event instanceof PublishedEvent) return;
+  if (id === undefined || isPublishedEvent(event)) return;
   throw wrongType(
     'ERR_SSE_INVALID_EVENT',
     `Expected a published event to have no id of its own, got ${describe(id)}. Leave it out: the log assigns the ids.`,

@@ -1,5 +1,5 @@
 import { event, PublishedEvent, type ServerSentEvent } from '../format/event';
-import { dataOf, type EventRecord, encodeRecord, isEmptyEnd } from '../format/record';
+import { completeRecord, dataOf, type EventRecord, encodeRecord, isEmptyEnd } from '../format/record';
 
 /**
  * One record with the id that its log assigned.
@@ -61,13 +61,13 @@ export class Entry implements LogEntry {
   }
 
   static of(entry: LogEntry): Entry {
-    return entry instanceof Entry ? entry : new Entry(entry.id, entry.record);
+    return entry instanceof Entry ? entry : new Entry(entry.id, completeRecord(entry.record));
   }
 
   /** Makes an entry that represents missing entries. Its id is that of the entry before it, so that a window is in order. */
   static gap(gap: Gap): Entry {
     const record = { kind: 'event', type: 'gap', data: JSON.stringify(gap), serialized: true } as const;
-    return new Entry(gap.lastEventId, record, true);
+    return new Entry(gap.lastEventId, completeRecord(record), true);
   }
 
   /** Whether no entry can follow in this log. */

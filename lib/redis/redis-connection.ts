@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SseError } from '../errors';
+import { messageOf, SseError } from '../errors';
 import type { Connect } from './address';
 import type { RedisDriver } from './drivers';
 
@@ -263,7 +263,7 @@ function outcomeUnknownError(cause: unknown): SseError {
 }
 
 function refusedError(cause: unknown): SseError {
-  const message = `Redis has refused the command: ${cause instanceof Error ? cause.message : String(cause)}`;
+  const message = `Redis has refused the command: ${messageOf(cause)}`;
   return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 

@@ -1,7 +1,7 @@
 import { inspect, types } from 'node:util';
 import { isGone } from '../connection/http';
 import { answerFailure } from '../connection/short-responses';
-import { SseError, warn } from '../errors';
+import { isSseError, propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
 import type { StreamRequest } from './stream-request';
 
@@ -57,10 +57,10 @@ export function warnOfLongCleanup({ req, handler }: StreamRequest): void {
 
 /** A client's mistake, such as a 406, must not fill the log of a server without error handlers. */
 function isMistakeOfClient(error: unknown): boolean {
-  return error instanceof SseError && error.status !== undefined && error.status < 500;
+  return isSseError(error) && error.status !== undefined && error.status < 500;
 }
 
 function statusOf(error: unknown): number {
-  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  const status = propertyOf(error, 'status');
   return typeof status === 'number' && status >= 400 && status < 600 ? status : 500;
 }

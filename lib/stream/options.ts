@@ -4,7 +4,7 @@ import type { ConnectionOptions } from '../connection/connection';
 import { isEventStreamType } from '../connection/head';
 import type { HttpRequest } from '../connection/http';
 import { describe, wrongType } from '../errors';
-import type { Serialize } from '../format/serialize';
+import { defaultSerialize, type Serialize } from '../format/serialize';
 import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
 
 /**
@@ -201,7 +201,6 @@ const OWN_HEADERS = new Set(['content-length', 'transfer-encoding', 'connection'
  * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` that names the option, the value and the remedy
  */
 export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefined>): ResolvedSseOptions {
-  // Without a prototype, so that nothing on `Object.prototype` is taken for an option.
   const given: SseOptions = Object.assign(
     Object.create(null),
     ...layers.map((layer) => checked(layer, CHECKS)),
@@ -215,7 +214,7 @@ export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefine
     commitAfterMs: given.commitAfterMs ?? 50,
     end: given.end ?? 'stop',
     headers: Object.entries(given.headers ?? {}),
-    serialize: given.serialize ?? JSON.stringify,
+    serialize: given.serialize ?? defaultSerialize,
     compress: given.compress ?? false,
     onError: given.onError,
     maxStreams,

@@ -1,6 +1,12 @@
-import { Subscribable } from '../channel/channel';
+import { isChannel } from '../channel/channel';
 import type { FrameSink } from '../channel/subscribers';
-import { type Attachment, attachSink, openForRoute, Subscription } from '../channel/subscription';
+import {
+  type Attachment,
+  attachSink,
+  isSubscription,
+  openForRoute,
+  type Subscription,
+} from '../channel/subscription';
 import { LazyTimeout } from '../lazy-timeout';
 import { closeSource, type OpenSource, openSource } from '../source';
 import { warnOfLongCleanup } from './error-report';
@@ -38,19 +44,16 @@ export interface Consumer extends FrameSink {
 }
 
 /** Whether `value` is a channel, a filtered channel, or a subscription. */
-export function isChannel(value: unknown): value is Subscribable<unknown> | Subscription {
-  return value instanceof Subscribable || value instanceof Subscription;
+export function isSubscribable(value: unknown): boolean {
+  return isChannel(value) || isSubscription(value);
 }
 
 /** @throws `TypeError` `ERR_SSE_INVALID_SOURCE` for a value that cannot be streamed */
 export function openProducer(value: unknown, request: StreamRequest): Producer {
-  if (value instanceof Subscription) {
-    return openForRoute(value) === 'push' ? new ChannelProducer(value) : new SourceProducer(value, request);
-  }
-  // Without the signal of the context, which is created on first access.
-  const { lastEventId } = request.context;
-  if (value instanceof Subscribable) return new ChannelProducer(value.subscribe({ lastEventId }));
-  return new SourceProducer(openSource(value), request);
+  // The signal of the context, which is created on first access, is read only by a subscription that is pulled.
+  const source = isChannel(value) ? value.subscribe(request.context) : value;
+  if (!isSubscription(source)) return new SourceProducer(openSource(source), request);
+  return openForRoute(source) === 'push' ? new ChannelProducer(source) : new SourceProducer(source, request);
 }
 
 /** Pulls values from a source, one at a time. */

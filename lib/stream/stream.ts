@@ -2,8 +2,8 @@ import { AsyncResource } from 'node:async_hooks';
 import type { AbortCode } from '../abort';
 import { Connection, type ConnectionOwner, Ending } from '../connection/connection';
 import { offClosed, onClosed, queueSocketOf } from '../connection/http';
-import { SseError, type SseErrorCode, warn } from '../errors';
-import { ServerSentEvent } from '../format/event';
+import { isSseError, SseError, type SseErrorCode, warn } from '../errors';
+import { isServerSentEvent } from '../format/event';
 import { EMPTY_COMMENT_FRAME, encode, encodeEnd } from '../format/event-stream';
 import type { Frames } from '../format/frames';
 import { LazyTimeout } from '../lazy-timeout';
@@ -422,12 +422,12 @@ function viewOf(stream: Stream, { req, res }: StreamRequest, openedAt: number): 
 
 /** Whether a value dispatches an event at the client; a comment does not. */
 function isEvent(value: unknown): boolean {
-  return !(value instanceof ServerSentEvent) || value.type !== undefined || value.data !== undefined;
+  return !isServerSentEvent(value) || value.type !== undefined || value.data !== undefined;
 }
 
 /** Whether a channel was closed or its log was trimmed past the subscriber, which is not a failure of the route. */
 function isEndOfChannel(error: unknown): boolean {
-  return error instanceof SseError && CHANNEL_ENDS.has(error.code);
+  return isSseError(error) && CHANNEL_ENDS.has(error.code);
 }
 
 function unavailableError(): SseError {

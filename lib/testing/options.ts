@@ -94,7 +94,7 @@ const EVENT_STREAM_CHECKS: Checks<EventStreamOptions> = {
 
 /** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
 export function resolveStreamInit(init: StreamInit | undefined): Timed<StreamInit> {
-  return { ...DEFAULTS, ...checked(init, STREAM_INIT_CHECKS) };
+  return withDefaults(checked(init, STREAM_INIT_CHECKS));
 }
 
 /** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
@@ -108,7 +108,14 @@ export function resolveEventStreamOptions(
       'Expected either take or until, got both. Count in the predicate of until.',
     );
   }
-  return { ...DEFAULTS, ...given };
+  return withDefaults(given);
+}
+
+/** Without a prototype, as {@link checked} returns them. */
+function withDefaults<Options extends { readonly timeoutMs?: number | undefined }>(
+  given: Options,
+): Timed<Options> {
+  return Object.assign(Object.create(null), DEFAULTS, given);
 }
 
 function checkBody(name: string, value: unknown): void {
