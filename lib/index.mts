@@ -20,6 +20,7 @@ export type {
   LogSubscriber,
   LogSubscription,
   LogWindow,
+  Mapper,
   MemoryLogOptions,
   Next,
   Publishable,

@@ -9,6 +9,7 @@
 export {
   Channel,
   type Filter,
+  type Mapper,
   type Publishable,
   type Subscribable,
 } from './channel/channel';

@@ -36,6 +36,7 @@ const TYPES = [
   'LogSubscriber',
   'LogSubscription',
   'LogWindow',
+  'Mapper',
   'MemoryLogOptions',
   'Next',
   'Publishable',

@@ -2,7 +2,6 @@ import { wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
 import type { Gap } from '../log/entry';
 import type { Awaitable, LogHead } from '../log/event-log';
-import type { EntryFilter } from './batch';
 import type { CursorStart } from './cursor';
 import {
   closedError,
@@ -11,6 +10,7 @@ import {
   PushSubscriber,
   type SubscribedChannel,
 } from './subscribers';
+import { type Step, type ViewSteps, viewSteps } from './view';
 
 /**
  * What a subscription yields where events are missing before the next one. A gap has no id, unlike every event of a channel.
@@ -91,7 +91,7 @@ const DONE = { done: true, value: undefined } as const;
 export let createSubscription: <Value>(
   channel: SubscribableChannel,
   subscriber: Subscriber,
-  filter: EntryFilter | undefined,
+  steps: readonly Step[],
 ) => Subscription<Value>;
 
 /**
@@ -123,7 +123,8 @@ export let attachSink: (subscription: Subscription, sink: FrameSink) => Attachme
 export class Subscription<Value = unknown> implements AsyncIterableIterator<ChannelEvent<Value>, unknown> {
   // The package's own modules use these closures. As methods they would be in the types that users see.
   static {
-    createSubscription = (channel, subscriber, filter) => new Subscription(channel, subscriber, filter);
+    createSubscription = (channel, subscriber, steps) =>
+      new Subscription(channel, subscriber, viewSteps(steps));
     openForRoute = (subscription) => subscription.#openForRoute();
     attachSink = (subscription, sink) => subscription.#attach(sink);
   }
@@ -134,13 +135,13 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   #reader: PullSubscriber | PushSubscriber | undefined;
   #returned = false;
 
-  private constructor(channel: SubscribableChannel, subscriber: Subscriber, filter: EntryFilter | undefined) {
+  private constructor(channel: SubscribableChannel, subscriber: Subscriber, view: ViewSteps | undefined) {
     this.#channel = channel;
     this.#subscriber = subscriber;
     this.#start = {
       after: startOf(channel, subscriber),
       clientLastEventId: subscriber.lastEventId ?? '',
-      filter,
+      view,
       overflow: channel.overflow,
     };
   }

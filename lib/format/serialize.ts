@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { describe, wrongType } from '../errors';
+import { refusePromise } from '../synchronous';
 
 /**
  * Converts data that is not a string to text; `JSON.stringify` by default. Any other return value than a string is rejected
@@ -27,6 +28,7 @@ export function serializeData(data: unknown, serialize: Serialize): string {
   checkSerializable(data);
   const text = serializeOrThrow(data, serialize);
   if (typeof text === 'string') return text;
+  refusePromise(text, 'serialize', 'ERR_SSE_INVALID_DATA');
   if (serialize === JSON.stringify) {
     throw invalidData(
       data,
