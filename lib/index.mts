@@ -21,6 +21,7 @@ export type {
   LogSubscriber,
   LogSubscription,
   LogWindow,
+  Mapper,
   MemoryLogOptions,
   Next,
   OpenStream,

@@ -10,6 +10,7 @@ export type { AbortCode } from './abort';
 export {
   Channel,
   type Filter,
+  type Mapper,
   type Publishable,
   type Subscribable,
 } from './channel/channel';

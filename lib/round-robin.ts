@@ -1,12 +1,19 @@
+import { outsideRequests } from './async-context';
+
 /**
  * Spreads work over turns of the event loop. Each turn has a budget; participants run in the order in which they were
- * added, until the budget is spent. A participant that has more work must be added again, and runs after all others.
+ * added, until the budget is spent. A participant with more work adds itself again, after all others.
+ *
+ * A turn serves the clients of many requests, so it runs in the context of none of them.
  */
 export class RoundRobin<Participant> {
   readonly #run: (participant: Participant, budget: number) => number;
   readonly #budgetOfTurn: () => number;
   readonly #waiting = new Set<Participant>();
   readonly #onTurn = () => this.#turn();
+  readonly #schedule = () => {
+    setImmediate(this.#onTurn);
+  };
   #scheduled = false;
 
   /**
@@ -23,7 +30,7 @@ export class RoundRobin<Participant> {
     this.#waiting.add(participant);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(this.#onTurn);
+    outsideRequests(this.#schedule);
   }
 
   #turn(): void {
@@ -31,7 +38,7 @@ export class RoundRobin<Participant> {
       this.#spendBudget();
     } finally {
       this.#scheduled = this.#waiting.size > 0;
-      if (this.#scheduled) setImmediate(this.#onTurn);
+      if (this.#scheduled) this.#schedule();
     }
   }
 

@@ -17,6 +17,7 @@ function measured(
     head: () => log.head(),
     subscribe: (subscriber) => log.subscribe(subscriber),
     compare: (a, b) => log.compare(a, b),
+    idBeforeNewest: log.idBeforeNewest && ((count) => log.idBeforeNewest?.(count)),
     hasSubscribers: log.hasSubscribers && (() => log.hasSubscribers?.() ?? false),
     cacheSize: log.cacheSize,
     window: log.window,

@@ -84,7 +84,7 @@ describe('memoryLog()', () => {
       expect(() => log.append(record('c'))).toThrow(
         expect.objectContaining({ code: 'ERR_SSE_CHANNEL_CLOSED' }),
       );
-      expect([await retained(log), (await log.head()).ended]).toEqual(['b', true]);
+      expect([await retained(log), (await log.head()).ended]).toEqual(['ab', true]);
     }
   });
 

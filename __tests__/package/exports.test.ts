@@ -37,6 +37,7 @@ const TYPES = [
   'LogSubscriber',
   'LogSubscription',
   'LogWindow',
+  'Mapper',
   'MemoryLogOptions',
   'Next',
   'OpenStream',

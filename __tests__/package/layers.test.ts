@@ -23,6 +23,8 @@ const LAYERS: readonly string[] = [
   'format',
   'source',
   'round-robin',
+  'async-context',
+  'synchronous',
   'lazy-timeout',
   'abort',
   'validate',

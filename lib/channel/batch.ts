@@ -1,12 +1,19 @@
 import { Frames } from '../format/frames';
 import type { Entry } from '../log/entry';
+import { BLOCK_BYTES } from '../log/window';
+import { LARGE_BYTES, type SingleCache } from './frame-cache';
+import type { MapLane } from './lane';
+import { scanClock } from './scan-clock';
+import type { View } from './view';
 
-/** Decides whether a subscriber receives an entry. */
-export type EntryFilter = (entry: Entry) => boolean;
+/** Entries by their positions: a window, or a page of the log. */
+export interface Entries {
+  at(position: number): Entry;
+}
 
 /** The frames that one write sends to a subscriber, and the entries by which it advances the cursor. */
 export interface Batch {
-  /** `undefined` if the filter passes none of the entries. */
+  /** `undefined` if the subscriber receives none of the entries. */
   readonly frames: Frames | undefined;
   /** The number of entries covered. */
   readonly length: number;
@@ -16,97 +23,135 @@ export interface Batch {
   readonly sentId: string;
   /** The entry that ends the log; it is not among the frames. */
   readonly closing: Entry | undefined;
-  /** The error that the filter threw for the entry after these. */
+  /** What the view threw at the entry after these. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-/** The approximate size of one write to a subscriber, after which other subscribers are served. */
-const MAX_BYTES = 64 * 1024;
+/**
+ * The approximate size of one write to a subscriber with a view. Only that subscriber can use it, so it is smaller than a
+ * block: 1,000 clients that read nothing hold 1,000 of them.
+ */
+const MAX_VIEW_BYTES = 16 * 1024;
 
-/** The number of entries that a filter scans before other subscribers are served. */
+/** The number of entries that a view scans before other subscribers have their turn. */
 export const MAX_SCANNED = 1_000;
 
 /**
- * Collects entries up to the closing entry, the size of one write, or the head of the log.
+ * Collects entries for all subscribers of a channel that have no view.
  *
- * @param at returns the entry at an offset from the cursor; `undefined` after the last entry
- * @param single returns the frame of one entry, which all filtered subscribers share
+ * @param end the position after the last entry; the batch may end before it, at the size of one write
  */
-export function collect(
-  at: (offset: number) => Entry | undefined,
-  filter: EntryFilter | undefined,
-  single?: (offset: number) => Frames,
-): Batch {
-  const builder = new BatchBuilder(filter);
-  for (let entry = at(0); entry !== undefined && builder.add(entry); entry = at(builder.length));
-  return builder.batch(single);
+export function collect(entries: Entries, position: number, end: number, singles: SingleCache): Batch {
+  const builder = new BatchBuilder();
+  for (let next = position; next < end && builder.hasRoom(BLOCK_BYTES); next++) {
+    const entry = entries.at(next);
+    if (!entry.isLast) builder.append(entry);
+    builder.advance(entry);
+  }
+  return builder.build(singles);
 }
 
-class BatchBuilder {
-  readonly #filter: EntryFilter | undefined;
-  #length = 0;
+/** Collects what all subscribers with one map function receive. */
+export function collectMapped(
+  entries: Entries,
+  position: number,
+  end: number,
+  singles: SingleCache,
+  lane: MapLane,
+): Batch {
+  const builder = new BatchBuilder();
+  scanClock.startScan(lane);
+  try {
+    for (let next = position; next < end && builder.hasRoom(BLOCK_BYTES); next++) {
+      const entry = entries.at(next);
+      if (!entry.isLast) builder.append(lane.shown(entry));
+      builder.advance(entry);
+      if (scanClock.count(entry.bytes)) break;
+    }
+  } catch (error) {
+    builder.failure = { error };
+  }
+  scanClock.endScan();
+  return builder.build(singles);
+}
+
+/** Collects what one subscriber with a view receives, in the context of its request. */
+export function collectView(
+  entries: Entries,
+  position: number,
+  end: number,
+  singles: SingleCache,
+  view: View,
+): Batch {
+  const builder = new BatchBuilder();
+  scanClock.startScan(view);
+  try {
+    view.context.runInAsyncScope(scan, undefined, builder, entries, position, end, view);
+  } catch (error) {
+    builder.failure = { error };
+  }
+  scanClock.endScan();
+  return builder.build(singles);
+}
+
+function scan(builder: BatchBuilder, entries: Entries, position: number, end: number, view: View): void {
+  const last = Math.min(end, position + MAX_SCANNED);
+  for (let next = position; next < last && builder.hasRoom(MAX_VIEW_BYTES); next++) {
+    const entry = entries.at(next);
+    const shown = view.apply(entry);
+    if (shown !== undefined && !entry.isLast) {
+      if (builder.mustSendBefore(shown)) {
+        view.hold(entry, shown);
+        return;
+      }
+      builder.append(shown);
+    }
+    builder.advance(entry);
+    if (scanClock.count(entry.bytes)) return;
+  }
+}
+
+class BatchBuilder implements Batch {
+  frames: Frames | undefined;
+  length = 0;
+  lastId = '';
+  sentId = '';
+  closing: Entry | undefined;
+  failure: Batch['failure'];
   #text = '';
   #bytes = 0;
-  #accepted = 0;
-  /** The offset of the last accepted entry. */
-  #acceptedOffset = 0;
-  #lastId = '';
-  #sentId = '';
-  #closing: Entry | undefined;
-  #failure: Batch['failure'];
+  #appended = 0;
+  #lastAppended: Entry | undefined;
 
-  constructor(filter: EntryFilter | undefined) {
-    this.#filter = filter;
+  /** Whether another entry may follow. */
+  hasRoom(maxBytes: number): boolean {
+    return this.#bytes < maxBytes && this.closing === undefined;
   }
 
-  get length(): number {
-    return this.#length;
+  /** A large entry is sent alone, so that all subscribers that receive it share its bytes. */
+  mustSendBefore({ bytes }: Entry): boolean {
+    return this.#appended > 0 && bytes >= LARGE_BYTES;
   }
 
-  /** @returns whether the next entry may be added */
-  add(entry: Entry): boolean {
-    if (entry.isLast) this.#closing = entry;
-    else if (this.#passesFilter(entry)) this.#append(entry);
-    if (this.#failure !== undefined) return false;
-    this.#lastId = entry.id;
-    this.#length++;
-    const hasScannedEnough = this.#filter !== undefined && this.#length >= MAX_SCANNED;
-    return this.#closing === undefined && this.#bytes < MAX_BYTES && !hasScannedEnough;
-  }
-
-  batch(single: ((offset: number) => Frames) | undefined): Batch {
-    return {
-      frames: this.#frames(single),
-      length: this.#length,
-      lastId: this.#lastId,
-      sentId: this.#sentId,
-      closing: this.#closing,
-      failure: this.#failure,
-    };
-  }
-
-  #passesFilter(entry: Entry): boolean {
-    if (this.#filter === undefined || entry.kind === 'gap') return true;
-    try {
-      return this.#filter(entry);
-    } catch (error) {
-      this.#failure = { error };
-      return false;
-    }
-  }
-
-  #append(entry: Entry): void {
+  append(entry: Entry): void {
     this.#text += entry.frame;
     this.#bytes += entry.bytes;
-    this.#accepted++;
-    this.#acceptedOffset = this.#length;
-    if (entry.kind !== 'gap') this.#sentId = entry.id;
+    this.#appended++;
+    this.#lastAppended = entry;
+    if (entry.kind !== 'gap') this.sentId = entry.id;
   }
 
-  #frames(single: ((offset: number) => Frames) | undefined): Frames | undefined {
-    if (this.#accepted === 0) return undefined;
-    return this.#accepted === 1 && single !== undefined
-      ? single(this.#acceptedOffset)
-      : new Frames(this.#text, this.#accepted);
+  /** The entry is covered, whether it was appended or not. */
+  advance(entry: Entry): void {
+    this.lastId = entry.id;
+    this.length++;
+    if (entry.isLast) this.closing = entry;
+  }
+
+  build(singles: SingleCache): Batch {
+    if (this.#lastAppended === undefined) return this;
+    this.frames =
+      this.#appended === 1 ? singles.framesOf(this.#lastAppended) : new Frames(this.#text, this.#appended);
+    return this;
   }
 }

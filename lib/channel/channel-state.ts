@@ -1,9 +1,11 @@
+import { outsideRequests } from '../async-context';
 import { isSseError, messageOf, SseError } from '../errors';
 import { endRecordOf, recordOf } from '../format/record';
-import type { Entry, Parse } from '../log/entry';
+import type { Entry } from '../log/entry';
 import type { Awaitable, EventLog, LogHead } from '../log/event-log';
 import { Hub } from './hub';
 import type { ResolvedChannelOptions } from './options';
+import { ReplayLimit } from './replay-limit';
 import { type RunSource, SourceRun } from './source-run';
 import type { SubscribableChannel } from './subscription';
 
@@ -28,10 +30,6 @@ export class ChannelState implements SubscribableChannel {
     return this.#closing !== undefined;
   }
 
-  get parse(): Parse {
-    return this.#options.parse;
-  }
-
   get overflow(): 'disconnect' | 'skip' {
     return this.#options.overflow;
   }
@@ -51,6 +49,14 @@ export class ChannelState implements SubscribableChannel {
     return id;
   }
 
+  async canResume(id: string): Promise<boolean> {
+    if (id === '') return false;
+    const { gap } = await this.#log.read(id, 1);
+    if (gap) return false;
+    const { maxReplayEvents } = this.#options;
+    return maxReplayEvents === false || this.#isWithin(id, new ReplayLimit(this.#log, maxReplayEvents));
+  }
+
   async end(value: unknown): Promise<void> {
     this.#checkOpen();
     await this.#log.append(endRecordOf(value, this.#options.serialize));
@@ -68,7 +74,7 @@ export class ChannelState implements SubscribableChannel {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#closeSubscribers();
+    this.#closing ??= outsideRequests(() => this.#closeSubscribers());
     return this.#closing;
   }
 
@@ -81,11 +87,9 @@ export class ChannelState implements SubscribableChannel {
     return this.size > 0 || (this.#log.hasSubscribers?.() ?? false);
   }
 
+  /** It serves many requests, so what its log starts for it must not belong to the first of them. */
   hub(): Hub {
-    this.#hub ??= new Hub(this.#log, () => {
-      this.#hub = undefined;
-      this.#run?.onUnsubscribed();
-    });
+    this.#hub ??= outsideRequests(() => new Hub(this.#log, this.#options, () => this.#onEmpty()));
     return this.#hub;
   }
 
@@ -99,6 +103,18 @@ export class ChannelState implements SubscribableChannel {
     if (failure === undefined) return failedError(entry.data);
     // An SseError of another channel, passed on unchanged, would be taken for the end of this one.
     return isSseError(failure.error) ? failedError(entry.data, failure.error) : failure.error;
+  }
+
+  async #isWithin(id: string, limit: ReplayLimit): Promise<boolean> {
+    const { window } = this.#log;
+    if (window !== undefined) return (window.after(id) ?? 0) >= limit.firstIn(window);
+    const before = await limit.idBefore();
+    return before === undefined || !(this.#log.compare(id, before) < 0);
+  }
+
+  #onEmpty(): void {
+    this.#hub = undefined;
+    this.#run?.onUnsubscribed();
   }
 
   async #closeSubscribers(): Promise<void> {

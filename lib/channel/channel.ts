@@ -1,13 +1,13 @@
 import { describe, wrongType } from '../errors';
 import type { EventOf, ServerSentEvent } from '../format/event';
 import { given } from '../given';
-import type { Parse } from '../log/entry';
 import { memoryLog } from '../log/memory-log';
-import type { EntryFilter } from './batch';
 import { ChannelState } from './channel-state';
+import type { UntypedMap } from './lane';
 import { type ChannelOptions, type RunOptions, resolveChannelOptions, resolveRunOptions } from './options';
 import type { DataOf, RunSource, Yielded } from './source-run';
 import { type ChannelEvent, createSubscription, type Subscriber, type Subscription } from './subscription';
+import type { Step, UntypedFilter } from './view';
 
 /**
  * Returns whether a subscriber receives an event. It gets the event's data, and the event itself with its type and id.
@@ -17,6 +17,18 @@ import { type ChannelEvent, createSubscription, type Subscriber, type Subscripti
  * app.get('/expensive', () => prices.filter(expensive));
  */
 export type Filter<Value> = (data: DataOf<Value>, event: EventOf<Value>) => boolean;
+
+/**
+ * Makes what subscribers receive instead of an event, from its data, and from the event itself with its type and id.
+ *
+ * @example
+ * const inDollars: Mapper<Price, { symbol: string; dollars: string }> = ({ symbol, price }) => ({
+ *   symbol,
+ *   dollars: price.toFixed(2),
+ * });
+ * app.get('/dollars', () => prices.map(inDollars));
+ */
+export type Mapper<Value, Mapped> = (data: DataOf<Value>, event: EventOf<Value>) => Mapped;
 
 /**
  * A value that a channel accepts. A channel of data accepts the data, or an event of any type with it. A channel of `Events`
@@ -41,7 +53,7 @@ export function isChannel(value: unknown): value is Subscribable<unknown> {
 }
 
 /**
- * A channel, or a filtered channel.
+ * A channel, or one that is filtered or mapped.
  *
  * @example
  * const acme: Subscribable<Price> = prices.filter(({ symbol }) => symbol === 'ACME');
@@ -76,14 +88,38 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
    * and the closing event.
    *
    * @param filter receives the data, and the event with its `type` and `id`. The data is parsed once and shared by all
-   *   filters and iterators, so a filter must not change it. If it throws, only that subscriber's stream fails with the
-   *   error.
+   *   filters, maps and iterators, so it is frozen. The filter must be synchronous: a promise is an error, and never true. It
+   *   runs in the `AsyncLocalStorage` context of the code that subscribed or returned it from a route. If it throws, only
+   *   that subscriber's stream fails with the error. It decides what a client is sent, and not what exists: the ids that
+   *   clients see show how many events the channel has. For secrets, use a channel for each audience
    * @throws `TypeError` `ERR_SSE_INVALID_FILTER` if it is not a function
    * @example
    * app.get('/prices/:symbol', (req) => prices.filter(({ symbol }) => symbol === req.params.symbol));
    * app.get('/halts', () => market.filter((_data, { type }) => type === 'halt'));
    */
   abstract filter(filter: Filter<Value>): Subscribable<Value>;
+
+  /**
+   * What a function returns instead of each event: data, which is sent without an event type, or `event(type, data)`. Each
+   * event keeps its id, so clients resume as without the function. A gap and the closing event pass unchanged.
+   *
+   * Filters and maps apply in the order in which they were added. Those that follow receive the data as it is sent: through
+   * the channel's `serialize` and `parse`.
+   *
+   * A function that several subscribers use is called once for each event and encoded once, in the `AsyncLocalStorage`
+   * context of no request. A function that is made for one subscriber, such as an arrow function in a route, runs in the
+   * context of that request.
+   *
+   * @param map receives the data, which is frozen, and the event with its `type` and `id`. It must be synchronous. If it
+   *   throws, or returns what cannot be sent (a promise, a `comment()`, an event with an id of its own, `undefined`), the
+   *   stream of that subscriber fails with the error
+   * @throws `TypeError` `ERR_SSE_INVALID_MAP` if it is not a function
+   * @example
+   * const toResult = (data: Price) => ({ jsonrpc: '2.0', method: 'price', params: data });
+   * app.get('/rpc', () => prices.map(toResult));
+   * app.get('/next', () => prices.map((data) => event('next', { data })));
+   */
+  abstract map<Mapped>(map: Mapper<Value, Mapped>): Subscribable<Yielded<Mapped>>;
 
   /** Subscribes without a last event ID: to events published from now on, or with `replay` also to the retained ones. */
   [Symbol.asyncIterator](): Subscription<Value> {
@@ -117,9 +153,11 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
    * of its subscribers.
    *
    * @param options `log`: retains the events · `overflow`: `'disconnect'` or `'skip'` for subscribers that are too slow ·
-   *   `replay`: whether new subscribers receive the retained events · `serialize` and `parse`: data to text and back
-   * @throws `TypeError` `ERR_SSE_INVALID_OPTION` immediately
-   * @default `{ log: memoryLog(), overflow: 'disconnect', replay: false, serialize: JSON.stringify, parse: JSON.parse }`
+   *   `replay`: whether new subscribers receive the retained events · `maxReplayEvents`: how many events are replayed to a
+   *   subscriber · `serialize` and `parse`: data to text and back
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
+   * @default `{ log: memoryLog(), overflow: 'disconnect', replay: false, maxReplayEvents: false, serialize: JSON.stringify,
+   *   parse: JSON.parse }`
    */
   constructor(options?: ChannelOptions) {
     super();
@@ -162,17 +200,26 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
    * Await it for backpressure: after 100 events, or a quarter of the log's `maxEvents` if that is fewer, the promise waits
    * until the subscribers that read have received them.
    *
+   * Where you do not await it, add `.catch()`: without it a rejection is an unhandledRejection, which ends the process. With
+   * `memoryLog()` it rejects only for a mistake: a value that cannot be sent, such as `undefined`, or a channel that was
+   * closed.
+   *
    * @param value a value that a generator may yield, but not a `comment()` and not an `event()` with an id, because the log
-   *   assigns the ids. An event of another channel gets a new id
+   *   gives the ids. An event of another channel gets a new id. For an event with a type, pass `event(type, data)` and no
+   *   second argument
    * @returns the event's id, once the log has stored it
-   * @throws (rejects with) `TypeError` as `encode()` throws · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or
-   *   `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is unavailable
+   * @throws (rejects with) `TypeError` as `encode()` throws · `TypeError` `ERR_SSE_INVALID_EVENT` for a second argument ·
+   *   `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is
+   *   unavailable
    * @example
    * const id = await prices.publish({ symbol: 'ACME', price: 101.5 });
    * await prices.publish(event('split', { symbol: 'ACME', price: 50.75 }));
    */
-  publish(value: Publishable<Value>): Promise<string> {
-    return this.#state.publish(value);
+  publish(value: Publishable<Value>): Promise<string>;
+  publish(value: Publishable<Value>, second?: unknown): Promise<string> {
+    return second === undefined
+      ? this.#state.publish(value)
+      : Promise.reject(secondArgument('publish', value, second));
   }
 
   /**
@@ -185,8 +232,35 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
    * @example
    * await prices.end({ closed: 'until Monday' });
    */
-  end(value?: unknown): Promise<void> {
-    return this.#state.endAndCancel(value);
+  end(value?: unknown): Promise<void>;
+  end(value?: unknown, second?: unknown): Promise<void> {
+    return second === undefined
+      ? this.#state.endAndCancel(value)
+      : Promise.reject(secondArgument('end', value, second));
+  }
+
+  /**
+   * Whether a client can resume after an event without a gap: its id is one of this channel, and the log has retained all
+   * events after it. Use it before you subscribe, for a protocol that must not resume a stream with the id of another.
+   *
+   * @param id the last event ID of a client
+   * @returns a promise of `false` for `''`, `'~end'`, and an id that is unknown, or from before what the log retains or
+   *   `maxReplayEvents` replays
+   * @throws (rejects with) `TypeError` `ERR_SSE_INVALID_OPTION` if it is not a string · `SseError`
+   *   `ERR_SSE_LOG_UNAVAILABLE` if the log is unavailable
+   * @example
+   * app.get('/session', async (req, res) => {
+   *   const { lastEventId } = res.sse;
+   *   if (lastEventId !== '' && !(await prices.canResume(lastEventId))) return void res.sendStatus(404);
+   *   return prices;
+   * });
+   */
+  async canResume(id: string): Promise<boolean> {
+    if (typeof id === 'string') return this.#state.canResume(id);
+    throw wrongType(
+      'ERR_SSE_INVALID_OPTION',
+      `Expected the id of an event to be a string, got ${describe(id)}.`,
+    );
   }
 
   /**
@@ -202,70 +276,79 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   }
 
   override subscribe(subscriber?: Subscriber): Subscription<Value> {
-    return this.#subscribeWith([], subscriber);
+    return this.#subscribeWith<Value>([], subscriber);
   }
 
   override filter(filter: Filter<Value>): Subscribable<Value> {
-    return new FilteredChannel(
-      (filters, subscriber) => this.#subscribeWith(filters, subscriber),
-      [checkedFilter(filter)],
-    );
+    return this.#derive(filterStep(filter));
   }
 
-  #subscribeWith(filters: readonly UntypedFilter[], subscriber: Subscriber = {}): Subscription<Value> {
+  override map<Mapped>(map: Mapper<Value, Mapped>): Subscribable<Yielded<Mapped>> {
+    return this.#derive(mapStep(map));
+  }
+
+  #derive<Derived>(step: Step): Subscribable<Derived> {
+    return new DerivedChannel((steps, subscriber) => this.#subscribeWith(steps, subscriber), [step]);
+  }
+
+  #subscribeWith<Derived>(steps: readonly Step[], subscriber: Subscriber = {}): Subscription<Derived> {
     checkSubscriber(subscriber);
-    return createSubscription<Value>(this.#state, subscriber, combined(filters, this.#state.parse));
+    return createSubscription<Derived>(this.#state, subscriber, steps);
   }
 }
 
-/** Combines all filters. A single filter is the usual case, and costs a tenth less without a loop (measured). */
-function combined(filters: readonly UntypedFilter[], parse: Parse): EntryFilter | undefined {
-  const [first, second] = filters;
-  if (first === undefined) return undefined;
-  if (second === undefined) {
-    return (entry) => {
-      const event = entry.event(parse);
-      return first(event.data, event);
-    };
-  }
-  return (entry) => {
-    const event = entry.event(parse);
-    return filters.every((filter) => filter(event.data, event));
-  };
-}
-
-/** A filter at run time, when the types of the channel are not known. */
-type UntypedFilter = (data: unknown, event: ServerSentEvent) => boolean;
-
-type SubscribeWith<Value> = (
-  filters: readonly UntypedFilter[],
+type SubscribeWith = <Value>(
+  steps: readonly Step[],
   subscriber: Subscriber | undefined,
 ) => Subscription<Value>;
 
-class FilteredChannel<Value> extends Subscribable<Value> {
-  readonly #subscribeWith: SubscribeWith<Value>;
-  readonly #filters: readonly UntypedFilter[];
+/** A channel with filters and maps. */
+class DerivedChannel<Value> extends Subscribable<Value> {
+  readonly #subscribeWith: SubscribeWith;
+  readonly #steps: readonly Step[];
 
-  constructor(subscribeWith: SubscribeWith<Value>, filters: readonly UntypedFilter[]) {
+  constructor(subscribeWith: SubscribeWith, steps: readonly Step[]) {
     super();
     this.#subscribeWith = subscribeWith;
-    this.#filters = filters;
+    this.#steps = steps;
   }
 
   override subscribe(subscriber?: Subscriber): Subscription<Value> {
-    return this.#subscribeWith(this.#filters, subscriber);
+    return this.#subscribeWith<Value>(this.#steps, subscriber);
   }
 
   override filter(filter: Filter<Value>): Subscribable<Value> {
-    return new FilteredChannel(this.#subscribeWith, [...this.#filters, checkedFilter(filter)]);
+    return new DerivedChannel(this.#subscribeWith, [...this.#steps, filterStep(filter)]);
+  }
+
+  override map<Mapped>(map: Mapper<Value, Mapped>): Subscribable<Yielded<Mapped>> {
+    return new DerivedChannel(this.#subscribeWith, [...this.#steps, mapStep(map)]);
   }
 }
 
-function checkedFilter<Value>(filter: Filter<Value>): UntypedFilter {
-  if (typeof filter === 'function') return filter as UntypedFilter;
+/** The types of values are known to the compiler alone: what is read from the log has none. */
+function filterStep<Value>(filter: Filter<Value>): Step {
+  if (typeof filter === 'function') return { kind: 'filter', filter: filter as UntypedFilter };
   throw wrongType(
     'ERR_SSE_INVALID_FILTER',
     `Expected filter() to get a function (data, event) => boolean, got ${describe(filter)}.`,
+  );
+}
+
+function mapStep<Value, Mapped>(map: Mapper<Value, Mapped>): Step {
+  if (typeof map === 'function') return { kind: 'map', map: map as UntypedMap };
+  throw wrongType(
+    'ERR_SSE_INVALID_MAP',
+    `Expected map() to get a function (data, event) => value, got ${describe(map)}.`,
+  );
+}
+
+/** For the habit of other packages: `emit(type, data)`. */
+function secondArgument(method: 'publish' | 'end', first: unknown, second: unknown): TypeError {
+  const type = typeof first === 'string' && first.length < 80 ? `'${first}'` : 'type';
+  return wrongType(
+    'ERR_SSE_INVALID_EVENT',
+    `Expected ${method}() to get one value, got a second one: ${describe(second)}. Use event(${type}, data).`,
   );
 }
 

@@ -1,11 +1,14 @@
+import type { ServerSentEvent } from '../format/event';
 import { Entry } from '../log/entry';
-import type { Awaitable, EventLog, LogPage } from '../log/event-log';
+import type { Awaitable, EventLog } from '../log/event-log';
 import type { Window } from '../log/window';
-import { type Batch, collect, type EntryFilter, MAX_SCANNED } from './batch';
+import { type Batch, MAX_SCANNED } from './batch';
+import type { Page, PagePosition, Pages } from './pages';
+import type { ParsedEvents } from './parsed-events';
 import { Link } from './ready-queue';
-
-/** The number of entries read from the log at a time. */
-const PAGE = 200;
+import type { ReplayLimit } from './replay-limit';
+import { scanClock } from './scan-clock';
+import type { View, ViewSteps } from './view';
 
 /** The start position of a cursor, and the options of its subscription. */
 export interface CursorStart {
@@ -13,7 +16,8 @@ export interface CursorStart {
   readonly after: Awaitable<string>;
   /** The last event ID of the client; `''` if it has none. */
   readonly clientLastEventId: string;
-  readonly filter: EntryFilter | undefined;
+  /** The filters and map functions; `undefined` if there are none. */
+  readonly view: ViewSteps | undefined;
   readonly overflow: 'disconnect' | 'skip';
 }
 
@@ -23,14 +27,22 @@ export interface CursorHub {
   readonly window: Window | undefined;
   /** Whether the window is the whole log, so that an entry trimmed from it is lost. */
   readonly complete: boolean;
+  readonly events: ParsedEvents;
+  /** Older entries, if the window is not the whole log. */
+  readonly pages: Pages;
+  /** `undefined` without a limit. */
+  readonly replayLimit: ReplayLimit | undefined;
   add(cursor: Cursor): void;
   delete(cursor: Cursor): void;
   /** Puts the cursor into the queue of its placement. */
   settle(cursor: Cursor): void;
-  /** The entries from a position on, collected once for all cursors at this position. */
-  batchAt(position: number): Batch;
-  /** The entries from a position on that the filter passes. */
-  filteredBatchAt(position: number, filter: EntryFilter): Batch;
+  openView(steps: ViewSteps): View;
+  /** What follows a position of the window. Cursors that receive the same share it. */
+  batchAt(position: number, view: View | undefined): Batch;
+  /** The same of a page, up to `end`. */
+  pageBatchAt(page: Page, position: number, end: number, view: View | undefined): Batch;
+  /** An entry of no log. */
+  batchOf(entry: Entry): Batch;
 }
 
 /** The subscriber to which a cursor belongs. */
@@ -100,15 +112,24 @@ export class Cursor extends Link {
   readonly owner: CursorOwner;
   readonly #hub: CursorHub;
   readonly #start: CursorStart;
+  readonly #view: View | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.owner.abort(this.#signal?.reason);
   #state = CursorState.STARTING;
   #position = 0;
   /** Whether it was ever LIVE. On a gap, a subscriber that was live is too slow; any other was disconnected before. */
   #wasLive = false;
-  /** The entries before the position: read from the log, or a gap. */
-  #backlog: Entry[] = [];
+  /** The gap before the next entry. */
+  #gap: Entry | undefined;
+  /** The entries before the position that were read from the log. */
+  #page: Page | undefined;
+  #pagePosition = 0;
+  #pageEnd = 0;
   #lastId = '';
+  /** Whether the replay limit was applied to what it reads from the log. */
+  #limited = false;
+  /** The last event ID after which entries are skipped by the replay limit, until the gap is reported. */
+  #skippedAfter = '';
   #scanned = 0;
 
   constructor(hub: CursorHub, start: CursorStart, signal: AbortSignal | undefined, owner: CursorOwner) {
@@ -116,12 +137,13 @@ export class Cursor extends Link {
     this.owner = owner;
     this.#hub = hub;
     this.#start = start;
+    this.#view = start.view && hub.openView(start.view);
     this.#signal = signal;
     hub.add(this);
     signal?.addEventListener('abort', this.#onAbort);
   }
 
-  /** The id of the last entry read, even if the filter dropped it; `''` while it is not known. */
+  /** The id of the last entry read, whether the view drops it or not; `''` while that is not known. */
   get lastId(): string {
     return this.#lastId;
   }
@@ -135,7 +157,12 @@ export class Cursor extends Link {
     return this.#state === CursorState.LIVE;
   }
 
-  /** Starts to look for the position. With a log in memory it is found immediately. */
+  /** Whether reading from it runs code of the user. */
+  get hasView(): boolean {
+    return this.#view !== undefined;
+  }
+
+  /** Starts looking for its position. With a log in memory the position is found immediately. */
   begin(): void {
     const { after } = this.#start;
     if (typeof after === 'string') {
@@ -153,7 +180,7 @@ export class Cursor extends Link {
     if (this.closed) return Placement.NONE;
     const { demand } = this.owner;
     if (demand !== Demand.MORE) return demand === Demand.STALLED ? Placement.STALLED : Placement.NONE;
-    if (this.#backlog.length > 0) return Placement.READY;
+    if (this.#hasBacklog) return Placement.READY;
     if (this.#state === CursorState.SEEKING && this.#seek()) return Placement.READY;
     if (this.#state === CursorState.AWAITING_WINDOW) return Placement.IDLE;
     return this.live ? this.#livePlacement() : Placement.NONE;
@@ -161,32 +188,50 @@ export class Cursor extends Link {
 
   /** Whether its subscriber must be disconnected, because the log no longer retains its next entry. */
   hasOverflowed(first: number): boolean {
-    const isTrimmed = this.live && this.#backlog.length === 0 && this.#position < first;
+    const isTrimmed = this.live && !this.#hasBacklog && this.#position < first;
     return isTrimmed && this.#hub.complete && this.#start.overflow === 'disconnect';
   }
 
   /** The next entries, up to the size of one write; `undefined` if there are none at the moment. */
   nextBatch(): Batch | undefined {
-    const batch = this.#collectBatch();
+    const gap = this.#takeGap();
+    if (gap !== undefined) return this.#hub.batchOf(gap);
+    const batch = this.#page === undefined ? this.#windowBatch() : this.#pageBatch(this.#page);
     if (batch !== undefined && batch.length > 0) this.#lastId = batch.lastId;
     return batch;
   }
 
-  /** The next entry that the filter passes; `undefined` if there is none at the moment, or none among those scanned. */
+  /** Calls {@link Cursor.nextEntry} in the context and the time that filters and map functions have. */
+  scan(read: () => number): number {
+    const view = this.#view;
+    if (view === undefined) return read();
+    scanClock.startScan(view);
+    const count = view.context.runInAsyncScope(read);
+    scanClock.endScan();
+    return count;
+  }
+
+  /** The next entry that the subscriber receives; `undefined` if there is none at the moment, or none among those scanned. */
   nextEntry(): Entry | undefined {
-    const { filter } = this.#start;
-    for (let scanned = 0; scanned < MAX_SCANNED; scanned++) {
+    const view = this.#view;
+    if (view === undefined) return this.#shift();
+    for (let scanned = 0; scanned < MAX_SCANNED && !this.#mustStopScanning(); scanned++) {
       const entry = this.#shift();
       if (entry === undefined) return undefined;
-      this.#lastId = entry.id;
-      if (entry.kind !== 'event' || filter === undefined) return entry;
       this.#scanned++;
-      if (filter(entry)) return entry;
+      scanClock.count(entry.bytes);
+      const shown = view.apply(entry);
+      if (shown !== undefined) return shown;
     }
     return undefined;
   }
 
-  /** The number of entries that {@link Cursor.nextEntry} has passed to the filter since the last call. */
+  /** The event of an entry from {@link Cursor.nextEntry}. */
+  eventOf(entry: Entry): ServerSentEvent {
+    return this.#view === undefined ? this.#hub.events.of(entry) : this.#view.eventOf(entry);
+  }
+
+  /** The number of entries that {@link Cursor.nextEntry} has scanned since the last call. */
   takeScanned(): number {
     const scanned = this.#scanned;
     this.#scanned = 0;
@@ -196,9 +241,20 @@ export class Cursor extends Link {
   /** May be called more than once. Advances state to CLOSED. */
   close(): void {
     this.#state = CursorState.CLOSED;
-    this.#backlog = [];
+    this.#gap = undefined;
+    this.#page = undefined;
+    this.#view?.close();
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#hub.delete(this);
+  }
+
+  get #hasBacklog(): boolean {
+    return this.#page !== undefined || this.#gap !== undefined;
+  }
+
+  /** At least one entry is scanned, however late it is. */
+  #mustStopScanning(): boolean {
+    return this.#scanned > 0 && scanClock.expired;
   }
 
   #seekAfter(id: string): void {
@@ -213,10 +269,10 @@ export class Cursor extends Link {
     const { window, complete } = this.#hub;
     if (window === undefined) return false;
     window.trim();
-    if (this.#lastId === '' && complete) this.#lastId = window.before ?? '';
-    const position = window.after(this.#lastId);
-    if (position !== undefined) this.#goLive(position);
-    else if (complete) this.#skipTo(window);
+    const position = complete && this.#lastId === '' ? window.first : window.after(this.#lastId);
+    if (position !== undefined) this.#replayFrom(position, window);
+    else if (complete) this.#skipTo(this.#firstIn(window), window);
+    else if (this.#isBeforeLimit(window)) this.#replayFrom(window.first, window);
     else void this.#readBack(window);
     return this.live;
   }
@@ -225,24 +281,50 @@ export class Cursor extends Link {
     return this.#position < (this.#hub.window?.head ?? 0) ? Placement.READY : Placement.IDLE;
   }
 
-  #collectBatch(): Batch | undefined {
-    const { filter } = this.#start;
-    if (this.#backlog.length > 0) {
-      const batch = collect((offset) => this.#backlog[offset], filter);
-      this.#backlog.splice(0, batch.length);
-      return batch;
-    }
+  #takeGap(): Entry | undefined {
+    const gap = this.#gap;
+    this.#gap = undefined;
+    return gap;
+  }
+
+  #pageBatch(page: Page): Batch {
+    const batch = this.#hub.pageBatchAt(page, this.#pagePosition, this.#pageEnd, this.#view);
+    this.#advanceInPage(batch.length);
+    return batch;
+  }
+
+  #windowBatch(): Batch | undefined {
     if (!this.#isReadable()) return undefined;
-    const position = this.#position;
-    const batch =
-      filter === undefined ? this.#hub.batchAt(position) : this.#hub.filteredBatchAt(position, filter);
+    const batch = this.#hub.batchAt(this.#position, this.#view);
     this.#position += batch.length;
     return batch;
   }
 
   #shift(): Entry | undefined {
-    if (this.#backlog.length > 0) return this.#backlog.shift();
-    return this.#isReadable() ? this.#hub.window?.at(this.#position++) : undefined;
+    const gap = this.#takeGap();
+    if (gap !== undefined) return gap;
+    const entry = this.#page === undefined ? this.#shiftWindow() : this.#shiftPage(this.#page);
+    if (entry !== undefined) this.#lastId = entry.id;
+    return entry;
+  }
+
+  #shiftPage(page: Page): Entry {
+    this.#hub.events.startRead(Number.POSITIVE_INFINITY);
+    const entry = page.at(this.#pagePosition);
+    this.#advanceInPage(1);
+    return entry;
+  }
+
+  #shiftWindow(): Entry | undefined {
+    const { window, events } = this.#hub;
+    if (!this.#isReadable() || window === undefined) return undefined;
+    events.startRead(window.head - this.#position);
+    return window.at(this.#position++);
+  }
+
+  #advanceInPage(entries: number): void {
+    this.#pagePosition += entries;
+    if (this.#pagePosition >= this.#pageEnd) this.#page = undefined;
   }
 
   /** Whether its next entry is in the window. A cursor whose position was trimmed is moved or closed first. */
@@ -262,7 +344,17 @@ export class Cursor extends Link {
   #onTrimmed(window: Window): void {
     if (!this.#hub.complete) this.#state = CursorState.SEEKING;
     else if (this.#start.overflow === 'disconnect') this.owner.overflow();
-    else this.#skipTo(window);
+    else this.#skipTo(window.first, window);
+  }
+
+  /** Continues at a position of the window, or at the oldest one within the replay limit. */
+  #replayFrom(position: number, window: Window): void {
+    const first = this.#firstIn(window);
+    if (position >= first || this.#wasLive) this.#goLive(position);
+    else if (this.#lastId !== '') this.#skipTo(first, window);
+    else this.#goLive(first);
+    // A subscriber without a last event ID is after the entry before its first one.
+    if (this.#lastId === '') this.#lastId = window.idBefore(this.#position) ?? '';
   }
 
   /** Advances state to LIVE. */
@@ -272,51 +364,92 @@ export class Cursor extends Link {
     this.#position = position;
   }
 
-  /** Continues after a gap, with the oldest retained entry: the log does not know the last id, or no longer retains it. */
-  #skipTo(window: Window): void {
-    this.#backlog.push(Entry.gap({ lastEventId: this.#lastId, oldest: window.oldestId }));
-    this.#goLive(window.first);
+  /** Continues after a gap: its last id is unknown, no longer retained, or before the replay limit. */
+  #skipTo(position: number, window: Window): void {
+    this.#gap = Entry.gap({ lastEventId: this.#lastId, oldest: window.idFrom(position) });
+    this.#goLive(position);
+  }
+
+  #firstIn(window: Window): number {
+    return this.#hub.replayLimit?.firstIn(window) ?? window.first;
+  }
+
+  /** Whether what follows its last id is older than the window, and more than the replay limit. */
+  #isBeforeLimit(window: Window): boolean {
+    if (this.#wasLive || this.#firstIn(window) === window.first) return false;
+    return this.#lastId === '' || this.#hub.log.compare(this.#lastId, window.at(window.first).id) < 0;
   }
 
   async #readBack(window: Window): Promise<void> {
     this.#state = CursorState.READING;
     try {
-      const page = await this.#hub.log.read(this.#lastId, PAGE);
+      const position = await this.#readPage();
       if (this.closed) return;
-      this.#onPage(page, window);
+      this.#onPage(position, window);
       this.#hub.settle(this);
     } catch (error) {
       if (!this.closed) this.owner.fail(error);
     }
   }
 
-  #onPage({ entries, gap }: LogPage, window: Window): void {
+  async #readPage(): Promise<PagePosition> {
+    const { pages } = this.#hub;
+    const limit = await this.#takeLimit();
+    if (limit === undefined) return pages.after(this.#lastId);
+    if (this.#lastId === '' || this.#hub.log.compare(this.#lastId, limit) < 0) this.#skipAfter(limit);
+    const read = await pages.after(this.#lastId);
+    if (!read.page.gap || this.#lastId === limit) return read;
+    // An unknown id, for which the log would replay everything.
+    this.#skipAfter(limit);
+    return pages.after(limit);
+  }
+
+  /** Only a subscriber that was never live asks for a replay. */
+  async #takeLimit(): Promise<string | undefined> {
+    if (this.#limited || this.#wasLive) return undefined;
+    this.#limited = true;
+    return this.#hub.replayLimit?.idBefore();
+  }
+
+  #skipAfter(limit: string): void {
+    this.#skippedAfter = this.#lastId;
+    this.#lastId = limit;
+  }
+
+  #onPage({ page, position }: PagePosition, window: Window): void {
     this.#state = CursorState.SEEKING;
-    if (gap) {
-      if (this.#wasLive && this.#start.overflow === 'disconnect') {
-        this.owner.overflow();
-        return;
-      }
-      // The log is empty. Every entry that is appended from now on arrives in the window.
-      if (entries.length === 0) {
-        this.#skipTo(window);
-        return;
-      }
-      this.#backlog.push(Entry.gap({ lastEventId: this.#lastId, oldest: entries[0]?.id ?? null }));
+    const isGap = page.gap && position === 0;
+    if (isGap && this.#wasLive && this.#start.overflow === 'disconnect') {
+      this.owner.overflow();
+      return;
     }
-    if (this.#replay(entries, window)) return;
-    // The window may have received entries while the page was read; then the log is read again.
-    const isCaughtUp = entries.length === 0 && !(this.#hub.log.compare(window.headId, this.#lastId) > 0);
+    // The window receives whatever is appended to an empty log.
+    if (isGap && page.length === 0) {
+      this.#skipTo(window.first, window);
+      return;
+    }
+    if (isGap || this.#skippedAfter !== '') this.#addGap(page.entries[position]?.id ?? null);
+    if (this.#startPage(page, position, window)) return;
+    // The window may have grown while the page was on its way; then the log is read again.
+    const isCaughtUp = page.length === position && !(this.#hub.log.compare(window.headId, this.#lastId) > 0);
     if (isCaughtUp) this.#state = CursorState.AWAITING_WINDOW;
   }
 
-  /** Adds entries to the backlog. @returns whether they reach the window */
-  #replay(entries: LogPage['entries'], window: Window): boolean {
-    for (const entry of entries) {
-      this.#backlog.push(Entry.of(entry));
-      const position = window.after(entry.id);
-      if (position === undefined) continue;
-      this.#goLive(position);
+  #addGap(oldest: string | null): void {
+    this.#gap = Entry.gap({ lastEventId: this.#skippedAfter || this.#lastId, oldest });
+    this.#skippedAfter = '';
+  }
+
+  /** Reads a page, up to the window if it reaches that. @returns whether it does */
+  #startPage(page: Page, position: number, window: Window): boolean {
+    this.#page = position < page.length ? page : undefined;
+    this.#pagePosition = position;
+    this.#pageEnd = page.length;
+    for (let next = position; next < page.length; next++) {
+      const inWindow = window.after(page.at(next).id);
+      if (inWindow === undefined) continue;
+      this.#pageEnd = next + 1;
+      this.#goLive(inWindow);
       return true;
     }
     return false;

@@ -1,4 +1,5 @@
 import { RoundRobin } from '../round-robin';
+import { scanClock } from './scan-clock';
 
 /** A channel with subscribers that may have entries to read. */
 export interface Deliverable {
@@ -6,7 +7,7 @@ export interface Deliverable {
    * Delivers to its next subscribers, and schedules itself again if some are left.
    *
    * @param budget the number of writes it should not exceed
-   * @returns the number of writes, or more for filters that scanned many entries
+   * @returns the number of writes, or more for filters that scanned many entries or took long
    */
   deliver(budget: number): number;
 }
@@ -27,10 +28,7 @@ const PER_IDLE_TURN = 300;
 /** Whether no event was published since the last turn. */
 let idle = false;
 
-const deliveries = new RoundRobin<Deliverable>(
-  (deliverable, budget) => deliverable.deliver(budget),
-  budgetOfTurn,
-);
+const deliveries = new RoundRobin<Deliverable>(deliverInTurn, budgetOfTurn);
 
 /** An event was published, and more may follow soon. */
 export function notePublish(): void {
@@ -42,7 +40,17 @@ export function scheduleDelivery(deliverable: Deliverable): void {
   deliveries.add(deliverable);
 }
 
+function deliverInTurn(deliverable: Deliverable, budget: number): number {
+  scanClock.enterTurn();
+  try {
+    return deliverable.deliver(budget);
+  } finally {
+    scanClock.leaveTurn();
+  }
+}
+
 function budgetOfTurn(): number {
+  scanClock.renew();
   const budget = idle ? PER_IDLE_TURN : PER_TURN;
   idle = true;
   return budget;

@@ -1,17 +1,31 @@
-import { Frames } from '../format/frames';
-import { Entry, type LogEntry } from '../log/entry';
+import type { Serialize } from '../format/serialize';
+import { Entry, type LogEntry, type Parse } from '../log/entry';
 import type { EventLog, LogHead, LogSubscriber, LogSubscription } from '../log/event-log';
 import { Window } from '../log/window';
-import { type Batch, collect, type EntryFilter } from './batch';
+import { type Batch, collect, collectMapped, collectView, type Entries } from './batch';
 import { type Cursor, type CursorHub, Placement } from './cursor';
 import { type Deliverable, notePublish, scheduleDelivery } from './deliveries';
+import { type BatchCache, SingleCache, type TurnCache } from './frame-cache';
+import { Lane, type MapLane } from './lane';
+import { type Page, Pages } from './pages';
+import { ParsedEvents } from './parsed-events';
 import { Link, ReadyQueue } from './ready-queue';
+import { ReplayLimit } from './replay-limit';
+import { scanClock } from './scan-clock';
+import { View, type ViewSteps } from './view';
 
 /** The limit of a cached window in bytes, for very large events. Usually its number of events is reached first. */
 const MAX_BYTES = 64 * 2 ** 20;
 
 /** After this many events, or a quarter of the window if that is fewer, `publish()` waits for the ready subscribers. */
 const HIGH_WATER_MARK = 100;
+
+/** The options of a channel that its hub needs. */
+export interface HubOptions {
+  readonly maxReplayEvents: number | false;
+  readonly serialize: Serialize;
+  readonly parse: Parse;
+}
 
 /** A barrier in the ready queue: it is reached when every subscriber queued before it has been served. */
 class Barrier extends Link {
@@ -40,16 +54,24 @@ class Barrier extends Link {
 export class Hub implements LogSubscriber, CursorHub, Deliverable {
   readonly log: EventLog;
   readonly complete: boolean;
+  readonly events: ParsedEvents;
+  readonly pages: Pages;
+  readonly replayLimit: ReplayLimit | undefined;
   readonly #onEmpty: () => void;
   readonly #subscription: LogSubscription;
   readonly #cursors = new Set<Cursor>();
   readonly #ready = new ReadyQueue<Cursor | Barrier>();
   readonly #idle = new ReadyQueue<Cursor>();
   readonly #stalled = new ReadyQueue<Cursor>();
-  /** The batches of this turn by position, each shared by all cursors at that position. */
-  readonly #batches = new Map<number, Batch>();
-  readonly #singles = new Map<number, Frames>();
-  /** The entries that were received before the window was opened. */
+  /** The caches that are not empty. */
+  #used: TurnCache[] = [];
+  readonly #onUsed = (cache: TurnCache) => {
+    this.#used.push(cache);
+  };
+  readonly #singles = new SingleCache(this.#onUsed);
+  /** Of all subscribers without a map function. */
+  readonly #lane: Lane;
+  /** Received before the window had its beginning. */
   #early: Array<{ readonly entries: readonly LogEntry[]; readonly gapBefore: boolean }> = [];
   #window: Window | undefined;
   /** The newest id that was published in this process. */
@@ -62,8 +84,13 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   /** Stalled cursors are checked again when the window begins at this position. */
   #nextOverflowCheck = 0;
 
-  constructor(log: EventLog, onEmpty: () => void) {
+  constructor(log: EventLog, options: HubOptions, onEmpty: () => void) {
+    const { maxReplayEvents, parse, serialize } = options;
     this.log = log;
+    this.events = new ParsedEvents(parse, this.#onUsed);
+    this.pages = new Pages(log, this.#onUsed);
+    this.replayLimit = maxReplayEvents === false ? undefined : new ReplayLimit(log, maxReplayEvents);
+    this.#lane = new Lane({ events: this.events, serialize, onUsed: this.#onUsed });
     this.#onEmpty = onEmpty;
     // Another copy of this package may have another kind of window; its log is then read by the contract.
     this.#window = log.window instanceof Window ? log.window : undefined;
@@ -88,11 +115,11 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   head(): LogHead | undefined {
     const window = this.#window;
     if (window === undefined) return undefined;
-    const { newest, headId } = window;
+    const { ended, headId } = window;
     const isAhead = this.log.compare(this.#publishedId, headId) > 0;
     return {
       id: isAhead ? this.#publishedId : headId,
-      ended: this.#ended || newest?.isLast === true,
+      ended: this.#ended || ended,
     };
   }
 
@@ -119,6 +146,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     cursor.unlink();
     if (!this.#cursors.delete(cursor) || this.#cursors.size > 0) return;
     this.#subscription.close();
+    this.events.clear();
     this.#reachBarrier();
     this.#onEmpty();
   }
@@ -142,12 +170,19 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     scheduleDelivery(this);
   }
 
-  /** Delivers to one cursor immediately. @returns the number of writes */
-  deliverTo(cursor: Cursor): number {
-    cursor.unlink();
-    const writes = cursor.owner.deliver();
-    this.settle(cursor);
-    return writes;
+  /**
+   * Delivers to one cursor immediately, or in a later turn if filters have used up the time of this one.
+   *
+   * @returns whether it was immediately
+   */
+  deliverNow(cursor: Cursor): boolean {
+    if (cursor.hasView && scanClock.expired) {
+      this.wake(cursor);
+      return false;
+    }
+    this.#deliverTo(cursor);
+    if (!this.#delivering) this.#endTurn();
+    return true;
   }
 
   onEntries(entries: readonly LogEntry[], gapBefore: boolean): Promise<void> | undefined {
@@ -172,48 +207,75 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
       return this.#deliverReady(budget);
     } finally {
       this.#delivering = false;
-      this.#batches.clear();
-      this.#singles.clear();
+      this.#endTurn();
       if (this.#ready.first !== undefined) scheduleDelivery(this);
     }
   }
 
-  batchAt(position: number): Batch {
-    const known = this.#batches.get(position);
-    if (known !== undefined) return known;
-    const batch = collect((offset) => this.#entryAt(position + offset), undefined);
-    if (this.#delivering) this.#batches.set(position, batch);
-    return batch;
+  openView(steps: ViewSteps): View {
+    return new View(steps, this.#lane, this.events);
   }
 
-  filteredBatchAt(position: number, filter: EntryFilter): Batch {
-    return collect(
-      (offset) => this.#entryAt(position + offset),
-      filter,
-      (offset) => this.#singleAt(position + offset),
+  batchAt(position: number, view: View | undefined): Batch {
+    const window = this.#window as Window;
+    const { head } = window;
+    if (view === undefined) {
+      const end = window.blockEnd(position) ?? head;
+      return this.#sharedBatch(this.#lane.batches, window, position, end);
+    }
+    this.events.startRead(head - position);
+    const lane = view.sharedLane;
+    if (lane === undefined) return collectView(window, position, head, this.#singles, view);
+    return this.#mappedBatch(lane, window, position, window.blockEnd(position) ?? head);
+  }
+
+  pageBatchAt(page: Page, position: number, end: number, view: View | undefined): Batch {
+    if (view === undefined) return this.#sharedBatch(page.batches, page, position, end);
+    this.events.startRead(Number.POSITIVE_INFINITY);
+    return collectView(page, position, end, this.#singles, view);
+  }
+
+  batchOf(entry: Entry): Batch {
+    return collect({ at: () => entry }, 0, 1, this.#singles);
+  }
+
+  #sharedBatch(batches: BatchCache, entries: Entries, position: number, end: number): Batch {
+    return (
+      batches.get(position, end) ?? batches.add(position, end, collect(entries, position, end, this.#singles))
     );
   }
 
+  #mappedBatch(lane: MapLane, window: Window, position: number, end: number): Batch {
+    const { batches } = lane;
+    return (
+      batches.get(position, end) ??
+      batches.add(position, end, collectMapped(window, position, end, this.#singles, lane))
+    );
+  }
+
+  #deliverTo(cursor: Cursor): number {
+    cursor.unlink();
+    const writes = cursor.owner.deliver();
+    this.settle(cursor);
+    return writes;
+  }
+
+  /** @returns the number of writes; the whole budget if filters have used up the time of the turn */
   #deliverReady(budget: number): number {
     let writes = 0;
     for (let next = this.#ready.first; next !== undefined && writes < budget; next = this.#ready.first) {
       if (next instanceof Barrier) this.#reachBarrier();
-      else writes += this.deliverTo(next);
+      else writes += this.#deliverTo(next);
+      if (scanClock.expired) return budget;
     }
     return writes;
   }
 
-  #entryAt(position: number): Entry | undefined {
-    const window = this.#window;
-    return window !== undefined && position < window.head ? window.at(position) : undefined;
-  }
-
-  #singleAt(position: number): Frames {
-    const known = this.#singles.get(position);
-    if (known !== undefined) return known;
-    const frames = new Frames(this.#entryAt(position)?.frame ?? '', 1);
-    if (this.#delivering) this.#singles.set(position, frames);
-    return frames;
+  /** Releases what the subscribers of one turn share. */
+  #endTurn(): void {
+    if (this.#used.length === 0) return;
+    for (const cache of this.#used) cache.endTurn();
+    this.#used = [];
   }
 
   async #openWindow(): Promise<void> {

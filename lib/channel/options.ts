@@ -1,6 +1,9 @@
-import { describe, wrongType } from '../errors';
+import { outsideRequests } from '../async-context';
+import { describe, outOfRange, wrongType } from '../errors';
 import { defaultSerialize, type Serialize } from '../format/serialize';
+import type { Parse } from '../log/entry';
 import type { EventLog } from '../log/event-log';
+import { refusePromise } from '../synchronous';
 import { type Check, checked, delay, ofType, oneOf } from '../validate';
 
 /**
@@ -27,18 +30,31 @@ export interface ChannelOptions {
   /**
    * `true` sends all retained events to a subscriber without a last event ID, as in a chat that shows its history. `false`
    * sends it only events published after it subscribed.
+   *
+   * It is no access control: a client that makes up a last event ID receives all retained events. Use a channel for each
+   * audience.
    * @default false; true for `Channel.from()`
    */
   readonly replay?: boolean;
   /**
+   * The largest number of events that are replayed to a subscriber: a positive integer. A client whose last event ID is
+   * further back receives a `gap` and the newest ones. `false` sets no limit: the replay has what the log retains.
+   *
+   * Every last event ID that a client makes up asks for the whole log, so set it if the log is large and its route public.
+   * It has no default, because the log is already limited, and a smaller limit would lose events that you chose to retain.
+   * @default false
+   */
+  readonly maxReplayEvents?: number | false;
+  /**
    * Converts data that is not a string to text, once for each event, when it is published. The route's own `serialize` is
-   * not used. If it throws, or returns anything but a string, `publish()` rejects with that error.
+   * not used. It must be synchronous. If it throws, or returns anything but a string, `publish()` rejects with that error.
    * @default JSON.stringify
    */
   readonly serialize?: Serialize;
   /**
-   * The inverse of `serialize`, for filters and iterators. It is not called for strings, nor for a browser's stream without
-   * a filter. If it throws, the stream of that subscriber fails with the error.
+   * The inverse of `serialize`, for filters, maps and iterators. It is not called for strings, nor for a browser's stream
+   * without a filter or a map. All of them share the data, so plain objects and arrays are frozen. It must be synchronous, and
+   * runs in the `AsyncLocalStorage` context of no request. If it throws, the stream of that subscriber fails with the error.
    * @default JSON.parse
    */
   readonly parse?: (text: string) => unknown;
@@ -52,7 +68,8 @@ export interface ChannelOptions {
  */
 export interface RunOptions extends ChannelOptions {
   /**
-   * The log that retains the events. If it retains fewer than the source yields, a late subscriber receives a `gap`.
+   * The log that retains the events. It should hold everything that the source yields, or a late subscriber does not
+   * receive the beginning.
    * @default memoryLog()
    */
   readonly log?: EventLog;
@@ -75,6 +92,7 @@ export type ResolvedRunOptions = ResolvedChannelOptions &
 const DEFAULTS: ResolvedChannelOptions = {
   overflow: 'disconnect',
   replay: false,
+  maxReplayEvents: false,
   serialize: defaultSerialize,
   parse: JSON.parse,
 };
@@ -85,6 +103,7 @@ const CHECKS: Readonly<Record<keyof ChannelOptions, Check>> = {
   log: checkLog,
   overflow: oneOf('disconnect', 'skip'),
   replay: ofType('boolean', 'true or false'),
+  maxReplayEvents: countOrFalse,
   serialize: ofType('function', 'a function like JSON.stringify'),
   parse: ofType('function', 'a function like JSON.parse'),
 };
@@ -99,7 +118,7 @@ const RUN_CHECKS: Readonly<Record<keyof RunOptions, Check>> = { ...CHECKS, ttlMs
 export function resolveChannelOptions(options: ChannelOptions | undefined): ResolvedChannelOptions {
   if (options === undefined) return DEFAULTS;
   const { log: _, ...given } = checked(options, CHECKS);
-  return Object.keys(given).length === 0 ? DEFAULTS : { ...DEFAULTS, ...given };
+  return Object.keys(given).length === 0 ? DEFAULTS : withSafeParse({ ...DEFAULTS, ...given });
 }
 
 /** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
@@ -107,7 +126,29 @@ export function resolveRunOptions(options: RunOptions | undefined): ResolvedRunO
   return { ...RUN_DEFAULTS, ...checked(options, RUN_CHECKS) };
 }
 
-/** A log is recognised by its methods, because it may be an instance of any class. */
+/** All subscribers share what `parse` returns, so it runs in the context of none of them. */
+function withSafeParse<Options extends ResolvedChannelOptions>(options: Options): Options {
+  const { parse } = options;
+  return parse === JSON.parse ? options : { ...options, parse: safeParse(parse) };
+}
+
+function safeParse(parse: Parse): Parse {
+  return (text) => {
+    const data = outsideRequests(() => parse(text));
+    refusePromise(data, 'parse', 'ERR_SSE_INVALID_DATA');
+    return data;
+  };
+}
+
+/** A positive integer, or `false`. */
+function countOrFalse(name: string, value: unknown): void {
+  if (value === false || (Number.isSafeInteger(value) && Number(value) > 0)) return;
+  const message = `Expected ${name} to be a positive integer or false, got ${describe(value)}. Use false to turn it off.`;
+  if (typeof value === 'number') throw outOfRange('ERR_SSE_INVALID_OPTION', message);
+  throw wrongType('ERR_SSE_INVALID_OPTION', message);
+}
+
+/** Recognised by its methods, because a log may be an instance of any class. */
 function checkLog(name: string, value: unknown): void {
   const methods = ['append', 'read', 'head', 'subscribe', 'compare'];
   const log = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};

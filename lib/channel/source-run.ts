@@ -1,4 +1,5 @@
 import { isAbortOf } from '../abort';
+import { CallbackContext, outsideRequests } from '../async-context';
 import { isSseError, SseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import type { Awaitable } from '../log/event-log';
@@ -82,6 +83,8 @@ export class SourceRun {
   #source: OpenSource | undefined;
   #state = RunState.RUNNING;
   #ttlTimer: NodeJS.Timeout | undefined;
+  /** Of the code that made the channel; `undefined` when the source has ended. */
+  #context: CallbackContext | undefined = new CallbackContext();
 
   constructor(source: RunSource<unknown>, ttlMs: number | false, channel: RunChannel) {
     this.#given = source;
@@ -100,15 +103,22 @@ export class SourceRun {
   onUnsubscribed(): void {
     if (this.#ttlMs === false || this.#state === RunState.ENDED) return;
     clearTimeout(this.#ttlTimer);
-    this.#ttlTimer = setTimeout(() => void this.#onTtl(), this.#ttlMs).unref();
+    const ttlMs = this.#ttlMs;
+    this.#ttlTimer = outsideRequests(() => setTimeout(() => void this.#onTtl(), ttlMs).unref());
   }
 
-  /** Stops the source; no later value of it is published. Advances state to ENDED. */
+  /**
+   * Stops the source; no later value of it is published. Its listeners and its cleanup run in its own context, whoever
+   * cancels it. Advances state to ENDED.
+   */
   cancel(): void {
-    if (this.#state === RunState.ENDED) return;
+    const context = this.#context;
+    if (this.#state === RunState.ENDED || context === undefined) return;
     this.#end();
-    this.#controller.abort();
-    if (this.#source !== undefined) closeSource(this.#source).catch((error) => this.#onLateError(error));
+    context.runInAsyncScope(() => {
+      this.#controller.abort();
+      if (this.#source !== undefined) closeSource(this.#source).catch((error) => this.#onLateError(error));
+    });
   }
 
   async #readAll(): Promise<void> {
@@ -202,6 +212,7 @@ export class SourceRun {
 
   #end(): void {
     this.#state = RunState.ENDED;
+    this.#context = undefined;
     clearTimeout(this.#ttlTimer);
   }
 }

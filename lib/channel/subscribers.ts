@@ -2,15 +2,14 @@ import { SseError } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import { encodeId, encodeKeepAlive } from '../format/event-stream';
 import { Frames } from '../format/frames';
-import type { Entry, Parse } from '../log/entry';
+import type { Entry } from '../log/entry';
 import type { Batch } from './batch';
 import { Cursor, type CursorOwner, type CursorStart, Demand } from './cursor';
 import type { Hub } from './hub';
 
 /** The channel, as its subscribers use it. */
 export interface SubscribedChannel {
-  readonly parse: Parse;
-  /** Returns the hub, which is created for the first subscriber. */
+  /** Created for the first subscriber. */
   hub(): Hub;
   /** The error of a run that has failed. */
   failureOf(entry: Entry): unknown;
@@ -72,8 +71,7 @@ export class PushSubscriber implements CursorOwner {
   /** Finds the cursor's position, and immediately delivers the entries that the log already has. */
   begin(): void {
     this.#cursor.begin();
-    if (!this.#cursor.live) return;
-    this.#hub.deliverTo(this.#cursor);
+    if (!this.#cursor.live || !this.#hub.deliverNow(this.#cursor)) return;
     if (this.#cursor.live) this.#sink.onPositioned();
   }
 
@@ -175,6 +173,7 @@ export class PullSubscriber implements CursorOwner {
   readonly #hub: Hub;
   readonly #cursor: Cursor;
   readonly #pending: PendingNext[] = [];
+  readonly #settlePending = () => this.#settleAll();
   #begun = false;
   /** The error for the next call of `next()`; reported once. */
   #failure: { readonly error: unknown } | undefined;
@@ -197,7 +196,7 @@ export class PullSubscriber implements CursorOwner {
     return new Promise((resolve, reject) => {
       this.#pending.push({ resolve, reject });
       this.#begin();
-      this.#hub.deliverTo(this.#cursor);
+      this.#hub.deliverNow(this.#cursor);
     });
   }
 
@@ -208,13 +207,8 @@ export class PullSubscriber implements CursorOwner {
   }
 
   deliver(): number {
-    let delivered = 0;
-    try {
-      while (this.#pending.length > 0 && this.#settleNext()) delivered++;
-    } catch (error) {
-      this.fail(error);
-    }
-    return 1 + delivered + Math.floor(this.#cursor.takeScanned() / SCANS_PER_WRITE);
+    const settled = this.#cursor.scan(this.#settlePending);
+    return 1 + settled + Math.floor(this.#cursor.takeScanned() / SCANS_PER_WRITE);
   }
 
   overflow(): void {
@@ -242,13 +236,24 @@ export class PullSubscriber implements CursorOwner {
     this.#cursor.begin();
   }
 
+  /** @returns how many calls of `next()` were settled */
+  #settleAll(): number {
+    let settled = 0;
+    try {
+      while (this.#pending.length > 0 && this.#settleNext()) settled++;
+    } catch (error) {
+      this.fail(error);
+    }
+    return settled;
+  }
+
   /** @returns whether a pending `next()` was settled */
   #settleNext(): boolean {
     if (this.#cursor.closed) return this.#settleEnded();
     const entry = this.#cursor.nextEntry();
     if (entry === undefined) return this.#cursor.closed && this.#settleEnded();
     if (entry.kind === 'error') throw this.#channel.failureOf(entry);
-    const event = entry.event(this.#channel.parse);
+    const event = this.#cursor.eventOf(entry);
     if (entry.kind === 'end') this.#end(entry.hasValue ? event : undefined);
     else this.#pending.shift()?.resolve({ done: false, value: event });
     return true;

@@ -3,7 +3,6 @@ import type { EventOf, ServerSentEvent } from '../format/event';
 import { given } from '../given';
 import type { Gap } from '../log/entry';
 import type { Awaitable, LogHead } from '../log/event-log';
-import type { EntryFilter } from './batch';
 import type { CursorStart } from './cursor';
 import {
   closedChannelError,
@@ -12,6 +11,7 @@ import {
   PushSubscriber,
   type SubscribedChannel,
 } from './subscribers';
+import { type Step, type ViewSteps, viewSteps } from './view';
 
 /**
  * A gap: a subscription yields it where the log no longer retains events. Unlike every event of a channel, it has no id.
@@ -92,7 +92,7 @@ const DONE = { done: true, value: undefined } as const;
 export let createSubscription: <Value>(
   channel: SubscribableChannel,
   subscriber: Subscriber,
-  filter: EntryFilter | undefined,
+  steps: readonly Step[],
 ) => Subscription<Value>;
 
 /** Marks the subscriptions of every copy of this package in the process. */
@@ -156,7 +156,8 @@ function accessOf(subscription: Subscription): RouteAccess | undefined {
 export class Subscription<Value = unknown> implements AsyncIterableIterator<ChannelEvent<Value>, unknown> {
   // The package's own modules use these closures. As methods they would be in the types that users see.
   static {
-    createSubscription = (channel, subscriber, filter) => new Subscription(channel, subscriber, filter);
+    createSubscription = (channel, subscriber, steps) =>
+      new Subscription(channel, subscriber, viewSteps(steps));
     ROUTE_ACCESS = {
       version: VERSION,
       openForRoute: (subscription) => subscription.#openForRoute(),
@@ -175,14 +176,14 @@ export class Subscription<Value = unknown> implements AsyncIterableIterator<Chan
   #reader: PullSubscriber | PushSubscriber | undefined;
   #returned = false;
 
-  private constructor(channel: SubscribableChannel, subscriber: Subscriber, filter: EntryFilter | undefined) {
+  private constructor(channel: SubscribableChannel, subscriber: Subscriber, view: ViewSteps | undefined) {
     this.#channel = channel;
     this.#subscriber = subscriber;
     const lastEventId = given(subscriber, 'lastEventId') ?? '';
     this.#start = {
       after: startOf(channel, lastEventId),
       clientLastEventId: lastEventId,
-      filter,
+      view,
       overflow: channel.overflow,
     };
   }

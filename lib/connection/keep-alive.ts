@@ -1,7 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-
-/** A timer retains the AsyncLocalStorage context in which it is created, and this one outlives the first request. */
-const outsideRequests = AsyncLocalStorage.snapshot();
+import { outsideRequests } from '../async-context';
 
 /** A connection that is kept alive. */
 export interface KeepAliveTarget {

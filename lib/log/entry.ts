@@ -1,5 +1,6 @@
 import { event, PublishedEvent, type ServerSentEvent } from '../format/event';
 import { completeRecord, dataOf, type EventRecord, encodeRecord, isEmptyEnd } from '../format/record';
+import { frozen } from './frozen';
 
 /**
  * One record with the id that its log assigned.
@@ -101,17 +102,27 @@ export class Entry implements LogEntry {
     };
   }
 
-  /** The event for filters and iterators; made on first use. */
+  /** The event for filters, maps and iterators, which share it; made on first use. Its data is frozen. */
   event(parse: Parse): ServerSentEvent {
     this.#event ??= this.#makeEvent(parse);
     return this.#event;
   }
 
+  /** The event, if it is in memory. */
+  get parsedEvent(): ServerSentEvent | undefined {
+    return this.#event;
+  }
+
+  /** Drops the event from memory; it is made again on the next use. */
+  releaseEvent(): void {
+    this.#event = undefined;
+  }
+
   #makeEvent(parse: Parse): ServerSentEvent {
     const [type, retry, comment] = [this.#type, this.#retry, this.#comment];
-    if (this.kind === 'gap') return new PublishedEvent(type, JSON.parse(this.data), {}, this.frame);
-    const data = this.#serialized ? parse(this.data) : this.data;
-    // A route that returns the closing event sends it with the reserved id, so the event must not have the id of the log.
+    if (this.kind === 'gap') return new PublishedEvent(type, frozen(JSON.parse(this.data)), {}, this.frame);
+    const data = this.#serialized ? frozen(parse(this.data)) : this.data;
+    // A route that returns the closing event gives it the reserved id, so it must not have the log's.
     if (this.kind === 'end') return event(type ?? 'end', data, { retry, comment });
     return new PublishedEvent(type, data, { id: this.id, retry, comment }, this.frame);
   }

@@ -112,6 +112,7 @@ export type LogWindow = Window;
  *     head: () => log.head(),
  *     subscribe: (subscriber) => log.subscribe(subscriber),
  *     compare: (a, b) => log.compare(a, b),
+ *     idBeforeNewest: log.idBeforeNewest && ((count) => log.idBeforeNewest?.(count)),
  *     hasSubscribers: log.hasSubscribers && (() => log.hasSubscribers?.() ?? false),
  *     cacheSize: log.cacheSize,
  *     window: log.window,
@@ -153,6 +154,13 @@ export interface EventLog {
    * cannot be an id of this log. Must not throw for any string.
    */
   compare(a: string, b: string): number;
+
+  /**
+   * The id after which the newest `count` events follow; `undefined` if the log retains no more than these. A channel with
+   * `maxReplayEvents` needs it for a client that resumes from before the events in memory. Without this member, it reads
+   * the whole log for it.
+   */
+  idBeforeNewest?(count: number): Awaitable<string | undefined>;
 
   /**
    * Whether the log has a subscriber in any process at this moment. Without this member, only the subscribers of this process

@@ -1,3 +1,4 @@
+import { outsideRequests } from '../async-context';
 import { endedError } from '../errors';
 import type { EventRecord } from '../format/record';
 import { Entry } from './entry';
@@ -9,7 +10,8 @@ import { Window, type WindowLimits } from './window';
  * A log in the memory of this process. It is lost when the process ends. A client that reconnects to a new process with an
  * id of the old one receives a `gap`, because each log has its own ids: `<epoch>-<sequence>`.
  *
- * All limits apply together. The newest event is retained even if it alone exceeds `maxBytes`.
+ * The limits apply together, and the newest event is retained whatever its size. The event that ends a channel counts in
+ * none of them, so it evicts no other. A log without events costs a few bytes.
  *
  * @param options `maxEvents`: the number of retained events · `maxBytes`: the bytes of their frames · `maxAgeMs`:
  *   milliseconds for which an event is retained
@@ -80,7 +82,7 @@ class MemoryLog implements EventLog {
   }
 
   get #ended(): boolean {
-    return this.#window?.newest?.isLast === true;
+    return this.#window?.ended === true;
   }
 
   #sequenceOf(id: string): number {
@@ -97,11 +99,12 @@ class MemoryLog implements EventLog {
 
   /** One timer for all events, while there are any. It need not be exact, because reading also trims by age. */
   #startAging(maxAgeMs: number): NodeJS.Timeout {
-    return setTimeout(() => {
-      this.window.trim();
-      // The closing entry is retained.
-      const isDone = this.window.size === (this.#ended ? 1 : 0);
-      this.#ageTimer = isDone ? undefined : this.#startAging(maxAgeMs);
-    }, maxAgeMs).unref();
+    return outsideRequests(() => setTimeout(() => this.#onAged(maxAgeMs), maxAgeMs).unref());
+  }
+
+  /** The closing entry is retained. */
+  #onAged(maxAgeMs: number): void {
+    this.window.trim();
+    this.#ageTimer = this.window.events === 0 ? undefined : this.#startAging(maxAgeMs);
   }
 }

@@ -13,9 +13,15 @@ type Compare = (a: string, b: string) => number;
 /** The number of trimmed entries at the front of the array before the array is copied. */
 const SLACK = 64;
 
+/** The largest block: the approximate size of one write to a subscriber, before other subscribers have their turn. */
+export const BLOCK_BYTES = 64 * 1024;
+
 /**
  * The newest entries of a log, in memory. Each entry has a position that never changes; the first entry ever pushed has
  * position 0. A cursor is the position of the entry that it reads next.
+ *
+ * The entries form blocks of at most {@link BLOCK_BYTES}, or of one larger entry. Cursors that read to the end of a block
+ * meet there, so that they share what they read next.
  */
 export class Window {
   readonly #limits: WindowLimits;
@@ -27,6 +33,10 @@ export class Window {
   #trimmed = 0;
   #head = 0;
   #bytes = 0;
+  /** The positions after the complete blocks. */
+  #blockEnds: number[] = [];
+  /** The bytes of the block that is not complete. */
+  #blockBytes = 0;
   #before: string | undefined;
 
   /** @param before the id after which the window begins */
@@ -59,6 +69,16 @@ export class Window {
     return this.#before;
   }
 
+  /** Whether no entry can follow. */
+  get ended(): boolean {
+    return this.newest?.isLast === true;
+  }
+
+  /** The number of events: without the closing entry, which no limit counts. */
+  get events(): number {
+    return this.ended ? this.size - 1 : this.size;
+  }
+
   /** The newest entry. */
   get newest(): Entry | undefined {
     return this.#entries[this.#entries.length - 1];
@@ -69,13 +89,18 @@ export class Window {
     return this.newest?.id ?? this.#before ?? '';
   }
 
-  /** The id of the oldest entry that is not a gap; `null` if there is none. */
-  get oldestId(): string | null {
-    for (let position = this.first; position < this.#head; position++) {
-      const entry = this.at(position);
+  /** The id of the first entry from a position on that has an id at the client; a gap has none. */
+  idFrom(position: number): string | null {
+    for (let next = position; next < this.#head; next++) {
+      const entry = this.at(next);
       if (entry.kind !== 'gap') return entry.id;
     }
     return null;
+  }
+
+  /** The id of the entry before a position; `undefined` if that is not known. */
+  idBefore(position: number): string | undefined {
+    return position > this.first ? this.at(position - 1).id : this.#before;
   }
 
   /** @param position at least {@link Window.first}, below {@link Window.head} */
@@ -86,15 +111,16 @@ export class Window {
   push(entry: Entry): void {
     this.#entries.push(entry);
     if (this.#limits.maxAgeMs !== false) this.#pushedAt.push(performance.now());
+    this.#addToBlock(entry.bytes);
     this.#head++;
-    this.#bytes += entry.bytes;
+    if (!entry.isLast) this.#bytes += entry.bytes;
     this.trim();
   }
 
-  /** Drops the oldest entries until all limits are met. */
+  /** Drops the oldest entries until all limits are met. The newest event is retained whatever its size. */
   trim(): void {
     const { maxEvents, maxBytes, maxAgeMs } = this.#limits;
-    while (this.size > 1 && (this.size > maxEvents || this.#bytes > maxBytes)) this.#shift();
+    if (this.#entries.length - this.#trimmed > maxEvents || this.#bytes > maxBytes) this.#trimToSize();
     if (maxAgeMs === false) return;
     const oldest = performance.now() - maxAgeMs;
     while (this.size > 0 && (this.#pushedAt[this.#trimmed] as number) <= oldest) {
@@ -122,14 +148,47 @@ export class Window {
     return low < this.#head && this.at(low).id === id ? low + 1 : undefined;
   }
 
+  /** The end of the block that contains a position; `undefined` in the block that is not complete. */
+  blockEnd(position: number): number | undefined {
+    const ends = this.#blockEnds;
+    // Most cursors are at the head.
+    if (position >= (ends[ends.length - 1] ?? 0)) return undefined;
+    let low = 0;
+    let high = ends.length - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((ends[middle] as number) <= position) low = middle + 1;
+      else high = middle;
+    }
+    return ends[low];
+  }
+
+  /** Before the head advances to include an entry of this size. */
+  #addToBlock(bytes: number): void {
+    if (this.#blockBytes > 0 && this.#blockBytes + bytes > BLOCK_BYTES) this.#completeBlock(this.#head);
+    this.#blockBytes += bytes;
+    if (this.#blockBytes >= BLOCK_BYTES) this.#completeBlock(this.#head + 1);
+  }
+
+  #completeBlock(end: number): void {
+    this.#blockEnds.push(end);
+    this.#blockBytes = 0;
+  }
+
+  #trimToSize(): void {
+    const { maxEvents, maxBytes } = this.#limits;
+    while (this.events > 1 && (this.events > maxEvents || this.#bytes > maxBytes)) this.#shift();
+  }
+
   #shift(): void {
     const entry = this.#entries[this.#trimmed] as Entry;
     // The ids that are missing in a gap are unknown, so a cursor before the gap must read from the log.
     this.#before = entry.kind === 'gap' ? undefined : entry.id;
-    this.#bytes -= entry.bytes;
+    if (!entry.isLast) this.#bytes -= entry.bytes;
     // Release the entry: the array keeps its slot until it is copied.
     this.#entries[this.#trimmed] = undefined;
     this.#trimmed++;
+    if ((this.#blockEnds[0] ?? this.#head) <= this.first) this.#blockEnds.shift();
     if (this.#trimmed < SLACK || this.#trimmed < this.#entries.length / 2) return;
     this.#entries = this.#entries.slice(this.#trimmed);
     this.#pushedAt = this.#pushedAt.slice(this.#trimmed);
