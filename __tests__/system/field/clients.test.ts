@@ -365,6 +365,58 @@ describeInChromium('Chromium', (tabs) => {
 
   describe(chromiumFetch(tabs).name, () => describeReader(chromiumFetch(tabs)));
 
+  it('fetch rejects for an incomplete answer, but not before the page has read the last events', async () => {
+    const server = await StreamServer.serve((app) => {
+      app.get('/stream', async function* () {
+        yield 'first';
+        throw new Error('in the middle');
+      });
+    });
+    const page = await tabs.open(server.url.replace('/stream', '/page'));
+
+    const read = await page.evaluate(async () => {
+      const texts: string[] = [];
+      for (let n = 0; n < 20; n++) {
+        let text = '';
+        const { body } = await fetch('/stream');
+        const write = (piece: string) => {
+          text += piece;
+        };
+        await body
+          ?.pipeThrough(new TextDecoderStream())
+          .pipeThrough(new TransformStream<string, string>())
+          .pipeTo(new WritableStream({ write }))
+          .catch(({ name }: Error) => write(name));
+        texts.push(text);
+      }
+      return texts;
+    });
+
+    expect(read).toEqual(Array(20).fill('retry: 1\n\ndata: first\n\nTypeError'));
+    matrix.note('fetch with eventsource-parser', 'incomplete answer', 'fails');
+  });
+
+  it('fetch streams a second response for the same URL beside the first', async () => {
+    const server = await StreamServer.serve((app) => {
+      app.get('/stream', async function* (_req, res) {
+        yield 'first';
+        await aborted(res.sse.signal);
+      });
+    });
+    const page = await tabs.open(server.url.replace('/stream', '/page'));
+
+    const read = await page.evaluate(async () => {
+      const first = async () => {
+        const piece = await (await fetch('/stream')).body?.getReader().read();
+        return new TextDecoder().decode(piece?.value);
+      };
+      return [await first(), await first()];
+    });
+
+    expect(read).toEqual(Array(2).fill('retry: 1\n\ndata: first\n\n'));
+    await page.close();
+  });
+
   describe('fetch-event-source in an app that reconnects after an end', () => {
     const finished = (app: Express) => {
       app.get('/stream', async function* () {
