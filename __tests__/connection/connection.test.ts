@@ -308,7 +308,10 @@ describe('compression()', () => {
 
       const client = await server.openStream('/', { headers: { 'Accept-Encoding': encoding } });
 
-      expect(client.headers).toMatchObject({ 'content-encoding': encoding, 'cache-control': 'private, no-cache, no-store' });
+      expect(client.headers).toMatchObject({
+        'content-encoding': encoding,
+        'cache-control': 'private, no-cache, no-store',
+      });
       await client.untilText('data: one\n\n: keep-alive\n\n');
       gate.open();
       const text = await client.ended();

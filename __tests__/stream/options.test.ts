@@ -32,7 +32,11 @@ describe('resolveSseOptions()', () => {
   });
 
   it.each([
-    ['the keepAliveMs and a refusal by default', { keepAliveMs: 7 }, { commitAfterMs: 7, whenFull: 'refuse' }],
+    [
+      'the keepAliveMs and a refusal by default',
+      { keepAliveMs: 7 },
+      { commitAfterMs: 7, whenFull: 'refuse' },
+    ],
     ['no limit without keep-alives', { keepAliveMs: false }, { commitAfterMs: false, whenFull: 'refuse' }],
     ['given options', { commitAfterMs: 5, whenFull: 'retry' }, { commitAfterMs: 5, whenFull: 'retry' }],
   ] as const)('has for fetch clients: %s', (_name, options, fetch) => {
@@ -309,7 +313,9 @@ describe('headers', () => {
   it.each(['text/event-stream', 'text/event-stream; charset=utf-8', 'Text/Event-Stream;charset=UTF-8'])(
     'may set the Content-Type of an event stream: %s',
     (type) => {
-      expect(resolveSseOptions({ headers: { 'Content-Type': type } }).headers).toEqual([['Content-Type', type]]);
+      expect(resolveSseOptions({ headers: { 'Content-Type': type } }).headers).toEqual([
+        ['Content-Type', type],
+      ]);
     },
   );
 
@@ -374,7 +380,11 @@ describe('resolveCloseOptions()', () => {
     [{ graceMs: -1 }, RangeError, 'Expected graceMs to be a non-negative integer, got -1 (number).'],
     [{ drainMs: false }, TypeError, 'Expected drainMs to be a non-negative integer, got false (boolean).'],
     [{ spread: 5 }, TypeError, "Unknown option 'spread'. Did you mean 'spreadMs'?"],
-    [{ keepAliveMs: 5 }, TypeError, "Unknown option 'keepAliveMs'. Known options: spreadMs, graceMs, drainMs."],
+    [
+      { keepAliveMs: 5 },
+      TypeError,
+      "Unknown option 'keepAliveMs'. Known options: spreadMs, graceMs, drainMs.",
+    ],
   ])('refuses %p', (options, kind, message) => {
     expect(() => resolveCloseOptions(untyped(options) as object)).toThrow(
       expect.objectContaining({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),

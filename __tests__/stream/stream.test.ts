@@ -904,7 +904,9 @@ describe('a pipelined response', () => {
     await server.sse.close({ spreadMs: 0, graceMs: 0 });
     pipeline.go.open();
 
-    expect(await wire.ended()).toMatch(/slowHTTP\/1\.1 200 OK\r\n[^]*\r\nConnection: close\r\n[^]*\r\n\r\n0\r\n\r\n$/);
+    expect(await wire.ended()).toMatch(
+      /slowHTTP\/1\.1 200 OK\r\n[\s\S]*\r\nConnection: close\r\n[\s\S]*\r\n\r\n0\r\n\r\n$/,
+    );
     expect(pipeline.returned).toHaveBeenCalledTimes(1);
     expect(pipeline.started).not.toHaveBeenCalled();
   });

@@ -416,7 +416,8 @@ describe('next(), take() and until()', () => {
       stream.take(2),
     ]);
 
-    const received = 'Received: 200 text/event-stream; charset=utf-8, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
+    const received =
+      'Received: 200 text/event-stream; charset=utf-8, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
     expect(many).toMatchObject({ reason: { message: `Expected 3 more events from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
     expect(missing).toMatchObject({ reason: { message: `Expected an event for which the predicate returns true from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
     expect(then).toMatchObject({ value: data('b', 'c') });
