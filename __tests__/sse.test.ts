@@ -27,6 +27,9 @@ async function* count() {
   yield 2;
 }
 
+/** The request of an EventSource over HTTP/2. */
+const EVENT_SOURCE = { ':path': '/', accept: 'text/event-stream' };
+
 describe('sse(handler) runs on', () => {
   const streaming = sse(count);
   const servers: Array<[string, () => RequestListener]> = [
@@ -90,7 +93,7 @@ describe('sse(handler) runs on', () => {
     const server = http2.createServer(sse(count, { onError: (error) => errors.push(error) })).listen(0);
     const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 
-    const stream = session.request({ ':path': '/' });
+    const stream = session.request(EVENT_SOURCE);
     const [headers] = await once(stream, 'response');
 
     expect(headers).toMatchObject({ ':status': 200, 'content-type': 'text/event-stream; charset=utf-8' });
@@ -119,7 +122,7 @@ describe('sse(handler) runs on', () => {
       .listen(0);
     const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 
-    const stream = session.request({ ':path': '/' });
+    const stream = session.request(EVENT_SOURCE);
     await once(stream, 'data');
     stream.close();
     await done.promise;
@@ -146,7 +149,7 @@ describe('sse(handler) runs on', () => {
     const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 
     for (let i = 0; i < 2; i++) {
-      const stream = session.request({ ':path': '/' });
+      const stream = session.request(EVENT_SOURCE);
       expect(await text(stream)).toBe('data: open\n\n');
     }
 
@@ -167,7 +170,7 @@ describe('sse(handler) runs on', () => {
       )
       .listen(0);
     const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const stream = session.request({ ':path': '/' });
+    const stream = session.request(EVENT_SOURCE);
     await once(stream, 'data');
 
     server.close();
@@ -515,7 +518,10 @@ describe('res.sse', () => {
 });
 
 it('Express responds with the status of an SseError by default', async () => {
-  const app = express().set('env', 'test').use(sse()).get('/', count);
+  const app = express()
+    .set('env', 'test')
+    .use(sse({ client: 'eventsource' }))
+    .get('/', count);
 
   const response = await request(app).get('/').set('Accept', 'text/html');
 

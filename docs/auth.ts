@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import cookieParser from 'cookie-parser';
 import cors from 'cors';
-import express, { type Request, type RequestHandler } from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import { Channel, sse } from 'express-yield';
 
 const { PAGE_ORIGIN = 'http://localhost:5173', PORT = 3000 } = process.env;
@@ -63,5 +63,14 @@ app.delete('/sessions', signedIn, (req, res) => {
   revoked.abort();
   res.clearCookie('session').sendStatus(204);
 });
+
+/** Ends all streams of a user, whatever their routes return; their clients reconnect, and must authenticate again. */
+export function signOut(user: string): void {
+  for (const [key, session] of sessions) if (session.user === user) sessions.delete(key);
+  for (const stream of sse.streams()) {
+    const { locals } = stream.res as Response;
+    if (locals.session?.user === user) stream.close();
+  }
+}
 
 export const server = app.listen(PORT);

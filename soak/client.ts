@@ -51,7 +51,10 @@ const FAULTS: readonly Fault[] = [
   { weight: 4, inject: (client) => client.leave() },
 ];
 
-/** An `EventSource` with faults: it reconnects with its last event ID until its stream has finished or it leaves. */
+/**
+ * An `EventSource` with faults: it reconnects with its last event ID until its stream has finished or it leaves. With a body
+ * it is a fetch client, which sends a new request until an answer is complete.
+ */
 export class Client {
   readonly options: ClientOptions;
   readonly #tally: Tally;
@@ -91,6 +94,10 @@ export class Client {
   get about(): string {
     const { name, ledger } = this.options;
     return `${name} after '${ledger.lastEventId}', status ${this.#wire?.status}, socket ${this.#socket?.readyState}`;
+  }
+
+  get #isFetch(): boolean {
+    return this.options.body !== undefined;
   }
 
   checkSilence(): void {
@@ -203,7 +210,7 @@ export class Client {
     this.#socket = undefined;
     if (this.#done) return;
     this.#checkEnd(wire);
-    const isFinished = wire.status === 204 || wire.status === 500;
+    const isFinished = wire.status === 204 || wire.status === 500 || (this.#isFetch && wire.ended);
     if (isFinished || (this.#leaving && !this.#faultless)) {
       this.#finish();
       return;
@@ -223,8 +230,10 @@ export class Client {
     if (status === 204) return ledger.lastEventId === END_ID ? undefined : 'a 204 for an unfinished stream';
     if (status === 500) return mayFail ? undefined : 'a 500';
     if (status === undefined) return this.#causedEnd || restarts ? undefined : 'no answer';
+    if (status === 503) return this.#isFetch && restarts ? undefined : 'a 503';
     if (status !== 200) return 'a status';
-    if (!ended) return this.#causedEnd ? undefined : 'cut off';
+    if (!ended) return this.#causedEnd || (this.#isFetch && restarts) ? undefined : 'cut off';
+    if (this.#isFetch && ledger.lastEventId !== END_ID) return 'an incomplete answer that looks complete';
     if (torn !== '') return `a torn event '${torn.slice(0, 80)}'`;
     // A server that shuts down may end the stream before the stall time-out.
     if (neverReads && !restarts && !this.#faultless) return 'an unread stream that ended in order';

@@ -8,7 +8,11 @@ interface HostileRequest {
   readonly answer: RegExp;
 }
 
-const stream = (headers: string): string => `GET /ticks/0 HTTP/1.1\r\nHost: soak\r\n${headers}\r\n\r\n`;
+/** With the `Accept` of an EventSource, unless the headers have another. */
+const stream = (headers: string): string => {
+  const accept = headers.startsWith('Accept:') ? '' : 'Accept: text/event-stream\r\n';
+  return `GET /ticks/0 HTTP/1.1\r\nHost: soak\r\n${accept}${headers}\r\n\r\n`;
+};
 const id = (value: string): string => stream(`Last-Event-ID: ${value}`);
 
 /** An answer whose first event is a gap. */
@@ -26,7 +30,7 @@ export const HOSTILE_REQUESTS: readonly HostileRequest[] = [
   { request: id('__proto__'), answer: GAP },
   { request: id('~end'), answer: /^HTTP\/1\.1 204 / },
   { request: stream('Last-Event-ID: a\r\nLast-Event-ID: b'), answer: GAP },
-  { request: stream('Accept: text/html'), answer: /^HTTP\/1\.1 406 / },
+  { request: stream('Accept: text/html'), answer: OPEN },
   { request: stream('Accept: text/event-stream;q=0'), answer: /^HTTP\/1\.1 406 / },
   { request: stream(`Accept: ${'a/b,'.repeat(2_000)}*/*`), answer: OPEN },
   { request: stream(`X-Long: ${'x'.repeat(20_000)}`), answer: /^HTTP\/1\.1 431 / },

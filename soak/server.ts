@@ -125,7 +125,7 @@ function throwSometimes(): boolean {
 }
 
 /** The expected errors of requests. */
-const EXPECTED = new Set(['ERR_SSE_NOT_ACCEPTABLE', 'ERR_SSE_CHANNEL_FAILED']);
+const EXPECTED = new Set(['ERR_SSE_NOT_ACCEPTABLE', 'ERR_SSE_CHANNEL_FAILED', 'ERR_SSE_CLOSING']);
 const EXPECTED_TYPES = new Set(['request.aborted', 'request.size.invalid', 'entity.parse.failed']);
 
 const onError: ErrorRequestHandler = (error, req, res, _next) => {
@@ -187,7 +187,7 @@ async function remains(): Promise<ServerSample> {
 /** Shuts down as the README shows. The process must then exit on its own. */
 async function stop(): Promise<ServerSample> {
   server.close();
-  await sse.close({ spreadMs: 1_000, graceMs: 300 });
+  await sse.close({ spreadMs: 1_000, graceMs: 300, drainMs: 500 });
   server.closeAllConnections();
   await feeds.stop();
   return remains();

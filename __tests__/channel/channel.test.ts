@@ -79,7 +79,8 @@ const SHAPES: Array<[string, (channel: Channel) => Route]> = [
 
 const ROUTES = APIS.flatMap(([api, mount]) => SHAPES.map(([shape, make]) => ({ api, shape, mount, make })));
 
-describe.each(ROUTES)('$shape with $api', ({ mount, make }) => {
+describe.each(ROUTES)('$shape with $api', ({ shape, mount, make }) => {
+  const returnsNothing = shape === 'a generator that yields the events of a subscription';
   let channel: Channel;
   let server: TestServer;
 
@@ -124,14 +125,30 @@ describe.each(ROUTES)('$shape with $api', ({ mount, make }) => {
     expect(channel.size).toBe(0);
   });
 
+  it('sends a fetch client the closing value as the last ordinary event', async () => {
+    const opening = server.openStream('/', { headers: { Accept: '*/*' } });
+    while (channel.size === 0) await setImmediate();
+
+    const a = await channel.publish('a');
+    await channel.end({ rows: 1 });
+
+    // A generator returns the value alone, so that its event has no id; one that reads with `for await` returns nothing.
+    const body = events(await (await opening).ended()).replace(/id: .*\n(?=data: {)/, '');
+    expect(body).toBe(frame(a, 'a') + (returnsNothing ? '' : 'data: {"rows":1}\n\n'));
+    expect([channel.size, server.errors]).toEqual([0, []]);
+  });
+
   it('has no subscriber after a HEAD, a refused type or a finished client', async () => {
+    const strict = await serve((app, sse) => mount(app, sse, make(channel)), {
+      defaults: { client: 'eventsource' },
+    });
     const head = await server.openStream('/', { method: 'HEAD' });
-    const json = await server.openStream('/', { headers: { Accept: 'application/json' } });
+    const json = await strict.openStream('/', { headers: { Accept: 'application/json' } });
     const done = await reopen(server, '~end');
 
     expect([head.status, json.status, done.status]).toEqual([200, 406, 204]);
     expect([await head.ended(), await done.ended()]).toEqual(['', '']);
-    expect([channel.size, server.sse.size]).toEqual([0, 0]);
+    expect([channel.size, server.sse.size, strict.sse.size]).toEqual([0, 0, 0]);
   });
 
   it('ends without ~end when the channel is closed', async () => {
@@ -649,7 +666,7 @@ describe('end()', () => {
     expect(await back.ended()).toBe('event: end\nid: ~end\ndata: over\n\n');
   });
 
-  it('sends no ~end with the route option end: reconnect, which treats ~end as an ordinary id', async () => {
+  it('is an ordinary event with the route option end: reconnect, which treats ~end as an ordinary id', async () => {
     const channel = new Channel();
     const server = await serve((app) => app.get('/', () => channel), { end: 'reconnect' });
     const present = await server.openStream('/');
@@ -657,9 +674,11 @@ describe('end()', () => {
     const a = await channel.publish('a');
     await channel.end('over');
     const late = await reopen(server, '~end');
+    const body = events(await present.ended());
 
-    expect(events(await present.ended())).toBe(frame(a, 'a'));
-    expect([late.status, await late.ended()]).toEqual([200, gap('~end', a) + frame(a, 'a')]);
+    const all = frame(a, 'a') + frame(present.lastEventId, 'over');
+    expect(body).toBe(all);
+    expect([late.status, await late.ended()]).toEqual([200, gap('~end', a) + all]);
   });
 
   it('sends nothing to a stream that sse.close() has ended', async () => {
@@ -885,7 +904,8 @@ describe('the response of a channel', () => {
       outermost: [compression({ threshold: 0 })],
       foreignListeners: 1,
     });
-    const request = httpGet(server.url('/'), { headers: { 'Accept-Encoding': 'gzip' }, agent: false });
+    const headers = { Accept: 'text/event-stream', 'Accept-Encoding': 'gzip' };
+    const request = httpGet(server.url('/'), { headers, agent: false });
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     const text = response.pipe(createGunzip()).setEncoding('utf8');
     let body = '';

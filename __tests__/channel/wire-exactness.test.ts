@@ -67,7 +67,8 @@ class Browser {
   async #connect(published: number): Promise<void> {
     const { lastEventId } = this.#expectation;
     if (lastEventId === '') this.#expectation.startAt(published);
-    const headers = lastEventId === '' ? {} : { 'Last-Event-ID': lastEventId };
+    const resume = lastEventId === '' ? {} : { 'Last-Event-ID': lastEventId };
+    const headers = { Accept: 'text/event-stream', ...resume };
     const [response] = (await once(get(this.#url, { headers, agent: false }), 'response')) as [
       IncomingMessage,
     ];

@@ -13,7 +13,7 @@ import { get, Wire } from '../support/wire';
 afterEach(releaseAll);
 
 const END = 'event: end\nid: ~end\ndata: null\n\n';
-const END_CHUNK = `1c\r\n${END}\r\n0\r\n\r\n`;
+const END_CHUNK = `20\r\n${END}\r\n0\r\n\r\n`;
 
 type Generator = () => AsyncGenerator<unknown, unknown, undefined>;
 

@@ -100,7 +100,7 @@ describe('the packed tarball', () => {
     app.use(sse());
     app.get('/', async function* () { yield event('tick', { n: 1 }, { id: 7 }); });
     const server = app.listen(0, async () => {
-      const response = await fetch('http://127.0.0.1:' + (server.address() ADDRESS).port);
+      const response = await fetch('http://127.0.0.1:' + (server.address() ADDRESS).port, { headers: { Accept: 'text/event-stream' } });
       console.log(JSON.stringify(await response.text()));
       server.close();
     });`;

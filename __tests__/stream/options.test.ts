@@ -1,3 +1,4 @@
+import type { HttpRequest } from '../../lib/connection/http';
 import { resolveCloseOptions, resolveSseOptions, type SseOptions } from '../../lib/stream/options';
 
 const MAX_DELAY_MS = 2_147_483_647;
@@ -10,6 +11,7 @@ function untyped(options: unknown): SseOptions {
 describe('resolveSseOptions()', () => {
   it('has a default for every option', () => {
     expect(resolveSseOptions()).toEqual({
+      client: 'auto',
       keepAliveMs: 15_000,
       retryMs: false,
       commitAfterMs: 50,
@@ -19,11 +21,33 @@ describe('resolveSseOptions()', () => {
       compress: false,
       onError: undefined,
       maxStreams: Number.POSITIVE_INFINITY,
+      maxStreamsPerKey: Number.POSITIVE_INFINITY,
+      keyOf: expect.any(Function),
       whenFull: 'retry',
       maxDurationMs: false,
       stallTimeoutMs: 60_000,
       cleanupWarnMs: 30_000,
+      fetch: { commitAfterMs: 15_000, whenFull: 'refuse' },
     });
+  });
+
+  it.each([
+    [
+      'the keepAliveMs and a refusal by default',
+      { keepAliveMs: 7 },
+      { commitAfterMs: 7, whenFull: 'refuse' },
+    ],
+    ['no limit without keep-alives', { keepAliveMs: false }, { commitAfterMs: false, whenFull: 'refuse' }],
+    ['given options', { commitAfterMs: 5, whenFull: 'retry' }, { commitAfterMs: 5, whenFull: 'retry' }],
+  ] as const)('has for fetch clients: %s', (_name, options, fetch) => {
+    expect(resolveSseOptions(options).fetch).toEqual(fetch);
+  });
+
+  it.each([
+    ['the address of the socket', { socket: { remoteAddress: '10.0.0.1' } }, '10.0.0.1'],
+    ["Express's req.ip", { ip: '10.0.0.2', socket: { remoteAddress: '10.0.0.1' } }, '10.0.0.2'],
+  ])('has the default key: %s', (_name, req, key) => {
+    expect(resolveSseOptions().keyOf(req as HttpRequest)).toBe(key);
   });
 
   it.each([
@@ -37,8 +61,12 @@ describe('resolveSseOptions()', () => {
 
   const serialize = () => 'x';
   const onError = () => undefined;
+  const keyOf = () => 'x';
 
   it.each([
+    ['client', 'auto'],
+    ['client', 'eventsource'],
+    ['client', 'fetch'],
     ['keepAliveMs', 1],
     ['keepAliveMs', MAX_DELAY_MS],
     ['keepAliveMs', false],
@@ -52,6 +80,9 @@ describe('resolveSseOptions()', () => {
     ['onError', onError],
     ['maxStreams', 1],
     ['maxStreams', Number.POSITIVE_INFINITY],
+    ['maxStreamsPerKey', 1],
+    ['maxStreamsPerKey', Number.POSITIVE_INFINITY],
+    ['keyOf', keyOf],
     ['whenFull', 'refuse'],
     ['maxDurationMs', 1],
     ['maxDurationMs', false],
@@ -63,7 +94,9 @@ describe('resolveSseOptions()', () => {
     expect(resolveSseOptions(untyped({ [name]: value }))).toHaveProperty(name, value);
   });
 
-  it.each(Object.keys(resolveSseOptions()))('treats %s: undefined as omitted', (name) => {
+  const { fetch: _, ...defaults } = resolveSseOptions();
+
+  it.each(Object.keys(defaults))('treats %s: undefined as omitted', (name) => {
     expect(resolveSseOptions(untyped({ [name]: undefined }))).toEqual(resolveSseOptions());
   });
 });
@@ -164,6 +197,19 @@ describe('an invalid value', () => {
     ['end', false, TypeError, "Expected end to be 'stop' or 'reconnect', got false (boolean)."],
     ['whenFull', 'wait', TypeError, "Expected whenFull to be 'retry' or 'refuse', got 'wait' (string)."],
     [
+      'client',
+      'sse',
+      TypeError,
+      "Expected client to be 'auto' or 'eventsource' or 'fetch', got 'sse' (string).",
+    ],
+    ['keyOf', 'ip', TypeError, "Expected keyOf to be a function (req) => string, got 'ip' (string)."],
+    [
+      'maxStreamsPerKey',
+      0,
+      RangeError,
+      'Expected maxStreamsPerKey to be a positive integer or Infinity, got 0 (number). Use Infinity to turn it off.',
+    ],
+    [
       'serialize',
       'json',
       TypeError,
@@ -227,8 +273,9 @@ describe('invalid options', () => {
 
   it('include an unknown name, for which the error lists all options', () => {
     expect(() => resolveSseOptions(untyped({ heartbeat: 5 }))).toThrow(
-      "Unknown option 'heartbeat'. Known options: keepAliveMs, retryMs, commitAfterMs, end, headers, serialize, " +
-        'compress, onError, maxStreams, whenFull, maxDurationMs, stallTimeoutMs, cleanupWarnMs.',
+      "Unknown option 'heartbeat'. Known options: client, keepAliveMs, retryMs, commitAfterMs, end, headers, " +
+        'serialize, compress, onError, maxStreams, maxStreamsPerKey, keyOf, whenFull, maxDurationMs, ' +
+        'stallTimeoutMs, cleanupWarnMs.',
     );
   });
 });
@@ -250,7 +297,7 @@ describe('headers', () => {
     expect(() => resolveSseOptions({ headers: { 'Cache-Control': 'no-store' } })).not.toThrow();
   });
 
-  it.each(['Content-Type', 'content-length', 'Transfer-Encoding', 'CONNECTION', 'Keep-Alive'])(
+  it.each(['content-length', 'Transfer-Encoding', 'CONNECTION', 'Keep-Alive'])(
     'cannot set %s, which belongs to the stream',
     (name) => {
       expect(() => resolveSseOptions({ headers: { [name]: 'x' } })).toThrow(
@@ -262,6 +309,29 @@ describe('headers', () => {
       );
     },
   );
+
+  it.each(['text/event-stream', 'text/event-stream; charset=utf-8', 'Text/Event-Stream;charset=UTF-8'])(
+    'may set the Content-Type of an event stream: %s',
+    (type) => {
+      expect(resolveSseOptions({ headers: { 'Content-Type': type } }).headers).toEqual([
+        ['Content-Type', type],
+      ]);
+    },
+  );
+
+  it.each([
+    ['Content-Type', 'x', "'x' (string)"],
+    ['content-type', 'text/event-streams', "'text/event-streams' (string)"],
+    ['CONTENT-TYPE', ['text/event-stream'], "[ 'text/event-stream' ] (object)"],
+  ])('cannot set %s to another type: %p', (name, type, shown) => {
+    expect(() => resolveSseOptions({ headers: { [name]: type } })).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_OPTION',
+        message: `Expected the Content-Type in headers to be text/event-stream, got ${shown}. An EventSource fails on any other.`,
+      }),
+    );
+  });
 
   it.each([
     ['a name with a space', 'X A', 'x', "'X A': 'x' (string)"],
@@ -297,10 +367,10 @@ describe('headers', () => {
 
 describe('resolveCloseOptions()', () => {
   it.each([
-    ['no options', undefined, { spreadMs: 1_000, graceMs: 5_000 }],
-    ['an undefined option', { spreadMs: undefined }, { spreadMs: 1_000, graceMs: 5_000 }],
-    ['zeros', { spreadMs: 0, graceMs: 0 }, { spreadMs: 0, graceMs: 0 }],
-    ['only one option', { graceMs: 7 }, { spreadMs: 1_000, graceMs: 7 }],
+    ['no options', undefined, { spreadMs: 1_000, graceMs: 5_000, drainMs: 10_000 }],
+    ['an undefined option', { spreadMs: undefined }, { spreadMs: 1_000, graceMs: 5_000, drainMs: 10_000 }],
+    ['zeros', { spreadMs: 0, graceMs: 0, drainMs: 0 }, { spreadMs: 0, graceMs: 0, drainMs: 0 }],
+    ['only one option', { graceMs: 7 }, { spreadMs: 1_000, graceMs: 7, drainMs: 10_000 }],
   ])('resolves %s', (_name, options, resolved) => {
     expect(resolveCloseOptions(options)).toEqual(resolved);
   });
@@ -308,8 +378,13 @@ describe('resolveCloseOptions()', () => {
   it.each([
     [{ spreadMs: false }, TypeError, 'Expected spreadMs to be a non-negative integer, got false (boolean).'],
     [{ graceMs: -1 }, RangeError, 'Expected graceMs to be a non-negative integer, got -1 (number).'],
+    [{ drainMs: false }, TypeError, 'Expected drainMs to be a non-negative integer, got false (boolean).'],
     [{ spread: 5 }, TypeError, "Unknown option 'spread'. Did you mean 'spreadMs'?"],
-    [{ keepAliveMs: 5 }, TypeError, "Unknown option 'keepAliveMs'. Known options: spreadMs, graceMs."],
+    [
+      { keepAliveMs: 5 },
+      TypeError,
+      "Unknown option 'keepAliveMs'. Known options: spreadMs, graceMs, drainMs.",
+    ],
   ])('refuses %p', (options, kind, message) => {
     expect(() => resolveCloseOptions(untyped(options) as object)).toThrow(
       expect.objectContaining({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import compression from 'compression';
 import express, { type Express, type Response } from 'express';
 import { comment, event } from '../../lib/index';
+import type { StreamInit } from '../../lib/testing';
 import { aborted, Gate } from '../support/gate';
 import { releaseAll, serve } from '../support/serve';
 import { get, Wire } from '../support/wire';
@@ -94,20 +95,43 @@ describe('before the head', () => {
     expect(started).not.toHaveBeenCalled();
   });
 
-  it('passes a 406 to next if Accept excludes text/event-stream', async () => {
-    const started = jest.fn();
+  it.each(['application/json', 'application/json, text/event-stream;q=0'])(
+    'passes a 406 to next if the Accept of an EventSource excludes text/event-stream: %s',
+    async (accept) => {
+      const started = jest.fn();
+      const server = await serve(
+        (app) => {
+          app.get('/', async function* () {
+            started();
+            yield 1;
+          });
+        },
+        { client: 'eventsource' },
+      );
+
+      const client = await server.openStream('/', { headers: { Accept: accept } });
+
+      expect(client.status).toBe(406);
+      expect(server.errors).toEqual([
+        expect.objectContaining({ code: 'ERR_SSE_NOT_ACCEPTABLE', status: 406 }),
+      ]);
+      expect(started).not.toHaveBeenCalled();
+    },
+  );
+
+  it('ignores an Accept without event streams, because SDKs send application/json and mean a stream', async () => {
     const server = await serve((app) => {
       app.get('/', async function* () {
-        started();
         yield 1;
       });
     });
 
     const client = await server.openStream('/', { headers: { Accept: 'application/json' } });
 
-    expect(client.status).toBe(406);
-    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_NOT_ACCEPTABLE', status: 406 })]);
-    expect(started).not.toHaveBeenCalled();
+    expect(client.status).toBe(200);
+    expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
+    expect(await client.ended()).toBe('data: 1\n\n');
+    expect(server.errors).toEqual([]);
   });
 
   it('sends the headers of an event stream, and keeps headers set earlier', async () => {
@@ -269,7 +293,7 @@ describe('the client disconnects', () => {
     const init = { method: 'POST', body: '{"a":1}', headers: { 'Content-Type': 'application/json' } };
     const client = await server.openStream('/', init);
 
-    expect(await client.ended()).toContain(`data: still here\n\ndata: {"a":1}\n\n${END}`);
+    expect(await client.ended()).toBe('data: still here\n\ndata: {"a":1}\n\n');
   });
 
   it('calls return() while the generator is blocked, so that finally runs when its await settles', async () => {
@@ -482,7 +506,7 @@ describe('the generator returns', () => {
     );
   });
 
-  it("sends no last frame, and no 204, with end: 'reconnect'", async () => {
+  it("sends the return value as an ordinary event, and no 204, with end: 'reconnect'", async () => {
     const server = await serve(
       (app) => {
         app.get('/', async function* () {
@@ -496,6 +520,21 @@ describe('the generator returns', () => {
     const client = await server.openStream('/', { headers: { 'Last-Event-ID': '~end' } });
 
     expect(client.status).toBe(200);
+    expect(await client.ended()).toBe('data: 1\n\ndata: 2\n\n');
+  });
+
+  it("sends no last frame for nothing returned, with end: 'reconnect'", async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+        });
+      },
+      { end: 'reconnect' },
+    );
+
+    const client = await server.openStream('/');
+
     expect(await client.ended()).toBe('data: 1\n\n');
   });
 
@@ -796,42 +835,97 @@ describe('next', () => {
 });
 
 describe('a pipelined response', () => {
-  const queued = (done: Gate) => (app: Express) => {
-    let running = 0;
-    app.get('/slow', () => undefined);
-    app.get('/stream', async function* (_req, res) {
-      running++;
-      try {
-        yield 'open';
-        await aborted(res.sse.signal);
-      } finally {
-        if (--running === 0) done.open();
-      }
-    });
-  };
+  /** `/slow` answers when `go` opens; the generators of `/stream` wait for their signal. */
+  class Pipeline {
+    readonly started = jest.fn();
+    /** Called with the code of each aborted signal. */
+    readonly onAbort = jest.fn();
+    readonly returned = jest.fn();
+    readonly go = new Gate();
+    readonly waiting = new Set<string>();
 
-  it('is released when the connection closes before its turn', async () => {
-    const done = new Gate();
-    const server = await serve(queued(done));
-    const wire = await Wire.open(server.port, get('/slow', '') + get('/stream', '').repeat(20));
-    while (server.sse.size < 20) await sleep(1);
+    readonly build = (app: Express): void => {
+      app.get('/slow', async (_req, res) => {
+        await this.go.promise;
+        res.end('slow');
+      });
+      app.get('/stream/:n', (req, res) => {
+        this.waiting.add(req.params.n);
+        const { signal } = res.sse;
+        signal.addEventListener('abort', () => this.onAbort(signal.reason.code));
+        return this.#observed(this.#generator(signal));
+      });
+    };
+
+    request(count: number): string {
+      const streams = Array.from({ length: count }, (_, n) => get(`/stream/${n}`, ''));
+      return get('/slow', '') + streams.join('');
+    }
+
+    async *#generator(signal: AbortSignal) {
+      this.started();
+      yield 'open';
+      await aborted(signal);
+    }
+
+    #observed<Source extends AsyncGenerator<unknown, void, void>>(source: Source): Source {
+      const original = source.return.bind(source);
+      return Object.assign(source, {
+        return: () => {
+          this.returned();
+          return original();
+        },
+      });
+    }
+  }
+
+  it('is released when the connection closes before its turn, and has neither started nor taken a slot', async () => {
+    const pipeline = new Pipeline();
+    const server = await serve(pipeline.build);
+    const wire = await Wire.open(server.port, pipeline.request(20));
+    while (pipeline.waiting.size < 20) await sleep(1);
+    expect(server.sse.size).toBe(0);
 
     wire.socket.destroy();
-    await done.promise;
 
-    while (server.sse.size > 0) await sleep(1);
+    while (pipeline.returned.mock.calls.length < 20) await sleep(1);
+    expect(pipeline.onAbort.mock.calls).toEqual(Array.from({ length: 20 }, () => ['ERR_SSE_CLIENT_LEFT']));
+    expect(pipeline.returned).toHaveBeenCalledTimes(20);
+    expect(pipeline.started).not.toHaveBeenCalled();
+    pipeline.go.open();
   });
 
-  it('is released by sse.close() before its turn', async () => {
-    const done = new Gate();
-    const server = await serve(queued(done));
-    const wire = await Wire.open(server.port, get('/slow', '') + get('/stream', '').repeat(3));
-    while (server.sse.size < 3) await sleep(1);
+  it('is answered without a stream after sse.close(), when its turn comes', async () => {
+    const pipeline = new Pipeline();
+    const server = await serve(pipeline.build);
+    const wire = await Wire.open(server.port, pipeline.request(1));
+    while (pipeline.waiting.size < 1) await sleep(1);
 
     await server.sse.close({ spreadMs: 0, graceMs: 0 });
+    pipeline.go.open();
 
-    await done.promise;
+    expect(await wire.ended()).toMatch(
+      /slowHTTP\/1\.1 200 OK\r\n[\s\S]*\r\nConnection: close\r\n[\s\S]*\r\n\r\n0\r\n\r\n$/,
+    );
+    expect(pipeline.returned).toHaveBeenCalledTimes(1);
+    expect(pipeline.started).not.toHaveBeenCalled();
+  });
+
+  it('starts when its turn comes, and holds a slot from then on', async () => {
+    const pipeline = new Pipeline();
+    const server = await serve(pipeline.build);
+    const wire = await Wire.open(server.port, pipeline.request(2));
+    while (pipeline.waiting.size < 2) await sleep(1);
+
+    pipeline.go.open();
+    await wire.until('data: open\n\n');
+
+    expect(server.sse.size).toBe(1);
+    expect(pipeline.started).toHaveBeenCalledTimes(1);
     wire.socket.destroy();
+    while (pipeline.onAbort.mock.calls.length < 2) await sleep(1);
+    expect(pipeline.returned).toHaveBeenCalledTimes(2);
+    expect(pipeline.started).toHaveBeenCalledTimes(1);
   });
 });
 
@@ -1176,6 +1270,21 @@ describe('maxStreams', () => {
     await done.promise;
   });
 
+  it('passes a 503 with Retry-After to next for a fetch client', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.all('/', busy(done)), { defaults: { maxStreams: 1 } });
+    const first = await server.openStream('/');
+    await first.untilText('open');
+
+    const second = await server.openStream('/', { method: 'POST' });
+
+    expect(second.status).toBe(503);
+    expect(Number(second.headers['retry-after'])).toBeGreaterThanOrEqual(5);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_FULL', status: 503 })]);
+    first.drop();
+    await done.promise;
+  });
+
   it('frees the slot when a stream ends', async () => {
     const server = await serve((app) => app.get('/', async function* () {}), { defaults: { maxStreams: 1 } });
 
@@ -1183,6 +1292,208 @@ describe('maxStreams', () => {
       const client = await server.openStream('/');
       expect(await client.ended()).toContain('~end');
     }
+  });
+});
+
+describe('a fetch client', () => {
+  const POST = { method: 'POST', headers: { Accept: '*/*' } };
+
+  it.each<[string, StreamInit]>([
+    ['a POST', { method: 'POST', headers: { Accept: 'text/event-stream' } }],
+    ['a GET with Accept: */*', { headers: { Accept: '*/*' } }],
+    ['a GET with Accept: application/json', { headers: { Accept: 'application/json' } }],
+  ])('is %s: it receives the return value as the last ordinary event', async (_what, init) => {
+    const server = await serve((app) => {
+      app.all('/', async function* () {
+        yield 1;
+        return { rows: 2 };
+      });
+    });
+
+    const client = await server.openStream('/', init);
+
+    expect(await client.ended()).toBe('data: 1\n\ndata: {"rows":2}\n\n');
+  });
+
+  it.each<[unknown, string]>([
+    [undefined, ''],
+    [null, 'data: null\n\n'],
+    ['[DONE]', 'data: [DONE]\n\n'],
+    [event('done', 7), 'event: done\ndata: 7\n\n'],
+  ])('receives for the return value %p: %p', async (value, frames) => {
+    const server = await serve((app) => {
+      app.post('/', async function* () {
+        yield 1;
+        return value;
+      });
+    });
+
+    const client = await server.openStream('/', POST);
+
+    expect(await client.ended()).toBe(`data: 1\n\n${frames}`);
+  });
+
+  it("is decided by client: 'fetch' also for the request of an EventSource", async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', async function* () {
+          yield 1;
+          return 2;
+        });
+      },
+      { client: 'fetch' },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('data: 1\n\ndata: 2\n\n');
+  });
+
+  it("is an EventSource with client: 'eventsource'", async () => {
+    const server = await serve(
+      (app) => {
+        app.post('/', async function* () {
+          yield 1;
+          return 2;
+        });
+      },
+      { client: 'eventsource' },
+    );
+
+    const client = await server.openStream('/', POST);
+
+    expect(await client.ended()).toBe('data: 1\n\nevent: end\nid: ~end\ndata: 2\n\n');
+  });
+
+  it('is cut after the last events when the generator throws', async () => {
+    const server = await serve(
+      (app) => {
+        app.post('/', async function* () {
+          yield 1;
+          throw new Error('known');
+        });
+      },
+      { onError: () => event('failed', 2) },
+    );
+
+    const client = await server.openStream('/', POST);
+
+    await expect(client.ended()).rejects.toThrow('the connection was lost');
+    expect(client.text).toBe('data: 1\n\nevent: failed\ndata: 2\n\n');
+    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ message: 'known' })]);
+  });
+
+  it('receives the status of an error that is thrown long after commitAfterMs of an EventSource', async () => {
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: it throws before the first value.
+      app.post('/', async function* () {
+        await sleep(80);
+        throw Object.assign(new Error('no ticket'), { status: 401 });
+      });
+    });
+
+    const client = await server.openStream('/', POST);
+
+    expect([client.status, await client.ended()]).toEqual([401, '{"error":"no ticket"}']);
+  });
+
+  it('receives the head and a comment if there is no value within keepAliveMs', async () => {
+    const go = new Gate();
+    const server = await serve(
+      (app) => {
+        app.post('/', async function* () {
+          await go.promise;
+          yield 1;
+        });
+      },
+      { keepAliveMs: 16 },
+    );
+
+    const client = await server.openStream('/', POST);
+    await client.untilText(': \n\n');
+    go.open();
+
+    expect(await client.next()).toMatchObject({ data: '1' });
+  });
+
+  it('is left alone by sse.close() for drainMs, so that its answer is finished', async () => {
+    const go = new Gate();
+    const server = await serve((app) => {
+      app.post('/', async function* (_req, res) {
+        yield 1;
+        await go.promise;
+        yield res.sse.signal.aborted;
+      });
+    });
+    const client = await server.openStream('/', POST);
+    await client.untilText('data: 1');
+
+    const closed = server.sse.close({ spreadMs: 0, graceMs: 0 });
+    go.open();
+
+    expect(await client.ended()).toBe('data: 1\n\ndata: false\n\n');
+    await closed;
+  });
+
+  it('is cut after drainMs and graceMs', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.post('/', waiting(done, 'open')));
+    const client = await server.openStream('/', POST);
+    await client.untilText('data: open');
+
+    await server.sse.close({ spreadMs: 0, graceMs: 0, drainMs: 1 });
+
+    await expect(client.ended()).rejects.toThrow('the connection was lost');
+    expect(client.text).toBe('data: open\n\n');
+    await done.promise;
+  });
+
+  it('receives 503 with Retry-After from a closing server', async () => {
+    const started = jest.fn();
+    const server = await serve((app) => {
+      app.post('/', async function* () {
+        started();
+        yield 1;
+      });
+    });
+    await server.sse.close();
+
+    const client = await server.openStream('/', POST);
+
+    expect(client.status).toBe(503);
+    expect(Number(client.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    expect(client.headers.connection).toBe('close');
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_CLOSING', status: 503 })]);
+    expect(started).not.toHaveBeenCalled();
+  });
+
+  it('receives 503 from a stream that is closed before its first value', async () => {
+    const started = new Gate();
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: it is closed before its first value.
+      app.post('/', async function* (_req, res) {
+        started.open();
+        await aborted(res.sse.signal);
+      });
+    });
+    const opening = server.openStream('/', POST);
+    await started.promise;
+
+    void server.sse.close({ spreadMs: 0, graceMs: 0, drainMs: 0 });
+
+    expect((await opening).status).toBe(503);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_CLOSING', status: 503 })]);
+  });
+
+  it('is cut by maxDurationMs', async () => {
+    const done = new Gate();
+    const server = await serve((app) => app.post('/', waiting(done, 'open')), { maxDurationMs: 50 });
+
+    const client = await server.openStream('/', POST);
+
+    await expect(client.ended()).rejects.toThrow('the connection was lost');
+    expect(client.text).toBe('data: open\n\n');
+    await done.promise;
   });
 });
 

@@ -58,6 +58,8 @@ export interface ClientKind {
   readonly dispatchesFramesWithoutData?: boolean;
   /** Ignores the id of a frame without data. */
   readonly ignoresIdsWithoutData?: boolean;
+  /** Is a fetch client: its `Accept` does not name event streams, so that it gets no closing event. */
+  readonly isFetchClient?: boolean;
   /** Does not reconnect after an end. */
   readonly stopsAtAnyEnd?: boolean;
   /** Dispatches its own event `end`, without data, when a connection ends. */
@@ -182,6 +184,7 @@ export function chromiumFetch(tabs: Tabs): ClientKind {
     name: 'fetch with eventsource-parser',
     defaultRetryMs: Number.POSITIVE_INFINITY,
     canPost: true,
+    isFetchClient: true,
     stopsAtAnyEnd: true,
     async open(base, path, recorder, post) {
       const page = await openPage(tabs, base, recorder);

@@ -25,6 +25,11 @@ export class Curl {
     });
   }
 
+  /** What curl has printed so far. */
+  get output(): string {
+    return this.#stdout;
+  }
+
   async until(text: string): Promise<string> {
     while (!this.#stdout.includes(text)) await once(this.#process.stdout, 'data');
     return this.#stdout;

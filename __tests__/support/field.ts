@@ -173,7 +173,9 @@ export function describeSetup(setup: Setup, matrix: Matrix): void {
       expect(status).toBe(200);
       expect(headers).toMatchObject({
         'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': setup.options?.compress ? 'private, no-cache, no-store' : 'private, no-cache, no-store, no-transform',
+        'cache-control': setup.options?.compress
+          ? 'private, no-cache, no-store'
+          : 'private, no-cache, no-store, no-transform',
         'set-cookie': expect.arrayContaining(['theme=dark; Path=/', 'size=big; Path=/']),
         'access-control-expose-headers': expect.stringContaining('X-Run'),
         'x-run': '7',

@@ -109,7 +109,7 @@ process.on('message', async (command: Command) => {
   const closing = sse;
   // New streams belong to the next instance.
   sse = createSse();
-  await closing.close({ spreadMs: 5, graceMs: 5 });
+  await closing.close({ spreadMs: 5, graceMs: 5, drainMs: 5 });
   process.send?.('closed');
 });
 

@@ -39,7 +39,7 @@ export class Wire {
   }
 }
 
-/** A GET as text. By default, the connection closes after the response. */
+/** The GET of an EventSource as text. By default, the connection closes after the response. */
 export function get(path = '/', headers = 'Connection: close\r\n', version = '1.1'): string {
-  return `GET ${path} HTTP/${version}\r\nHost: test\r\n${headers}\r\n`;
+  return `GET ${path} HTTP/${version}\r\nHost: test\r\nAccept: text/event-stream\r\n${headers}\r\n`;
 }

@@ -42,7 +42,9 @@ async function request(command: Command): Promise<unknown> {
 
 const measure = async () => (await request('measure')) as Remaining;
 
-/** Connects and sends a GET request for `url`. */
+let requests = 0;
+
+/** Connects and sends a GET request for `url`: every second time as an EventSource, otherwise as a fetch client. */
 async function get(url: string): Promise<Socket> {
   for (;;) {
     const socket = connect(path);
@@ -51,7 +53,8 @@ async function get(url: string): Promise<Socket> {
     );
     if (connected?.length === 0) {
       socket.on('error', () => undefined);
-      socket.write(`GET ${url} HTTP/1.1\r\nHost: test\r\n\r\n`);
+      const accept = requests++ % 2 === 0 ? 'text/event-stream' : '*/*';
+      socket.write(`GET ${url} HTTP/1.1\r\nHost: test\r\nAccept: ${accept}\r\n\r\n`);
       return socket;
     }
     // EAGAIN: the accept queue of the server is full of closed connections.

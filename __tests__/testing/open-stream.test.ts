@@ -97,8 +97,8 @@ describe('openStream()', () => {
 
     expect(await stream.next()).toEqual({ type: 'message', data: '1', lastEventId: '1' });
     expect(await stream.next()).toEqual({ type: 'message', data: '2', lastEventId: '2' });
-    expect(await stream.next()).toEqual({ type: 'end', data: '', lastEventId: '~end' });
-    expect([stream.status, stream.headers['content-type'], stream.lastEventId]).toEqual([200, 'text/event-stream', '~end']); // biome-ignore format: one line
+    expect(await stream.next()).toEqual({ type: 'end', data: 'null', lastEventId: '~end' });
+    expect([stream.status, stream.headers['content-type'], stream.lastEventId]).toEqual([200, 'text/event-stream; charset=utf-8', '~end']); // biome-ignore format: one line
   });
 
   it("aborts the route's signal before close() resolves", async () => {
@@ -416,7 +416,8 @@ describe('next(), take() and until()', () => {
       stream.take(2),
     ]);
 
-    const received = 'Received: 200 text/event-stream, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
+    const received =
+      'Received: 200 text/event-stream; charset=utf-8, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
     expect(many).toMatchObject({ reason: { message: `Expected 3 more events from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
     expect(missing).toMatchObject({ reason: { message: `Expected an event for which the predicate returns true from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
     expect(then).toMatchObject({ value: data('b', 'c') });
@@ -434,7 +435,7 @@ describe('next(), take() and until()', () => {
     const stream = await openTracked(app(), '/count?to=2');
 
     await expect(stream.take(4)).rejects.toThrow(
-      /^Expected 4 more events from GET \/count\?to=2, but the server ended the response\. Received: 200 text\/event-stream, 3 events:\nevent/,
+      /^Expected 4 more events from GET \/count\?to=2, but the server ended the response\. Received: 200 text\/event-stream; charset=utf-8, 3 events:\nevent/,
     );
 
     expect(await stream.take(3)).toHaveLength(3);
@@ -476,7 +477,7 @@ describe('for await', () => {
 
     for await (const { type, data } of stream) received.push(`${type} ${data}`);
 
-    expect(received).toEqual(['message 1', 'message 2', 'end ']);
+    expect(received).toEqual(['message 1', 'message 2', 'end null']);
     expect((await stream.reconnect()).status).toBe(204);
   });
 
@@ -710,9 +711,13 @@ describe('eventStream()', () => {
     ['with a larger take', { take: 9 }],
     ['with an until that never returns true', { until: () => false }],
   ])('reads to the end of the response %s', async (_how, options) => {
-    const res = await request(app()).get('/count?to=2').buffer().parse(eventStream(options));
+    const res = await request(app())
+      .get('/count?to=2')
+      .set('Accept', 'text/event-stream')
+      .buffer()
+      .parse(eventStream(options));
 
-    expect(res.body.map((each: DispatchedEvent) => each.data)).toEqual(['1', '2', '']);
+    expect(res.body.map((each: DispatchedEvent) => each.data)).toEqual(['1', '2', 'null']);
   });
 
   it('has the body of an error in res.text', async () => {
@@ -745,7 +750,7 @@ describe('eventStream()', () => {
   it.each([
     [
       { take: 4 },
-      'Expected 4 more events, but 40 ms have passed. Received: 200 text/event-stream, 3 events:\ndata: a\n\n',
+      'Expected 4 more events, but 40 ms have passed. Received: 200 text/event-stream; charset=utf-8, 3 events:\ndata: a\n\n',
     ],
     [{ until: () => false }, 'Expected an event for which the predicate returns true, but 40 ms'],
     [{}, 'Expected the end of the response, but 40 ms'],

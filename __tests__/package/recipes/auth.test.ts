@@ -33,8 +33,8 @@ function originOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function signIn(): Promise<{ token: string; cookie: string }> {
-  const response = await postJson(`${recipe.url}/sessions`, { user: 'ada' });
+async function signIn(user = 'ada'): Promise<{ token: string; cookie: string }> {
+  const response = await postJson(`${recipe.url}/sessions`, { user });
   const cookie = response.headers.get('Set-Cookie') ?? '';
   expect(cookie).toMatch(/^session=[-\w]+; Path=\/; HttpOnly; SameSite=Lax$/);
   return { ...((await response.json()) as { token: string }), cookie: cookie.replace(/;.*/, '') };
@@ -125,6 +125,26 @@ describe('docs/auth.ts', () => {
     }
     expect(await receiveHello(other)).toEqual([200, 'hello']);
     await other.close();
+  });
+
+  it('ends all streams of a user, and no others', async () => {
+    const [phone, laptop, other] = [await signIn(), await signIn(), await signIn('bob')];
+    const theirs = [
+      await open('/events', { Cookie: phone.cookie }),
+      await open('/events', { Authorization: `Bearer ${laptop.token}` }),
+    ];
+    const others = await open('/events', { Cookie: other.cookie });
+
+    recipe.signOut('ada');
+
+    for (const stream of theirs) {
+      expect(await stream.ended()).not.toContain('~end');
+      await stream.reconnect();
+      expect(stream.status).toBe(401);
+      await stream.close();
+    }
+    expect(await receiveHello(others)).toEqual([200, 'hello']);
+    await others.close();
   });
 
   it('rejects a ticket of a session that has ended', async () => {

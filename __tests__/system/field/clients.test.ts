@@ -215,7 +215,9 @@ function describeReader(kind: ClientKind): void {
     expect(server.received(kind)).toEqual([
       { type: 'message', data: lines, id: '' },
       { type: 'price', data: '{"price":1}', id: 'é 7' },
-      { type: 'end', data: '{"rows":1}', id: '~end' },
+      kind.isFetchClient
+        ? { type: 'message', data: '{"rows":1}', id: '' }
+        : { type: 'end', data: '{"rows":1}', id: '~end' },
     ]);
     note('data, types, ids', 'exact');
   });
@@ -287,10 +289,12 @@ function describeReader(kind: ClientKind): void {
 
     await server.recorder.stopped.promise;
 
-    expect(server.receivedText(kind)).toEqual(['message first', 'end done']);
+    const last = kind.isFetchClient ? 'message done' : 'end done';
+    expect(server.receivedText(kind)).toEqual(['message first', last]);
     expect(server.ids).toEqual(requests);
     expect(server.statuses).toEqual([200, 204].slice(0, requests.length));
     note('`end`', kind.stopsAtAnyEnd ? '1 request' : '2 requests, stops on 204');
+    note('return value', last);
   });
 
   it('aborts the signal of the generator when it closes', async () => {
@@ -361,6 +365,58 @@ describeInChromium('Chromium', (tabs) => {
 
   describe(chromiumFetch(tabs).name, () => describeReader(chromiumFetch(tabs)));
 
+  it('fetch rejects for an incomplete answer, but not before the page has read the last events', async () => {
+    const server = await StreamServer.serve((app) => {
+      app.get('/stream', async function* () {
+        yield 'first';
+        throw new Error('in the middle');
+      });
+    });
+    const page = await tabs.open(server.url.replace('/stream', '/page'));
+
+    const read = await page.evaluate(async () => {
+      const texts: string[] = [];
+      for (let n = 0; n < 20; n++) {
+        let text = '';
+        const { body } = await fetch('/stream');
+        const write = (piece: string) => {
+          text += piece;
+        };
+        await body
+          ?.pipeThrough(new TextDecoderStream())
+          .pipeThrough(new TransformStream<string, string>())
+          .pipeTo(new WritableStream({ write }))
+          .catch(({ name }: Error) => write(name));
+        texts.push(text);
+      }
+      return texts;
+    });
+
+    expect(read).toEqual(Array(20).fill('retry: 1\n\ndata: first\n\nTypeError'));
+    matrix.note('fetch with eventsource-parser', 'incomplete answer', 'fails');
+  });
+
+  it('fetch streams a second response for the same URL beside the first', async () => {
+    const server = await StreamServer.serve((app) => {
+      app.get('/stream', async function* (_req, res) {
+        yield 'first';
+        await aborted(res.sse.signal);
+      });
+    });
+    const page = await tabs.open(server.url.replace('/stream', '/page'));
+
+    const read = await page.evaluate(async () => {
+      const first = async () => {
+        const piece = await (await fetch('/stream')).body?.getReader().read();
+        return new TextDecoder().decode(piece?.value);
+      };
+      return [await first(), await first()];
+    });
+
+    expect(read).toEqual(Array(2).fill('retry: 1\n\ndata: first\n\n'));
+    await page.close();
+  });
+
   describe('fetch-event-source in an app that reconnects after an end', () => {
     const finished = (app: Express) => {
       app.get('/stream', async function* () {
@@ -397,6 +453,7 @@ describeWithCommand('curl', 'curl', () => {
           yield event('tick', `${n}\nünï ✓ 🚀`, { id: n });
           await gate.promise;
         }
+        return 'done';
       });
     });
     const curl = await Curl.open(server.url);
@@ -406,10 +463,11 @@ describeWithCommand('curl', 'curl', () => {
       gate.open();
     }
 
-    expect(await curl.ended()).toMatch(/event: end\nid: ~end\ndata: null\n\n$/);
+    expect(await curl.ended()).toMatch(/id: 4\ndata: 4\ndata: ünï ✓ 🚀\n\ndata: done\n\n$/);
     note('data, types, ids', 'exact');
     note('each immediately', 'yes');
     note('`end`', '1 request');
+    note('return value', 'message done');
   });
 
   it('resumes after the id in its header, and receives a 204 for `~end`', async () => {
@@ -438,6 +496,33 @@ describeWithCommand('curl', 'curl', () => {
 
     expect(await curl.ended()).toContain('data: {"prompt":"hé"}\n\n');
     note('POST', 'received');
+  });
+
+  it('fails after the last event if the answer is incomplete', async () => {
+    const server = await StreamServer.serve((app) => {
+      app.get('/stream', async function* () {
+        yield 'first';
+        throw new Error('in the middle');
+      });
+    });
+
+    const curl = await Curl.open(server.url);
+
+    await expect(curl.ended()).rejects.toThrow('curl failed');
+    expect(curl.output).toContain('data: first\n\n');
+    note('incomplete answer', 'fails');
+  });
+
+  it('prints the closing event with the `Accept` of an EventSource', async () => {
+    const server = await StreamServer.serve((app) => {
+      app.get('/stream', async function* () {
+        yield 'first';
+      });
+    });
+
+    const curl = await Curl.open('-H', 'Accept: text/event-stream', server.url);
+
+    expect(await curl.ended()).toMatch(/event: end\nid: ~end\ndata: null\n\n$/);
   });
 
   it('aborts the signal of the generator when curl is killed', async () => {

@@ -157,7 +157,7 @@ it.each([8, 9, 10, 98, 99, 100])(
     await client.ended();
 
     const expected = Array.from({ length: 101 - seen }, (_, index) => String(seen + index + 1));
-    expect(client.events.map(({ data }) => data)).toEqual([...expected, '']);
+    expect(client.events.map(({ data }) => data)).toEqual([...expected, 'null']);
   },
 );
 
