@@ -1,32 +1,45 @@
 /**
- * A run of whole frames that is made once and sent to many. What a connection makes of it for the wire is kept here
- * for the next connection of its kind.
+ * One or more complete frames, made once and sent to many clients. The first connection that converts them for the wire
+ * caches the result here for other connections of the same kind.
  */
 export class Frames {
-  readonly text: string;
-  /** How many events it has. */
+  /** The number of events. */
   readonly events: number;
-  /** Ready for the wire of HTTP/1.1: filled in by the first connection that can use it. */
+  /** The text as a chunk of HTTP/1.1, set by the first connection that can use it. */
   chunk: Buffer | undefined;
+  #text: string | undefined;
+  #bytes: number;
 
-  constructor(text: string, events: number) {
-    this.text = text;
-    this.events = events;
+  /** Frames of which only the chunk is in memory. */
+  static ofChunk(chunk: Buffer, events: number): Frames {
+    const bytes = chunk.length - chunk.indexOf('\n') - 1 - '\r\n'.length;
+    const frames = new Frames(undefined, events, bytes);
+    frames.chunk = chunk;
+    return frames;
   }
-}
 
-/** Where a subscription's frames go when somebody takes them as they are, without an iterator between. */
-export interface FrameSink {
-  /**
-   * Takes frames, never throws.
-   *
-   * @returns whether it takes more at once; if not, it calls the subscription's `resume()` when it does
-   */
-  send(frames: Frames): boolean;
-  /** The channel has finished; `frame` is its closing event. Nothing follows. */
-  finish(frame: string): void;
-  /** The subscription is over, though the channel has not finished, so that the client should come again. */
-  leave(): void;
-  /** The subscription is over, by an error. */
-  fail(error: unknown): void;
+  /** @param bytes the length of the text in UTF-8, if it is known */
+  constructor(text: string | undefined, events: number, bytes = -1) {
+    this.#text = text;
+    this.events = events;
+    this.#bytes = bytes;
+  }
+
+  /** The frames as one string. */
+  get text(): string {
+    this.#text ??= this.#textOfChunk();
+    return this.#text;
+  }
+
+  /** The length of `text` in UTF-8. */
+  get bytes(): number {
+    if (this.#bytes === -1) this.#bytes = Buffer.byteLength(this.text);
+    return this.#bytes;
+  }
+
+  /** Without the line of the chunk's length, and the line end after its data (RFC 9112 7.1). */
+  #textOfChunk(): string {
+    const { chunk } = this;
+    return chunk === undefined ? '' : chunk.toString('utf8', chunk.indexOf('\n') + 1, chunk.length - 2);
+  }
 }
