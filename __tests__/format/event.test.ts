@@ -79,7 +79,6 @@ describe('event()', () => {
   });
 
   it.each([
-    ['a misspelt field', { ID: 5 }],
     ['an array', ['id']],
     ['a string', 'id'],
     ['null', null],

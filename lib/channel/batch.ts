@@ -151,7 +151,9 @@ class BatchBuilder implements Batch {
   build(singles: SingleCache): Batch {
     if (this.#lastAppended === undefined) return this;
     this.frames =
-      this.#appended === 1 ? singles.framesOf(this.#lastAppended) : new Frames(this.#text, this.#appended);
+      this.#appended === 1
+        ? singles.framesOf(this.#lastAppended)
+        : new Frames(this.#text, this.#appended, this.#bytes);
     return this;
   }
 }

@@ -10,30 +10,30 @@ export const LARGE_BYTES = 16 * 1024;
  * replay takes the memory of the log once and not once for each client.
  */
 class QueuedChunk {
+  readonly #events: number;
   /** Not of the chunk itself: a connection may have queued parts of it only. */
   readonly #memory: WeakRef<ArrayBufferLike>;
   readonly #offset: number;
   readonly #length: number;
 
   /** @returns `undefined` if the frames are small, or no client needed a chunk of them */
-  static of({ chunk }: Frames): QueuedChunk | undefined {
-    return chunk === undefined || chunk.length < LARGE_BYTES ? undefined : new QueuedChunk(chunk);
+  static of({ chunk, events }: Frames): QueuedChunk | undefined {
+    if (chunk === undefined || chunk.length < LARGE_BYTES) return undefined;
+    return new QueuedChunk(chunk, events);
   }
 
-  private constructor(chunk: Buffer) {
+  private constructor(chunk: Buffer, events: number) {
+    this.#events = events;
     this.#memory = new WeakRef(chunk.buffer);
     this.#offset = chunk.byteOffset;
     this.#length = chunk.length;
   }
 
-  get queued(): boolean {
-    return this.#memory.deref() !== undefined;
-  }
-
-  /** Sets the chunk of frames with the same text, if a client has it queued. */
-  restore(frames: Frames): void {
-    const memory = this.#memory.deref();
-    if (memory !== undefined) frames.chunk = Buffer.from(memory as ArrayBuffer, this.#offset, this.#length);
+  /** @returns `undefined` if no client has it queued any more */
+  frames(): Frames | undefined {
+    const memory = this.#memory.deref() as ArrayBuffer | undefined;
+    if (memory === undefined) return undefined;
+    return Frames.ofChunk(Buffer.from(memory, this.#offset, this.#length), this.#events);
   }
 }
 
@@ -46,13 +46,15 @@ export interface TurnCache {
 export type OnUsed = (cache: TurnCache) => void;
 
 interface CachedBatch {
+  /** The position that the batch must not exceed. */
   readonly end: number;
   readonly batch: Batch;
 }
 
-interface CachedChunk {
-  /** The number of entries. */
-  readonly length: number;
+interface QueuedBatch {
+  readonly end: number;
+  /** Without its frames. */
+  readonly batch: Batch;
   readonly chunk: QueuedChunk;
 }
 
@@ -60,41 +62,48 @@ interface CachedChunk {
 export class BatchCache implements TurnCache {
   readonly #onUsed: OnUsed;
   readonly #ofTurn = new Map<number, CachedBatch>();
-  #chunks: Map<number, CachedChunk> | undefined;
+  #queued: Map<number, QueuedBatch> | undefined;
   #sweepSize = 64;
 
   constructor(onUsed: OnUsed) {
     this.#onUsed = onUsed;
   }
 
-  /** @param end the position at which the batch ends at the latest; another end is another batch */
+  /** @param end the position that the batch must not exceed; another end is another batch */
   get(position: number, end: number): Batch | undefined {
     const known = this.#ofTurn.get(position);
-    return known?.end === end ? known.batch : undefined;
+    if (known?.end === end) return known.batch;
+    const queued = this.#queued?.get(position);
+    return queued?.end === end ? this.#revived(position, queued) : undefined;
   }
 
   add(position: number, end: number, batch: Batch): Batch {
-    const cached = this.#chunks?.get(position);
-    if (batch.frames !== undefined && cached?.length === batch.length) cached.chunk.restore(batch.frames);
     if (this.#ofTurn.size === 0) this.#onUsed(this);
     this.#ofTurn.set(position, { end, batch });
     return batch;
   }
 
   endTurn(): void {
-    for (const [position, { batch }] of this.#ofTurn) {
-      const chunk = batch.frames && QueuedChunk.of(batch.frames);
-      if (chunk !== undefined) this.#keep(position, { length: batch.length, chunk });
+    for (const [position, { end, batch }] of this.#ofTurn) {
+      const chunk = batch.frames && !batch.failure ? QueuedChunk.of(batch.frames) : undefined;
+      if (chunk !== undefined) this.#keep(position, { end, batch: { ...batch, frames: undefined }, chunk });
     }
     this.#ofTurn.clear();
   }
 
-  #keep(position: number, cached: CachedChunk): void {
-    this.#chunks ??= new Map();
-    this.#chunks.set(position, cached);
-    if (this.#chunks.size < this.#sweepSize) return;
-    for (const [each, { chunk }] of this.#chunks) if (!chunk.queued) this.#chunks.delete(each);
-    this.#sweepSize = Math.max(64, 2 * this.#chunks.size);
+  #revived(position: number, { end, batch, chunk }: QueuedBatch): Batch | undefined {
+    const frames = chunk.frames();
+    return frames && this.add(position, end, { ...batch, frames });
+  }
+
+  #keep(position: number, queued: QueuedBatch): void {
+    this.#queued ??= new Map();
+    this.#queued.set(position, queued);
+    if (this.#queued.size < this.#sweepSize) return;
+    for (const [each, { chunk }] of this.#queued) {
+      if (chunk.frames() === undefined) this.#queued.delete(each);
+    }
+    this.#sweepSize = Math.max(64, 2 * this.#queued.size);
   }
 }
 
@@ -103,7 +112,7 @@ export class SingleCache implements TurnCache {
   readonly #onUsed: OnUsed;
   readonly #ofTurn = new Map<Entry, Frames>();
   /** Only of large entries, because weak maps cost time during garbage collection. */
-  readonly #chunks = new WeakMap<Entry, QueuedChunk>();
+  readonly #queued = new WeakMap<Entry, QueuedChunk>();
 
   constructor(onUsed: OnUsed) {
     this.#onUsed = onUsed;
@@ -112,8 +121,7 @@ export class SingleCache implements TurnCache {
   framesOf(entry: Entry): Frames {
     const known = this.#ofTurn.get(entry);
     if (known !== undefined) return known;
-    const frames = new Frames(entry.frame, 1);
-    if (entry.bytes >= LARGE_BYTES) this.#chunks.get(entry)?.restore(frames);
+    const frames = this.#queuedFrames(entry) ?? new Frames(entry.frame, 1, entry.bytes);
     if (this.#ofTurn.size === 0) this.#onUsed(this);
     this.#ofTurn.set(entry, frames);
     return frames;
@@ -122,8 +130,12 @@ export class SingleCache implements TurnCache {
   endTurn(): void {
     for (const [entry, frames] of this.#ofTurn) {
       const chunk = QueuedChunk.of(frames);
-      if (chunk !== undefined) this.#chunks.set(entry, chunk);
+      if (chunk !== undefined) this.#queued.set(entry, chunk);
     }
     this.#ofTurn.clear();
+  }
+
+  #queuedFrames(entry: Entry): Frames | undefined {
+    return entry.bytes < LARGE_BYTES ? undefined : this.#queued.get(entry)?.frames();
   }
 }
