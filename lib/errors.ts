@@ -94,7 +94,7 @@ export function outOfRange(code: MistakeCode, message: string): RangeError {
 
 /** Tells the process of an error that nobody else can be told of. */
 export function warn(error: unknown): void {
-  process.emitWarning(inspect(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
+  emitWarning('SSE_UNHANDLED_ERROR', inspectSafely(error));
 }
 
 /** How error messages show a value: `0 (number)`, `'soon' (string)`, `null`; bounded in length. */
@@ -112,4 +112,39 @@ function inspected(value: unknown): string {
     // Its own inspect function has thrown.
     return Object.prototype.toString.call(value);
   }
+}
+
+/** Every `code` of a process warning. */
+export type WarningCode =
+  | 'SSE_ERROR_HANDLER_FAILED'
+  | 'SSE_GENERATOR_OUTLIVES_CLIENT'
+  | 'SSE_NOT_ANSWERED'
+  | 'SSE_NOT_CALLED'
+  | 'SSE_NOT_STREAMABLE'
+  | 'SSE_NOT_STREAMED'
+  | 'SSE_REDIS_LOST'
+  | 'SSE_UNHANDLED_ERROR';
+
+/**
+ * Emits a process warning of the type `SseWarning`. Its message ends with a pointer to the documentation of its code.
+ *
+ * @param detail printed below the message
+ */
+export function emitWarning(code: WarningCode, message: string, detail?: string): void {
+  const options = { type: 'SseWarning', code };
+  process.emitWarning(withPointer(code, message), detail === undefined ? options : { ...options, detail });
+}
+
+/** The value as Node prints it, with its stack if it is an error. Never throws. */
+export function inspectSafely(value: unknown): string {
+  try {
+    return inspect(value);
+  } catch {
+    return inspected(value);
+  }
+}
+
+/** A message that ends with a pointer to the section of its code. */
+export function withPointer(code: string, message: string): string {
+  return `${message} See docs/error-codes.md#${code.toLowerCase()}`;
 }

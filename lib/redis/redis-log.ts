@@ -1,4 +1,4 @@
-import { describe, endedError, wrongType } from '../errors';
+import { describe, emitWarning, endedError, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
@@ -115,10 +115,10 @@ class RedisLink {
     if (this.#warned) return;
     this.#warned = true;
     const reason = error instanceof Error ? error.message : String(error);
-    process.emitWarning(
+    emitWarning(
+      'SSE_REDIS_LOST',
       `Lost the connection to Redis (${reason}). Until it is back, publishing rejects and subscribers hear nothing; ` +
         'then they get what they have missed.',
-      { type: 'SseWarning', code: 'SSE_REDIS_LOST' },
     );
   }
 }
