@@ -1,8 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpRequest, HttpResponse, Next } from './connection/http';
 import { describe, SseError, wrongType } from './errors';
-import { publishesResults, subscribeToRouteResults } from './express/route-results';
+import {
+  publishesResults,
+  subscribeToRouteResults,
+  unsubscribeWithoutMiddleware,
+} from './express/route-results';
 import { enterScope } from './express/scope';
+import { noteStreamingFunction } from './express/unstreamed';
 import { RequestContext, type SseContext } from './stream/context';
 import { report } from './stream/error-report';
 import {
@@ -15,6 +20,7 @@ import {
 import { Registry } from './stream/registry';
 import { stream } from './stream/stream';
 import type { StreamRequest } from './stream/stream-request';
+import { warnIfNotAnswered } from './stream/warnings';
 
 declare global {
   namespace Express {
@@ -177,10 +183,14 @@ export function createSse(defaults?: SseOptions): Sse {
   const registry = new Registry();
   const instance = (first?: unknown, options?: SseOptions): unknown => {
     if (typeof first === 'function') {
-      return wrapHandler(first as Handler, resolveSseOptions(defaults, options), registry);
+      return noteStreamingFunction(
+        wrapHandler(first as Handler, resolveSseOptions(defaults, options), registry),
+      );
     }
     checkNotHandler(first, options);
-    return createMiddleware(resolveSseOptions(defaults, first as SseOptions | undefined), registry);
+    return noteStreamingFunction(
+      createMiddleware(resolveSseOptions(defaults, first as SseOptions | undefined), registry),
+    );
   };
   return Object.defineProperties(instance, {
     close: { value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) },
@@ -206,10 +216,13 @@ export const sse: Sse = createSse();
 type Handler = (req: HttpRequest, res: HttpResponse, next: Next | undefined) => unknown;
 
 function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Registry) {
+  unsubscribeWithoutMiddleware();
   return function streamingHandler(req: HttpRequest, res: HttpResponse, next?: Next): void {
-    const request = { req, res, next, context: contextOf(req, res), options, registry, handler };
+    const context = contextOf(req, res);
+    context.handler = handler;
+    const request = { req, res, next, context, options, registry, handler };
     try {
-      const returned = handler(req, res, next);
+      const returned = handler(req, res, handler.length > 2 ? noteNext(next, context) : next);
       if (!isPromiseLike(returned)) {
         streamReturned(returned, request);
         return;
@@ -224,11 +237,21 @@ function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Re
   };
 }
 
+/** The `next` of a handler that takes one: the handler is not responsible for a request that it has passed on. */
+function noteNext(next: Next | undefined, context: RequestContext): Next | undefined {
+  if (next === undefined) return undefined;
+  return (error) => {
+    context.handler = undefined;
+    next(error);
+  };
+}
+
 function streamReturned(returned: unknown, request: StreamRequest): void {
   const { res } = request;
   // The handler has sent a response, as in `return res.status(401).json(…)` and `return file.pipe(res)`.
-  if (returned === undefined || returned === res || res.headersSent) return;
-  stream(returned, request);
+  if (res.headersSent || returned === res) return;
+  if (returned === undefined) warnIfNotAnswered(request);
+  else stream(returned, request);
 }
 
 /** An abort error of the handler after the client has left is not a failure. */
@@ -271,13 +294,17 @@ function checkNotHandler(first: unknown, options: unknown): void {
   const isSource =
     isOptions && first !== undefined && (Symbol.asyncIterator in first || Symbol.iterator in first);
   if (isOptions && !isSource && options === undefined) return;
-  const remedy = isSource
-    ? 'Pass the function that makes it, not what it returns.'
-    : 'Use sse(handler, options) or sse(options).';
   throw wrongType(
     'ERR_SSE_INVALID_HANDLER',
-    `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedy}`,
+    `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedyFor(isSource, options)}`,
   );
+}
+
+function remedyFor(isSource: boolean, second: unknown): string {
+  const isResponse = typeof second === 'object' && second !== null && 'writeHead' in second;
+  if (isResponse) return 'These are a request and a response: write app.use(sse()), not app.use(sse).';
+  if (isSource) return 'Pass the function that makes it, not what it returns.';
+  return 'Use sse(handler, options) or sse(options).';
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

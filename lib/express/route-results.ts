@@ -1,11 +1,13 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import { IncomingMessage } from 'node:http';
 import type { HttpRequest, HttpResponse } from '../connection/http';
-import { isAsyncGenerator } from '../source';
+import { isMeantAsSource } from '../source';
 import { RequestContext } from '../stream/context';
 import { isChannel } from '../stream/producer';
 import { stream } from '../stream/stream';
+import { warnIfNotAnswered } from '../stream/warnings';
 import { type RoutedRequest, scopeOf, trackRouter } from './scope';
+import { warnIfUnstreamable, warnIfUnstreamed } from './unstreamed';
 
 /** The message that router 2.3 publishes for each handler it calls (its README, "Tracing"). */
 interface HandlerCall {
@@ -22,41 +24,89 @@ interface HandlerCall {
 const calls = tracingChannel<string, object>('express.router.request');
 
 let middlewareCount = 0;
+let subscribed = false;
 
-/** Subscribes to the router's tracing channel, on first use. */
+// On import, so that a generator is not lost without a word in an app that never calls `sse()`.
+subscribeToResults();
+
+/** Subscribes to everything that `app.use(sse())` needs, on its first call. */
 export function subscribeToRouteResults(): void {
   if (++middlewareCount > 1) return;
   calls.start.subscribe(onStart);
+  subscribeToResults();
+}
+
+/** Unsubscribes an app that only wraps handlers, until its first `app.use(sse())`: its other routes are not slowed down. */
+export function unsubscribeWithoutMiddleware(): void {
+  if (middlewareCount > 0 || !subscribed) return;
+  subscribed = false;
+  calls.end.unsubscribe(onResult);
+  calls.asyncEnd.unsubscribe(onResult);
+}
+
+function subscribeToResults(): void {
+  if (subscribed) return;
+  subscribed = true;
   calls.end.subscribe(onResult);
   calls.asyncEnd.subscribe(onResult);
 }
 
 function onStart(message: unknown): void {
-  const { req, res } = message as HandlerCall;
+  const { req, res, handler } = message as HandlerCall;
   markTraced(req);
+  const context = res.sse;
+  if (!(context instanceof RequestContext)) return;
+  context.handler = handler;
   // With a single `sse()` there is no scope to resolve.
-  if (middlewareCount > 1 && res.sse instanceof RequestContext) trackRouter(req, res.sse);
+  if (middlewareCount > 1) trackRouter(req, context);
 }
 
 /** Must never throw: Node turns the error of a subscriber into an `uncaughtException`. `stream` never throws. */
 function onResult(message: unknown): void {
-  const { req, res, handler, result, param } = message as HandlerCall;
-  if (result === undefined || param !== undefined || res.headersSent) return;
+  const call = message as HandlerCall;
+  const { res, result, param } = call;
+  if (result === undefined && middlewareCount === 0) return;
+  if (param !== undefined || res.headersSent) return;
   const context = res.sse;
-  if (!(context instanceof RequestContext)) return;
+  if (context instanceof RequestContext) onResultWithContext(call, context);
+  // Another copy of the package sets a context of its own.
+  else if (result !== undefined && !isObject(context)) warnIfUnstreamed(call, result, middlewareCount > 0);
+}
+
+function onResultWithContext(call: HandlerCall, context: RequestContext): void {
+  const { req, res, handler, result } = call;
+  const isResponsible = () => context.handler === handler && !context.streaming;
+  if (result === undefined) {
+    if (context.wasRead && 'result' in call && isResponsible()) onNothing(call, context);
+    return;
+  }
   const scope = scopeOf(req, context);
-  if (scope === undefined || !isStreamable(result)) return;
+  if (scope === undefined) {
+    warnIfUnstreamed(call, result, middlewareCount > 0);
+    return;
+  }
   const { options, registry } = scope;
-  stream(result, { req, res, next: req.next, context, options, registry, handler });
+  if (isStreamable(result)) stream(result, { req, res, next: req.next, context, options, registry, handler });
+  else if (isResponsible()) warnIfUnstreamable(call, result, options.cleanupWarnMs, isResponsible);
+}
+
+/** A handler that reads `res.sse.lastEventId`, or subscribes with `res.sse`, has something to return. */
+function onNothing({ req, res, handler }: HandlerCall, context: RequestContext): void {
+  const scope = scopeOf(req, context);
+  if (scope !== undefined) warnIfNotAnswered({ req, res, handler, context, options: scope.options });
 }
 
 function isStreamable(result: unknown): boolean {
   try {
-    return isAsyncGenerator(result) || isChannel(result);
+    return isMeantAsSource(result) || isChannel(result);
   } catch {
     // A foreign Proxy may throw on property access; treat it as not streamable.
     return false;
   }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 /**

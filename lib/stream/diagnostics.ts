@@ -89,7 +89,8 @@ interface RoutedRequest {
   readonly route?: { readonly path?: unknown };
 }
 
-function routeOf({ baseUrl = '', originalUrl, url = '', route }: RoutedRequest): string {
+/** The pattern of the route of a request; without a router the path of the request. */
+export function routeOf({ baseUrl = '', originalUrl, url = '', route }: RoutedRequest): string {
   if (route?.path !== undefined) return baseUrl + String(route.path);
   return (originalUrl ?? url).split('?', 1)[0] ?? '';
 }
