@@ -118,6 +118,7 @@ function inspected(value: unknown): string {
 export type WarningCode =
   | 'SSE_ERROR_HANDLER_FAILED'
   | 'SSE_GENERATOR_OUTLIVES_CLIENT'
+  | 'SSE_NEXT_CALLED'
   | 'SSE_NOT_ANSWERED'
   | 'SSE_NOT_CALLED'
   | 'SSE_NOT_STREAMABLE'

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpRequest, HttpResponse, Next } from './connection/http';
 import { describe, SseError, wrongType } from './errors';
 import {
+  isStreamable,
   publishesResults,
   subscribeToRouteResults,
   unsubscribeWithoutMiddleware,
@@ -20,7 +21,7 @@ import {
 import { Registry } from './stream/registry';
 import { stream } from './stream/stream';
 import type { StreamRequest } from './stream/stream-request';
-import { warnIfNotAnswered } from './stream/warnings';
+import { warnIfNotAnswered, warnOfNextInGenerator } from './stream/warnings';
 
 declare global {
   namespace Express {
@@ -222,7 +223,7 @@ function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Re
     context.handler = handler;
     const request = { req, res, next, context, options, registry, handler };
     try {
-      const returned = handler(req, res, handler.length > 2 ? noteNext(next, context) : next);
+      const returned = handler(req, res, handler.length > 2 ? noteNext(request) : next);
       if (!isPromiseLike(returned)) {
         streamReturned(returned, request);
         return;
@@ -238,9 +239,10 @@ function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Re
 }
 
 /** The `next` of a handler that takes one: the handler is not responsible for a request that it has passed on. */
-function noteNext(next: Next | undefined, context: RequestContext): Next | undefined {
+function noteNext({ req, next, context, handler }: StreamRequest): Next | undefined {
   if (next === undefined) return undefined;
   return (error) => {
+    if (error) warnOfNextInGenerator({ req, route: handler }, context);
     context.handler = undefined;
     next(error);
   };
@@ -249,9 +251,9 @@ function noteNext(next: Next | undefined, context: RequestContext): Next | undef
 function streamReturned(returned: unknown, request: StreamRequest): void {
   const { res } = request;
   // The handler has sent a response, as in `return res.status(401).json(…)` and `return file.pipe(res)`.
-  if (res.headersSent || returned === res) return;
+  if (returned === res) return;
   if (returned === undefined) warnIfNotAnswered(request);
-  else stream(returned, request);
+  else if (!res.headersSent || isStreamable(returned)) stream(returned, request);
 }
 
 /** An abort error of the handler after the client has left is not a failure. */
@@ -296,15 +298,20 @@ function checkNotHandler(first: unknown, options: unknown): void {
   if (isOptions && !isSource && options === undefined) return;
   throw wrongType(
     'ERR_SSE_INVALID_HANDLER',
-    `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedyFor(isSource, options)}`,
+    isResponse(options)
+      ? 'Expected sse() to be called by your app, got a request and a response. Use app.use(sse()), not app.use(sse).'
+      : `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedyFor(isSource)}`,
   );
 }
 
-function remedyFor(isSource: boolean, second: unknown): string {
-  const isResponse = typeof second === 'object' && second !== null && 'writeHead' in second;
-  if (isResponse) return 'These are a request and a response: write app.use(sse()), not app.use(sse).';
-  if (isSource) return 'Pass the function that makes it, not what it returns.';
-  return 'Use sse(handler, options) or sse(options).';
+function isResponse(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'writeHead' in value;
+}
+
+function remedyFor(isSource: boolean): string {
+  return isSource
+    ? 'Pass the function that makes it, not what it returns.'
+    : 'Use sse(handler, options) or sse(options).';
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

@@ -5,7 +5,7 @@ import { isMeantAsSource } from '../source';
 import { RequestContext } from '../stream/context';
 import { isChannel } from '../stream/producer';
 import { stream } from '../stream/stream';
-import { warnIfNotAnswered } from '../stream/warnings';
+import { type HandledRequest, warnIfNotAnswered, warnOfNextInGenerator } from '../stream/warnings';
 import { type RoutedRequest, scopeOf, trackRouter } from './scope';
 import { warnIfUnstreamable, warnIfUnstreamed } from './unstreamed';
 
@@ -14,6 +14,8 @@ interface HandlerCall {
   readonly req: RoutedRequest;
   readonly res: HttpResponse & { readonly sse?: unknown };
   readonly handler: object;
+  /** Internal to the router. It identifies the route, which may share its handler with others. */
+  readonly layer?: object;
   /** The return value of the handler, or the value of its promise. */
   readonly result?: unknown;
   /** Only for `router.param()` callbacks. */
@@ -33,6 +35,7 @@ subscribeToResults();
 export function subscribeToRouteResults(): void {
   if (++middlewareCount > 1) return;
   calls.start.subscribe(onStart);
+  calls.error.subscribe(onError);
   subscribeToResults();
 }
 
@@ -61,42 +64,60 @@ function onStart(message: unknown): void {
   if (middlewareCount > 1) trackRouter(req, context);
 }
 
+/** A handler has thrown, or has passed an error to `next`. */
+function onError(message: unknown): void {
+  const { req, res, handler, layer = handler } = message as HandlerCall;
+  const context = res.sse;
+  if (context instanceof RequestContext && context.handler === handler) {
+    warnOfNextInGenerator({ req, route: layer }, context);
+  }
+}
+
 /** Must never throw: Node turns the error of a subscriber into an `uncaughtException`. `stream` never throws. */
 function onResult(message: unknown): void {
   const call = message as HandlerCall;
   const { res, result, param } = call;
-  if (result === undefined && middlewareCount === 0) return;
-  if (param !== undefined || res.headersSent) return;
+  if ((result === undefined && middlewareCount === 0) || param !== undefined) return;
   const context = res.sse;
-  if (context instanceof RequestContext) onResultWithContext(call, context);
-  // Another copy of the package sets a context of its own.
-  else if (result !== undefined && !isObject(context)) warnIfUnstreamed(call, result, middlewareCount > 0);
-}
-
-function onResultWithContext(call: HandlerCall, context: RequestContext): void {
-  const { req, res, handler, result } = call;
-  const isResponsible = () => context.handler === handler && !context.streaming;
-  if (result === undefined) {
-    if (context.wasRead && 'result' in call && isResponsible()) onNothing(call, context);
-    return;
-  }
-  const scope = scopeOf(req, context);
-  if (scope === undefined) {
-    warnIfUnstreamed(call, result, middlewareCount > 0);
-    return;
-  }
-  const { options, registry } = scope;
-  if (isStreamable(result)) stream(result, { req, res, next: req.next, context, options, registry, handler });
-  else if (isResponsible()) warnIfUnstreamable(call, result, options.cleanupWarnMs, isResponsible);
+  if (!(context instanceof RequestContext)) {
+    // Another copy of the package sets a context of its own.
+    if (result !== undefined && !isObject(context)) warnOfCall(call);
+  } else if (result === undefined) onNothing(call, context);
+  else onValue(call, context);
 }
 
 /** A handler that reads `res.sse.lastEventId`, or subscribes with `res.sse`, has something to return. */
-function onNothing({ req, res, handler }: HandlerCall, context: RequestContext): void {
+function onNothing(call: HandlerCall, context: RequestContext): void {
+  const { req, res, handler } = call;
+  // A handler that has returned a promise has no result yet.
+  if (!context.wasRead || res.headersSent || !('result' in call)) return;
   const scope = scopeOf(req, context);
   if (scope !== undefined) warnIfNotAnswered({ req, res, handler, context, options: scope.options });
 }
 
-function isStreamable(result: unknown): boolean {
+function onValue(call: HandlerCall, context: RequestContext): void {
+  const { req, res, handler, result } = call;
+  const scope = scopeOf(req, context);
+  if (scope === undefined) {
+    warnOfCall(call);
+    return;
+  }
+  const { options, registry } = scope;
+  if (isStreamable(result)) stream(result, { req, res, next: req.next, context, options, registry, handler });
+  else if (!res.headersSent) warnIfUnstreamable(handledRequest(call), result, options.cleanupWarnMs, context);
+}
+
+/** No `sse()` applies to the request. */
+function warnOfCall(call: HandlerCall): void {
+  if (!call.res.headersSent) warnIfUnstreamed(handledRequest(call), call.result, middlewareCount > 0);
+}
+
+function handledRequest({ req, res, handler, layer = handler }: HandlerCall): HandledRequest {
+  return { req, res, handler, route: layer };
+}
+
+/** Whether a handler can only mean to have `result` streamed. */
+export function isStreamable(result: unknown): boolean {
   try {
     return isMeantAsSource(result) || isChannel(result);
   } catch {

@@ -2,13 +2,14 @@ import { types } from 'node:util';
 import { Subscription } from '../channel/subscription';
 import type { WarningCode } from '../errors';
 import { has, isAsyncGenerator, isNodeReadable, isSyncGenerator } from '../source';
+import type { RequestContext } from '../stream/context';
 import { isChannel } from '../stream/producer';
-import { type HandledRequest, warnOfRoute, watchResponse } from '../stream/warnings';
+import { type HandledRequest, isResponsible, warnOfRoute, watchResponse } from '../stream/warnings';
 
 /** A return value that is not streamed, although its handler may mean it to be. */
 interface Mistake {
   readonly code: WarningCode;
-  readonly message: (route: string) => string;
+  readonly message: (name: string) => string;
   /** How long the request may take to be answered in another way. */
   readonly afterMs: number;
   /** Whether it is still a mistake after that time. */
@@ -32,7 +33,7 @@ export function noteStreamingFunction<Made extends object>(made: Made): Made {
   return made;
 }
 
-/** Warns if a handler has returned a generator, a channel or a subscription, and nothing streams it. */
+/** Warns if a handler without an `sse()` has returned a generator, a channel or a subscription, and nothing streams it. */
 export function warnIfUnstreamed(request: HandledRequest, result: unknown, hasMiddleware: boolean): void {
   consider(request, () => notCalled(result) ?? notStreamed(result, hasMiddleware));
 }
@@ -41,41 +42,34 @@ export function warnIfUnstreamed(request: HandledRequest, result: unknown, hasMi
  * Warns if a handler under `app.use(sse())` has returned what that leaves alone, and the request is not answered.
  *
  * @param cleanupWarnMs for an event emitter that cannot be asked for its listeners
- * @param isResponsible whether the handler has not passed its request on
  */
 export function warnIfUnstreamable(
   request: HandledRequest,
   result: unknown,
   cleanupWarnMs: number | false,
-  isResponsible: () => boolean,
+  context: RequestContext,
 ): void {
-  if (result === request.req || result === request.res) return;
-  consider(request, () => notCalled(result) ?? notStreamable(result, cleanupWarnMs), isResponsible);
+  const { req, res, handler } = request;
+  if (result === req || result === res || !isResponsible(handler, context)) return;
+  const find = () => notCalled(result) ?? notStreamable(result, cleanupWarnMs);
+  consider(request, find, () => isResponsible(handler, context));
 }
 
-/** The handlers whose return value was examined. Those that answer their requests in another way are not examined again. */
+/** The routes whose return value was examined. Those that answer their requests in another way are not examined again. */
 const considered = new WeakSet<object>();
 
-function consider(
-  request: HandledRequest,
-  find: () => Mistake | undefined,
-  isResponsible: () => boolean = () => true,
-): void {
-  const { res, handler } = request;
-  if (considered.has(handler)) return;
+function consider(request: HandledRequest, find: () => Mistake | undefined, isLeft = () => true): void {
+  const { res, route } = request;
+  if (considered.has(route)) return;
   const mistake = withoutThrowing(find);
   if (mistake === undefined) return;
-  considered.add(handler);
+  considered.add(route);
   const { code, message, afterMs, isUnused = () => true } = mistake;
-  watchResponse(
-    res,
-    afterMs,
-    () => {
-      if (isResponsible() && withoutThrowing(isUnused)) warnOfRoute(code, request, message);
-    },
-    // The client has left too early to know.
-    () => considered.delete(handler),
-  );
+  const onUnanswered = () => {
+    if (isLeft() && withoutThrowing(isUnused) === true) warnOfRoute(code, request, message);
+  };
+  // A client that leaves too early leaves the question open.
+  watchResponse(res, afterMs, onUnanswered, () => considered.delete(route));
 }
 
 /** A foreign object may throw on property access, also later. */
@@ -94,8 +88,8 @@ function notStreamed(result: unknown, hasMiddleware: boolean): Mistake | undefin
   return {
     code: 'SSE_NOT_STREAMED',
     afterMs: UNSTREAMED_AFTER_MS,
-    message: (route) =>
-      `${route} returned ${what}, ${why}, so nothing is sent. ` +
+    message: (name) =>
+      `${name} returned ${what}, ${why}, so nothing is sent. ` +
       'Call app.use(sse()) before the route, on the same app or router, or wrap the handler: sse(handler).',
   };
 }
@@ -113,12 +107,12 @@ function notCalled(result: unknown): Mistake | undefined {
   if (!isGeneratorFunction && !streamingFunctions.has(result)) return undefined;
   const what = isGeneratorFunction
     ? `the generator function ${result.name || '(anonymous)'}`
-    : 'the function that sse() had made';
+    : 'a function made by sse()';
   return {
     code: 'SSE_NOT_CALLED',
     afterMs: UNSTREAMED_AFTER_MS,
-    message: (route) =>
-      `${route} returned ${what} without calling it, so nothing is sent. ` +
+    message: (name) =>
+      `${name} returned ${what} without calling it, so nothing is sent. ` +
       'Pass the function itself to app.get(path, handler), or call it and return its result.',
   };
 }
@@ -140,8 +134,8 @@ function unstreamable(what: string, afterMs: number, isUnused?: () => boolean): 
     code: 'SSE_NOT_STREAMABLE',
     afterMs,
     ...(isUnused && { isUnused }),
-    message: (route) =>
-      `${route} returned ${what}, which app.use(sse()) does not stream, and has sent no response. ` +
+    message: (name) =>
+      `${name} returned ${what}, which app.use(sse()) does not stream, and has sent no response. ` +
       'Wrap the handler to stream it: app.get(path, sse(handler)).',
   };
 }

@@ -36,8 +36,8 @@ function passToNext(error: unknown, next: Next, request: StreamRequest): void {
     const outcome = endResponse(request.res, 500);
     warnOfRoute(
       'SSE_ERROR_HANDLER_FAILED',
-      request,
-      (route) => `The error handler of ${route} threw: ${shown.split('\n', 1)[0]}. ${outcome}`,
+      { req: request.req, route: request.handler },
+      (name) => `The error handler of ${name} threw: ${shown.split('\n', 1)[0]}. ${outcome}`,
       shown,
     );
     warnUnlessRefused(error);
@@ -85,12 +85,12 @@ export function errorFrame(error: unknown, { req, options }: StreamRequest): str
 }
 
 /** Warns that the generator of a route continues without a client; once per route. */
-export function warnOfLongCleanup(request: StreamRequest): void {
+export function warnOfLongCleanup({ req, handler }: StreamRequest): void {
   warnOfRoute(
     'SSE_GENERATOR_OUTLIVES_CLIENT',
-    request,
-    (route) =>
-      `The generator of ${route} continues although its client has left. ` +
+    { req, route: handler },
+    (name) =>
+      `The generator of ${name} continues although its client has left. ` +
       'Pass res.sse.signal to what it awaits; if that is done, what it awaits ignores it.',
   );
 }

@@ -1,23 +1,26 @@
 import { type HttpRequest, type HttpResponse, isGone, offClosed, onClosed } from '../connection/http';
 import { emitWarning, type WarningCode } from '../errors';
 import { LazyTimeout } from '../lazy-timeout';
+import type { RequestContext } from './context';
 import { routeOf } from './diagnostics';
 import type { StreamRequest } from './stream-request';
 
-/** A request and the handler that was called for it. */
+/** A request whose handler was called. */
 export interface HandledRequest {
   readonly req: HttpRequest;
   readonly res: HttpResponse;
   readonly handler: object;
+  /** Identifies the route, which may share its handler with others. */
+  readonly route: object;
 }
 
-/** The routes with a warning of one code, by their handlers. */
+/** The routes with a warning of one code. */
 interface Warned {
-  readonly handlers: WeakSet<object>;
+  readonly routes: WeakSet<object>;
   readonly count: number;
 }
 
-/** The limit of warnings with one code: an app that makes new handlers for each request has no end of them. */
+/** The limit of warnings with one code: an app that makes new routes for each request has no end of them. */
 const MAX_WARNINGS = 100;
 
 const MAX_NAME_LENGTH = 200;
@@ -27,15 +30,25 @@ const warned = new Map<WarningCode, Warned>();
 /** Emits a warning that names the route of a request; once per route. */
 export function warnOfRoute(
   code: WarningCode,
-  { req, handler }: Pick<HandledRequest, 'req' | 'handler'>,
-  message: (route: string) => string,
+  { req, route }: Pick<HandledRequest, 'req' | 'route'>,
+  message: (name: string) => string,
   detail?: string,
 ): void {
-  if (isWarnedOf(code, handler)) return;
-  const { handlers, count } = warnedOf(code);
-  handlers.add(handler);
-  warned.set(code, { handlers, count: count + 1 });
-  emitWarning(code, message(routeName(req)), detail);
+  if (isWarnedOf(code, route)) return;
+  const { routes, count } = warnedOf(code);
+  routes.add(route);
+  warned.set(code, { routes, count: count + 1 });
+  emitWarning(code, message(nameOf(req)), detail);
+}
+
+/** Whether the route needs no further warning with this code. */
+function isWarnedOf(code: WarningCode, route: object): boolean {
+  const { routes, count } = warnedOf(code);
+  return count >= MAX_WARNINGS || routes.has(route);
+}
+
+function warnedOf(code: WarningCode): Warned {
+  return warned.get(code) ?? { routes: new WeakSet(), count: 0 };
 }
 
 /**
@@ -63,35 +76,43 @@ export function watchResponse(
 
 /** Warns if a handler that has returned nothing leaves its request unanswered for `cleanupWarnMs`. */
 export function warnIfNotAnswered(request: Omit<StreamRequest, 'next' | 'registry'>): void {
-  const { res, context, options, handler } = request;
+  const { req, res, context, handler, options } = request;
   const { cleanupWarnMs } = options;
   if (cleanupWarnMs === false || res.headersSent || isGone(res)) return;
-  const isResponsible = () => context.handler === handler && !context.streaming;
-  if (!isResponsible() || isWarnedOf('SSE_NOT_ANSWERED', handler)) return;
+  if (!isResponsible(handler, context) || isWarnedOf('SSE_NOT_ANSWERED', handler)) return;
   watchResponse(res, cleanupWarnMs, () => {
-    if (isResponsible())
-      warnOfRoute('SSE_NOT_ANSWERED', request, (route) => notAnswered(route, cleanupWarnMs));
+    if (!isResponsible(handler, context)) return;
+    warnOfRoute(
+      'SSE_NOT_ANSWERED',
+      { req, route: handler },
+      (name) =>
+        `${name} has had no response for ${cleanupWarnMs} ms after its handler returned nothing. ` +
+        'Return the generator, channel or subscription, respond through res, or call next().',
+    );
   });
 }
 
-function notAnswered(route: string, ms: number): string {
-  return (
-    `${route} has had no response for ${ms} ms after its handler returned nothing. ` +
-    'Return the generator, channel or subscription, respond through res, or call next().'
+/** Warns if a generator whose stream is open passes an error to `next`: the stream would end as if nothing had failed. */
+export function warnOfNextInGenerator(
+  request: Pick<HandledRequest, 'req' | 'route'>,
+  { streaming }: RequestContext,
+): void {
+  if (!streaming) return;
+  warnOfRoute(
+    'SSE_NEXT_CALLED',
+    request,
+    (name) =>
+      `The generator of ${name} called next() with an error, which does not end its stream. Throw the error instead.`,
   );
 }
 
-function isWarnedOf(code: WarningCode, handler: object): boolean {
-  const { handlers, count } = warnedOf(code);
-  return count >= MAX_WARNINGS || handlers.has(handler);
-}
-
-function warnedOf(code: WarningCode): Warned {
-  return warned.get(code) ?? { handlers: new WeakSet(), count: 0 };
+/** Whether a handler has to answer a request: it has not passed it on, and no stream answers. */
+export function isResponsible(handler: object, { handler: last, streaming }: RequestContext): boolean {
+  return last === handler && !streaming;
 }
 
 /** Such as `GET /prices/:symbol`, and where its router is mounted. */
-function routeName(req: HttpRequest & { readonly baseUrl?: string }): string {
+function nameOf(req: HttpRequest & { readonly baseUrl?: string }): string {
   const { method, baseUrl = '' } = req;
   const mounted = baseUrl === '' ? '' : ` (in a router at ${baseUrl})`;
   const name = `${method} ${routeOf(req)}${mounted}`;
