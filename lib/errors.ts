@@ -138,7 +138,7 @@ export function outOfRange(code: MistakeCode, message: string): RangeError {
 
 /** Reports an error that cannot be passed to `next` or thrown, as a process warning. Never throws. */
 export function warn(error: unknown): void {
-  process.emitWarning(inspected(error), { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR' });
+  emitWarning('SSE_UNHANDLED_ERROR', inspected(error));
 }
 
 /**
@@ -169,7 +169,8 @@ export function describe(value: unknown): string {
 
 const ON_ONE_LINE = { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 } as const;
 
-function inspected(value: unknown, options?: InspectOptions): string {
+/** The value as Node prints it, with its stack if it is an error. Never throws. */
+export function inspected(value: unknown, options?: InspectOptions): string {
   try {
     return inspect(value, options) || outlineOf(value);
   } catch {
@@ -187,4 +188,31 @@ function outlineOf(value: unknown): string {
   } catch {
     return `[unreadable ${typeof value}]`;
   }
+}
+
+/** Every `code` of a process warning. */
+export type WarningCode =
+  | 'SSE_ERROR_HANDLER_FAILED'
+  | 'SSE_GENERATOR_OUTLIVES_CLIENT'
+  | 'SSE_NEXT_CALLED'
+  | 'SSE_NOT_ANSWERED'
+  | 'SSE_NOT_CALLED'
+  | 'SSE_NOT_STREAMABLE'
+  | 'SSE_NOT_STREAMED'
+  | 'SSE_REDIS_LOST'
+  | 'SSE_UNHANDLED_ERROR';
+
+/**
+ * Emits a process warning of the type `SseWarning`. Its message ends with a pointer to the documentation of its code.
+ *
+ * @param detail printed below the message
+ */
+export function emitWarning(code: WarningCode, message: string, detail?: string): void {
+  const options = { type: 'SseWarning', code };
+  process.emitWarning(withPointer(code, message), detail === undefined ? options : { ...options, detail });
+}
+
+/** A message that ends with a pointer to the section of its code. */
+export function withPointer(code: string, message: string): string {
+  return `${message} See docs/error-codes.md#${code.toLowerCase()}`;
 }

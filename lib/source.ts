@@ -30,12 +30,12 @@ export function isAsyncGenerator(value: unknown): value is AsyncGenerator<unknow
  * @throws `TypeError` `ERR_SSE_INVALID_SOURCE` that names the value and the remedy
  */
 export function openSource(value: unknown): OpenSource {
-  if (isAsyncGenerator(value)) return value;
-  if (isWebStream(value)) return readWebStream(value);
-  if (isNodeReadable(value)) return readNodeStream(value);
+  if (isAsyncGenerator(value)) return claimed(value);
+  if (isWebStream(value)) return readWebStream(claimed(value));
+  if (isNodeReadable(value)) return readNodeStream(claimed(value));
   if (has(value, Symbol.asyncIterator)) return iteratorOf(value as unknown as AsyncIterable<unknown>);
   if (ArrayBuffer.isView(value)) throw sourceError(value, 'Binary data is not a list of events.');
-  if (has(value, Symbol.iterator)) return fromSync(value as unknown as Iterable<unknown>);
+  if (has(value, Symbol.iterator)) return fromSync(fresh(value as unknown as Iterable<unknown>));
   throw sourceError(value);
 }
 
@@ -56,7 +56,7 @@ export async function closeSource(source: OpenSource): Promise<void> {
 }
 
 function iteratorOf(iterable: AsyncIterable<unknown>): OpenSource {
-  const iterator = iterable[Symbol.asyncIterator]();
+  const iterator = fresh(iterable)[Symbol.asyncIterator]();
   if (!has(iterator, 'next')) throw sourceError(iterable, 'Its iterator has no next().');
   return iterator;
 }
@@ -123,11 +123,11 @@ function isWebStream(value: unknown): value is ReadableStream<unknown> {
   return has(value, 'getReader') && has(value, 'cancel');
 }
 
-function isNodeReadable(value: unknown): value is NodeReadable {
+export function isNodeReadable(value: unknown): value is NodeReadable {
   return has(value, Symbol.asyncIterator) && has(value, 'pipe') && has(value, 'destroy');
 }
 
-function has<Name extends PropertyKey>(value: unknown, name: Name): value is Record<Name, Method> {
+export function has<Name extends PropertyKey>(value: unknown, name: Name): value is Record<Name, Method> {
   if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false;
   return typeof (value as Record<Name, unknown>)[name] === 'function';
 }
@@ -137,4 +137,44 @@ function sourceError(value: unknown, why?: string): TypeError {
     'Return an async generator, an iterable or a stream, or respond through res and return nothing.';
   const message = `Expected the handler to return something to stream, got ${describe(value)}.`;
   return wrongType('ERR_SSE_INVALID_SOURCE', [message, why, remedy].filter(Boolean).join(' '));
+}
+
+/** The iterators and streams that were opened. Each of them can be read only once. */
+const opened = new WeakSet<object>();
+
+/** @throws `TypeError` `ERR_SSE_INVALID_SOURCE` for a source that was opened before: two readers would share its values */
+function claimed<Source extends object>(source: Source): Source {
+  if (opened.has(source)) {
+    throw wrongType(
+      'ERR_SSE_INVALID_SOURCE',
+      `Expected a source that was not read before, got ${describe(source)} a second time. ` +
+        'Make a new one in each call of the handler, or share a Channel.',
+    );
+  }
+  opened.add(source);
+  return source;
+}
+
+/** An iterator is its own iterable and can be read once; other iterables make an iterator for each reader. */
+function fresh<Source extends object>(iterable: Source): Source {
+  return has(iterable, 'next') ? claimed(iterable) : iterable;
+}
+
+/**
+ * Whether a handler can only mean to have `value` streamed: an async or sync generator, a web ReadableStream, or an async
+ * iterable that is not an event emitter.
+ *
+ * A handler may return a Node stream, a readline interface or a cursor, which are emitters, as the result of `on()` or
+ * `pipe()`. A locked web stream already has a reader, unless it is one that another request has read.
+ */
+export function isMeantAsSource(value: unknown): boolean {
+  if (isAsyncGenerator(value)) return true;
+  if (isWebStream(value)) return !value.locked || opened.has(value);
+  if (has(value, Symbol.asyncIterator)) return !has(value, 'on');
+  return isSyncGenerator(value);
+}
+
+/** Whether `value` is a sync generator, by its whole interface. */
+export function isSyncGenerator(value: unknown): value is Generator {
+  return has(value, Symbol.iterator) && has(value, 'next') && has(value, 'return') && has(value, 'throw');
 }

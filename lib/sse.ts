@@ -1,8 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpRequest, HttpResponse, Next } from './connection/http';
 import { describe, SseError, wrongType } from './errors';
-import { publishesResults, subscribeToRouteResults } from './express/route-results';
+import {
+  isStreamable,
+  publishesResults,
+  subscribeToRouteResults,
+  unsubscribeWithoutMiddleware,
+} from './express/route-results';
 import { enterScope } from './express/scope';
+import { noteStreamingFunction } from './express/unstreamed';
 import { RequestContext, type SseContext } from './stream/context';
 import type { OpenStream } from './stream/diagnostics';
 import { report } from './stream/error-report';
@@ -16,6 +22,7 @@ import {
 import { Registry } from './stream/registry';
 import { stream } from './stream/stream';
 import type { StreamRequest } from './stream/stream-request';
+import { warnIfNotAnswered, warnOfNextInGenerator } from './stream/warnings';
 
 declare global {
   namespace Express {
@@ -193,10 +200,14 @@ export function createSse(defaults?: SseOptions): Sse {
   const registry = new Registry();
   const instance = (first?: unknown, options?: SseOptions): unknown => {
     if (typeof first === 'function') {
-      return wrapHandler(first as Handler, resolveSseOptions(defaults, options), registry);
+      return noteStreamingFunction(
+        wrapHandler(first as Handler, resolveSseOptions(defaults, options), registry),
+      );
     }
     checkNotHandler(first, options);
-    return createMiddleware(resolveSseOptions(defaults, first as SseOptions | undefined), registry);
+    return noteStreamingFunction(
+      createMiddleware(resolveSseOptions(defaults, first as SseOptions | undefined), registry),
+    );
   };
   return Object.defineProperties(instance, {
     close: descriptor({ value: (options?: CloseOptions) => registry.close(resolveCloseOptions(options)) }),
@@ -228,10 +239,13 @@ function descriptor(attributes: PropertyDescriptor): PropertyDescriptor {
 type Handler = (req: HttpRequest, res: HttpResponse, next: Next | undefined) => unknown;
 
 function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Registry) {
+  unsubscribeWithoutMiddleware();
   return function streamingHandler(req: HttpRequest, res: HttpResponse, next?: Next): void {
-    const request = { req, res, next, context: contextOf(req, res), options, registry, handler };
+    const context = contextOf(req, res);
+    context.handler = handler;
+    const request = { req, res, next, context, options, registry, handler };
     try {
-      const returned = handler(req, res, next);
+      const returned = handler(req, res, handler.length > 2 ? noteNext(request) : next);
       if (!isPromiseLike(returned)) {
         streamReturned(returned, request);
         return;
@@ -246,11 +260,22 @@ function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Re
   };
 }
 
+/** The `next` of a handler that takes one: the handler is not responsible for a request that it has passed on. */
+function noteNext({ req, next, context, handler }: StreamRequest): Next | undefined {
+  if (next === undefined) return undefined;
+  return (error) => {
+    if (error) warnOfNextInGenerator({ req, route: handler }, context);
+    context.handler = undefined;
+    next(error);
+  };
+}
+
 function streamReturned(returned: unknown, request: StreamRequest): void {
   const { res } = request;
   // The handler has sent a response, as in `return res.status(401).json(…)` and `return file.pipe(res)`.
-  if (returned === undefined || returned === res || res.headersSent) return;
-  stream(returned, request);
+  if (returned === res) return;
+  if (returned === undefined) warnIfNotAnswered(request);
+  else if (!res.headersSent || isStreamable(returned)) stream(returned, request);
 }
 
 /** Reports an error of the handler, except an abort error after the client has disconnected. */
@@ -293,13 +318,22 @@ function checkNotHandler(first: unknown, options: unknown): void {
   const isSource =
     isOptions && first !== undefined && (Symbol.asyncIterator in first || Symbol.iterator in first);
   if (isOptions && !isSource && options === undefined) return;
-  const remedy = isSource
-    ? 'Pass the function itself, not its return value.'
-    : 'Use sse(handler, options) or sse(options).';
   throw wrongType(
     'ERR_SSE_INVALID_HANDLER',
-    `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedy}`,
+    isResponse(options)
+      ? 'Expected sse() to be called by your app, got a request and a response. Use app.use(sse()), not app.use(sse).'
+      : `Expected sse() to get a handler function, or options alone, got ${describe(first)}. ${remedyFor(isSource)}`,
   );
+}
+
+function isResponse(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'writeHead' in value;
+}
+
+function remedyFor(isSource: boolean): string {
+  return isSource
+    ? 'Pass the function that makes it, not what it returns.'
+    : 'Use sse(handler, options) or sse(options).';
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

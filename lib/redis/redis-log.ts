@@ -1,4 +1,4 @@
-import { describe, endedError, messageOf, wrongType } from '../errors';
+import { describe, emitWarning, endedError, messageOf, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
@@ -117,10 +117,10 @@ class RedisLink {
   #warnOnce(error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    process.emitWarning(
+    emitWarning(
+      'SSE_REDIS_LOST',
       `Lost the connection to Redis (${messageOf(error)}). Until it is restored, publishing rejects and subscribers receive ` +
         'nothing; afterwards they receive the events that they missed.',
-      { type: 'SseWarning', code: 'SSE_REDIS_LOST' },
     );
   }
 }

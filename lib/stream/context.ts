@@ -57,6 +57,8 @@ export class RequestContext implements SseContext {
   scope: SseScope | undefined;
   /** Identifies the router that called the last handler; known once there is a scope. */
   router: Next | undefined;
+  /** The handler that was called last, where that is known: an earlier one has passed the request on. */
+  handler: object | undefined;
   readonly #req: HttpRequest;
   readonly #res: HttpResponse;
   #controller: AbortController | undefined;
@@ -79,6 +81,16 @@ export class RequestContext implements SseContext {
   get signal(): AbortSignal {
     this.#controller ??= this.#createController();
     return this.#controller.signal;
+  }
+
+  /** Whether {@link RequestContext.lastEventId} was read, also by `channel.subscribe(res.sse)`. */
+  get wasRead(): boolean {
+    return this.#lastEventId !== undefined;
+  }
+
+  /** Whether a stream sends the response. */
+  get streaming(): boolean {
+    return this.#adopted;
   }
 
   /** Whether {@link RequestContext.abort} was called, or the client has left after the signal was first accessed. */

@@ -104,6 +104,7 @@ interface RequestRoute {
   readonly route?: { readonly path?: unknown };
 }
 
+/** The pattern of the route of a request; without a router the path of the request. */
 export function routeOf({ baseUrl = '', originalUrl, url = '', route }: RequestRoute): string {
   if (route?.path !== undefined) return baseUrl + String(route.path);
   return (originalUrl ?? url).split('?', 1)[0] ?? '';

@@ -1,9 +1,10 @@
-import { inspect, types } from 'node:util';
-import { isGone } from '../connection/http';
+import { types } from 'node:util';
+import { type HttpResponse, isGone, type Next } from '../connection/http';
 import { answerFailure } from '../connection/short-responses';
-import { isSseError, propertyOf, warn } from '../errors';
+import { inspected, isSseError, propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
 import type { StreamRequest } from './stream-request';
+import { warnOfRoute } from './warnings';
 
 /**
  * Passes an error to the app through `next`. Without a `next` it answers, and calls `onError` or emits a process warning.
@@ -13,18 +14,59 @@ import type { StreamRequest } from './stream-request';
  */
 export function report(error: unknown, request: StreamRequest, onErrorCalled = false): void {
   const { req, res, next, options } = request;
+  if (next !== undefined) {
+    passToNext(error, next, request);
+    return;
+  }
   try {
-    if (next !== undefined) {
-      // Next takes a falsy error for none.
-      next(error || new Error(`The handler threw ${inspect(error)}.`));
-      return;
-    }
-    if (!res.headersSent && !isGone(res)) answerFailure(res, statusOf(error));
-    if (isMistakeOfClient(error)) return;
-    if (options.onError === undefined) warn(error);
+    if (!res.headersSent) endResponse(res, statusOf(error));
+    if (options.onError === undefined) warnUnlessRefused(error);
     else if (!onErrorCalled) Promise.resolve(options.onError(error, req)).catch(warn);
   } catch (thrown) {
     warn(thrown);
+  }
+}
+
+function passToNext(error: unknown, next: Next, request: StreamRequest): void {
+  try {
+    // Next takes a falsy error for none.
+    next(error || new Error(`The handler threw ${inspected(error)}.`));
+  } catch (thrown) {
+    const shown = inspected(thrown);
+    const outcome = endResponse(request.res, 500);
+    warnOfRoute(
+      'SSE_ERROR_HANDLER_FAILED',
+      { req: request.req, route: request.handler },
+      (name) => `The error handler of ${name} threw: ${shown.split('\n', 1)[0]}. ${outcome}`,
+      shown,
+    );
+    warnUnlessRefused(error);
+  }
+}
+
+/** A client's own mistake, such as a 406, must not be able to fill the log. */
+function warnUnlessRefused(error: unknown): void {
+  const isMistakeOfClient = isSseError(error) && error.status !== undefined && error.status < 500;
+  if (!isMistakeOfClient) warn(error);
+}
+
+/** Ends a response for which no error handler is left. @returns the outcome, for a warning */
+function endResponse(res: HttpResponse, statusCode: number): string {
+  if (isGone(res)) return 'The response had ended before.';
+  if (!res.headersSent && sendFailure(res, statusCode)) return `The response is a ${statusCode}.`;
+  res.destroy();
+  return 'The connection was closed.';
+}
+
+/** @returns `false` if that is impossible because of what the app has set before, such as an invalid status message */
+function sendFailure(res: HttpResponse, statusCode: number): boolean {
+  try {
+    // The length of a body that was not sent.
+    res.removeHeader('Content-Length');
+    answerFailure(res, statusCode);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -42,22 +84,15 @@ export function errorFrame(error: unknown, { req, options }: StreamRequest): str
   }
 }
 
-const warnedHandlers = new WeakSet<object>();
-
 /** Warns that the generator of a route continues without a client; once per route. */
 export function warnOfLongCleanup({ req, handler }: StreamRequest): void {
-  if (warnedHandlers.has(handler)) return;
-  warnedHandlers.add(handler);
-  const path = ('originalUrl' in req ? String(req.originalUrl) : req.url)?.split('?', 1)[0];
-  process.emitWarning(
-    `The generator of ${req.method} ${path} continues although its client has left. Pass res.sse.signal to what it awaits.`,
-    { type: 'SseWarning', code: 'SSE_GENERATOR_OUTLIVES_CLIENT' },
+  warnOfRoute(
+    'SSE_GENERATOR_OUTLIVES_CLIENT',
+    { req, route: handler },
+    (name) =>
+      `The generator of ${name} continues although its client has left. ` +
+      'Pass res.sse.signal to what it awaits; if that is done, what it awaits ignores it.',
   );
-}
-
-/** A client's mistake, such as a 406, must not fill the log of a server without error handlers. */
-function isMistakeOfClient(error: unknown): boolean {
-  return isSseError(error) && error.status !== undefined && error.status < 500;
 }
 
 function statusOf(error: unknown): number {
