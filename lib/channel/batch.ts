@@ -1,7 +1,7 @@
 import { Frames } from '../format/frames';
 import type { Entry } from '../log/entry';
 import { BLOCK_BYTES } from '../log/window';
-import { LARGE_BYTES, type SingleCache } from './frame-cache';
+import { type Batch, LARGE_BYTES, type SingleCache } from './frame-cache';
 import type { MapLane } from './lane';
 import { scanClock } from './scan-clock';
 import type { View } from './view';
@@ -9,22 +9,6 @@ import type { View } from './view';
 /** Entries by their positions: a window, or a page of the log. */
 export interface Entries {
   at(position: number): Entry;
-}
-
-/** The frames that one write sends to a subscriber, and the entries by which it advances the cursor. */
-export interface Batch {
-  /** `undefined` if the subscriber receives none of the entries. */
-  readonly frames: Frames | undefined;
-  /** The number of entries covered. */
-  readonly length: number;
-  /** The id of the last entry covered. */
-  readonly lastId: string;
-  /** The last id among the frames; `''` if there is none. */
-  readonly sentId: string;
-  /** The entry that ends the log; it is not among the frames. */
-  readonly closing: Entry | undefined;
-  /** What the view threw at the entry after these. */
-  readonly failure: { readonly error: unknown } | undefined;
 }
 
 /**

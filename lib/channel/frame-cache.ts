@@ -1,6 +1,21 @@
 import { Frames } from '../format/frames';
 import type { Entry } from '../log/entry';
-import type { Batch } from './batch';
+
+/** The frames that one write sends to a subscriber, and the entries by which it advances the cursor. */
+export interface Batch {
+  /** `undefined` if the subscriber receives none of the entries. */
+  readonly frames: Frames | undefined;
+  /** The number of entries covered. */
+  readonly length: number;
+  /** The id of the last entry covered. */
+  readonly lastId: string;
+  /** The last id among the frames; `''` if there is none. */
+  readonly sentId: string;
+  /** The entry that ends the log; it is not among the frames. */
+  readonly closing: Entry | undefined;
+  /** What the view threw at the entry after these. */
+  readonly failure: { readonly error: unknown } | undefined;
+}
 
 /** From this size on a chunk is worth a weak reference. Node allocates it by itself, and not in a pool. */
 export const LARGE_BYTES = 16 * 1024;

@@ -3,8 +3,8 @@ import type { ServerSentEvent } from '../format/event';
 import { encodeId, encodeKeepAlive } from '../format/event-stream';
 import { Frames } from '../format/frames';
 import type { Entry } from '../log/entry';
-import type { Batch } from './batch';
 import { Cursor, type CursorOwner, type CursorStart, Demand } from './cursor';
+import type { Batch } from './frame-cache';
 import type { Hub } from './hub';
 
 /** The channel, as its subscribers use it. */
