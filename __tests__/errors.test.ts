@@ -1,4 +1,15 @@
-import { describe as describeValue, outOfRange, SseError, wrongType } from '../lib/errors';
+import { runInNewContext } from 'node:vm';
+import {
+  describe as describeValue,
+  isSseError,
+  messageOf,
+  outOfRange,
+  propertyOf,
+  SseError,
+  warn,
+  wrongType,
+} from '../lib/errors';
+import { THROWN } from './support/thrown';
 
 describe('SseError', () => {
   const full = new SseError('ERR_SSE_FULL', 'Cannot open a stream.', {
@@ -29,6 +40,39 @@ describe('SseError', () => {
     const { status, statusCode, headers } = new SseError('ERR_SSE_EXPRESS_VERSION', 'Too old.');
 
     expect([status, statusCode, headers]).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe('instanceof SseError', () => {
+  class LogError extends SseError {}
+
+  it('holds for an SseError and its subclasses', () => {
+    const error = new SseError('ERR_SSE_LOG_UNAVAILABLE', 'The log is full.');
+    const own = new LogError('ERR_SSE_LOG_UNAVAILABLE', 'The log is full.');
+
+    expect([error, own].map((each) => each instanceof SseError)).toEqual([true, true]);
+    expect([error, own].map((each) => each instanceof LogError)).toEqual([false, true]);
+  });
+
+  it('does not hold for an object with the properties of one', () => {
+    const error = new SseError('ERR_SSE_FULL', 'Cannot open a stream.', { status: 503 });
+
+    expect({ ...error } instanceof SseError).toBe(false);
+    expect(JSON.parse(JSON.stringify(error)) instanceof SseError).toBe(false);
+  });
+});
+
+describe('what stands on Object.prototype', () => {
+  it.each(['status', 'headers', 'cause'])('is no detail of an SseError: %s', (name) => {
+    Reflect.set(Object.prototype, name, 'polluted');
+    try {
+      const error = new SseError('ERR_SSE_OVERFLOW', 'Too slow.', {});
+
+      expect([error.status, error.statusCode, error.headers]).toEqual([undefined, undefined, undefined]);
+      expect(Object.hasOwn(error, 'cause')).toBe(false);
+    } finally {
+      Reflect.deleteProperty(Object.prototype, name);
+    }
   });
 });
 
@@ -70,5 +114,51 @@ describe('describe()', () => {
     ['symbol', Symbol('x'.repeat(10_000))],
   ])('shortens a long %s', (_kind, value) => {
     expect(describeValue(value).length).toBeLessThan(120);
+  });
+});
+
+describe('whatever is thrown', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  it.each(THROWN)('is shown by describe(): %s', (_name, value) => {
+    expect(describeValue(value)).toEqual(expect.any(String));
+  });
+
+  it.each(THROWN)('has a message of at least a character: %s', (_name, value) => {
+    expect(messageOf(value).length).toBeGreaterThan(0);
+  });
+
+  it.each(THROWN)('becomes a warning that shows it: %s', (_name, value, shown) => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+
+    warn(value);
+
+    expect(emitWarning).toHaveBeenCalledWith(expect.stringContaining(shown), {
+      type: 'SseWarning',
+      code: 'SSE_UNHANDLED_ERROR',
+    });
+  });
+
+  it.each(THROWN)('has no property that throws when it is read: %s', (_name, value) => {
+    for (const name of ['status', 'name', 'message', 'stack', 'cause', Symbol.toStringTag]) {
+      expect(() => propertyOf(value, name)).not.toThrow();
+    }
+  });
+
+  it.each(THROWN)('is no SseError: %s', (_name, value) => {
+    expect(isSseError(value)).toBe(false);
+    expect(value instanceof SseError).toBe(false);
+  });
+});
+
+describe('messageOf()', () => {
+  it.each([
+    [new Error('The disk is full.'), 'The disk is full.'],
+    [runInNewContext("new Error('The disk is full.')"), 'The disk is full.'],
+    [new AggregateError([new Error('a')]), expect.stringContaining('AggregateError')],
+    ['full', "'full' (string)"],
+    [undefined, 'undefined'],
+  ])('of %p is %p', (value, expected) => {
+    expect(messageOf(value)).toEqual(expected);
   });
 });

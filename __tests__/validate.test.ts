@@ -37,10 +37,21 @@ describe('checked()', () => {
   });
 
   it('returns the options without those that are undefined', () => {
-    expect(checked({ end: 'stop', retryMs: undefined, maxStreams: 0 }, CHECKS)).toStrictEqual({
-      end: 'stop',
-      maxStreams: 0,
-    });
+    const options = checked({ end: 'stop', retryMs: undefined, maxStreams: 0 }, CHECKS);
+
+    expect(Object.entries(options)).toEqual([
+      ['end', 'stop'],
+      ['maxStreams', 0],
+    ]);
+  });
+
+  it('ignores what stands on Object.prototype', () => {
+    Reflect.set(Object.prototype, 'keepAliveMs', 'polluted');
+    try {
+      expect(checked({ end: 'stop' }, CHECKS)).not.toHaveProperty('keepAliveMs');
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'keepAliveMs');
+    }
   });
 
   it('calls the check of each option with its name and value', () => {

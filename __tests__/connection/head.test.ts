@@ -95,6 +95,67 @@ describe('lastEventIdOf()', () => {
   });
 });
 
+describe('lastEventIdOf() of a URL', () => {
+  function idOf(url: string, header?: string): string {
+    return lastEventIdOf(Object.assign(requestWith({ 'last-event-id': header }), { url }));
+  }
+
+  it.each([
+    ['an id', '/x?lastEventId=row-7', 'row-7'],
+    ['among other fields', '/x?a=1&lastEventId=7&b=2', '7'],
+    ['the first of several', '/x?lastEventId=7&lastEventId=8', '7'],
+    ['percent-encoded UTF-8', `/x?lastEventId=${encodeURIComponent('東京-7')}`, '東京-7'],
+    ['raw UTF-8', `/x?lastEventId=${asHeader('東京-7')}`, '東京-7'],
+    ['percent-encoded latin1', '/x?lastEventId=caf%E9', 'café'],
+    ['a plus sign as a space', '/x?lastEventId=a+b%2Bc', 'a b+c'],
+    ['the reserved id of the end', '/x?lastEventId=~end', '~end'],
+    ['an id with an equals sign', '/x?lastEventId=a=b', 'a=b'],
+    ['a URL that begins with two slashes', '//evil.example//x?lastEventId=7', '7'],
+    ['a query with a second question mark', '/x?a=?&lastEventId=7', '7'],
+  ])('reads %s', (_name, url, id) => {
+    expect(idOf(url)).toBe(id);
+  });
+
+  it.each([
+    ['no query', '/x'],
+    ['an empty field', '/x?lastEventId='],
+    ['the name in the path', '/lastEventId=7'],
+    ['the name in the path and a query', '/lastEventId=7?a=1'],
+    ['a longer name', '/x?mylastEventId=7'],
+    ['the name as a value', '/x?a=lastEventId=7'],
+    ['another case', '/x?LASTEVENTID=7'],
+  ])("is '' for %s", (_name, url) => {
+    expect(idOf(url)).toBe('');
+  });
+
+  it.each([
+    ['a malformed escape', '%zz%', '%zz%'],
+    ['an escape that is cut off', 'a%4', 'a%4'],
+    ['a line end, which no id has', '7%0Adata:%20x', '7%0Adata:%20x'],
+    ['NUL, which no id has', '7%00', '7%00'],
+  ])('takes %s literally', (_name, text, id) => {
+    expect(idOf(`/x?lastEventId=${text}`)).toBe(id);
+  });
+
+  it('gives precedence to the header, unless that is empty', () => {
+    expect(idOf('/x?lastEventId=7', '8')).toBe('8');
+    expect(idOf('/x?lastEventId=7', '')).toBe('7');
+  });
+
+  it('truncates it after MAX_ID_BYTES', () => {
+    expect(idOf(`/x?lastEventId=${'%78'.repeat(10_000)}`)).toBe('x'.repeat(MAX_ID_BYTES));
+  });
+
+  it('reads no header and no URL that stands on Object.prototype', () => {
+    Reflect.set(Object.prototype, 'last-event-id', '7');
+    try {
+      expect(lastEventIdOf(requestWith({}))).toBe('');
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'last-event-id');
+    }
+  });
+});
+
 describe('writeHead()', () => {
   function responseWith(headers: Readonly<Record<string, string | string[]>> = {}): ServerResponse {
     const res = new ServerResponse(requestWith({}));

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+import { runInNewContext } from 'node:vm';
 import {
   type EventSourceMessage as FetchMessage,
   getBytes,
@@ -8,6 +10,7 @@ import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import fc from 'fast-check';
 import { comment, event, ServerSentEvent } from '../../lib/format/event';
 import { encode, encodeEnd } from '../../lib/format/event-stream';
+import { recordOf } from '../../lib/format/record';
 import type { Serialize } from '../../lib/format/serialize';
 
 describe('encode()', () => {
@@ -259,6 +262,186 @@ describe('encode()', () => {
     ])('%s as other binary data', (_name, value) => {
       expect(() => encode(value)).toThrow(binary);
     });
+  });
+});
+
+describe('data that JSON would turn into {}', () => {
+  const PROMISE_LIKE = Object.fromEntries([['then', () => undefined]]);
+  const foreign = (code: string): unknown => runInNewContext(code);
+  const message = 'JSON drops its message. Yield { message: error.message }, or throw it to end the stream.';
+  const kinds: [name: string, value: unknown, remedy: string][] = [
+    ['an Error', new Error('x'), message],
+    ['an Error with properties', Object.assign(new RangeError('x'), { code: 'E' }), message],
+    ['an AggregateError', new AggregateError([], 'x'), message],
+    ['a DOMException', new DOMException('x', 'AbortError'), message],
+    ['a Map', new Map([[1, 2]]), 'JSON drops its entries. Yield Object.fromEntries(map), or [...map].'],
+    ['an empty Map', new Map(), 'JSON drops its entries. Yield Object.fromEntries(map), or [...map].'],
+    ['a Set', new Set([1]), 'JSON drops its values. Yield [...set].'],
+    ['a WeakMap', new WeakMap(), 'Its entries cannot be listed. Yield a plain object of them.'],
+    ['a WeakSet', new WeakSet(), 'Its values cannot be listed. Yield an array of them.'],
+    ['a WeakRef', new WeakRef({}), 'JSON drops its target. Yield ref.deref().'],
+    ['a RegExp', /x/, 'JSON drops its pattern. Yield String(regexp).'],
+    [
+      'a Response',
+      new Response('x'),
+      'JSON drops its body. Yield await response.json(), or await response.text().',
+    ],
+    [
+      'a Request',
+      new Request('http://a/'),
+      'JSON drops its body. Yield await request.json(), or await request.text().',
+    ],
+    ['a promise-like object', { ...PROMISE_LIKE }, 'Await it first.'],
+    [
+      'an instance of a promise-like class',
+      Object.assign(new (class Query {})(), { sql: 'x' }, PROMISE_LIKE),
+      'Await it first.',
+    ],
+    ['a generator', (function* () {})(), 'JSON drops its values. Yield an array: [...values].'],
+    ['an iterator', new Map().keys(), 'JSON drops its values. Yield an array: [...values].'],
+    ['URLSearchParams', new URLSearchParams('a=1'), 'JSON drops its values. Yield an array: [...values].'],
+    [
+      'an iterable that hides its values',
+      { [Symbol.iterator]: () => [1].values() },
+      'JSON drops its values. Yield an array: [...values].',
+    ],
+    [
+      'a boxed symbol',
+      Object(Symbol('x')),
+      'JSON makes {} of it. Yield a plain object, or pass a serialize option.',
+    ],
+    [
+      'an AbortSignal',
+      new AbortController().signal,
+      'JSON makes {} of it. Yield a plain object, or pass a serialize option.',
+    ],
+    ['an Error of another realm', foreign("new TypeError('x')"), message],
+    [
+      'a Map of another realm',
+      foreign('new Map()'),
+      'JSON drops its entries. Yield Object.fromEntries(map), or [...map].',
+    ],
+    ['a Set of another realm', foreign('new Set()'), 'JSON drops its values. Yield [...set].'],
+    [
+      'a WeakMap of another realm',
+      foreign('new WeakMap()'),
+      'Its entries cannot be listed. Yield a plain object of them.',
+    ],
+    ['a RegExp of another realm', foreign('/x/'), 'JSON drops its pattern. Yield String(regexp).'],
+    ['a promise of another realm', foreign('Promise.resolve(1)'), 'Await it first.'],
+    ['a promise-like object of another realm', foreign('({ then() {} })'), 'Await it first.'],
+  ];
+
+  it.each(kinds)('is refused, with the remedy: %s', (_name, value, remedy) => {
+    const refused = expect.objectContaining({
+      name: 'TypeError',
+      code: 'ERR_SSE_INVALID_DATA',
+      message: expect.stringMatching(/^Expected a value that can be sent as data, got .* \(object\)\. /),
+    });
+
+    for (const send of [
+      () => encode(value),
+      () => encode(event('tick', value)),
+      () => recordOf(value, JSON.stringify),
+    ]) {
+      expect(send).toThrow(refused);
+      expect(send).toThrow(remedy);
+    }
+  });
+
+  it.each(kinds.filter(([, value]) => !types.isPromise(value)))(
+    'is passed to a serialize function: %s',
+    (_name, value) => {
+      expect(encode(value, () => 'text')).toBe('data: text\n\n');
+    },
+  );
+
+  it.each<[string, object]>([
+    ['an Error', new Error('x')],
+    ['a Map', new Map()],
+    ['a promise-like object', { ...PROMISE_LIKE }],
+    ['an iterable', { *[Symbol.iterator]() {} }],
+  ])('is sent if it has a toJSON(): %s', (_name, value) => {
+    expect(encode(Object.assign(value, { toJSON: () => ({ n: 1 }) }))).toBe('data: {"n":1}\n\n');
+    expect(encode(Object.assign(value, { toJSON: () => ({}) }))).toBe('data: {}\n\n');
+  });
+
+  it.each<[string, unknown, string]>([
+    ['an empty object', {}, '{}'],
+    ['an object of another realm', foreign('({ n: 1 })'), '{"n":1}'],
+    ['an empty object of another realm', foreign('({})'), '{}'],
+    ['an object without a prototype', Object.create(null), '{}'],
+    ['an instance of a class without properties', new (class Ping {})(), '{}'],
+    [
+      'an instance of a class with properties',
+      new (class Point {
+        x = 1;
+      })(),
+      '{"x":1}',
+    ],
+    ['an iterable with properties', { n: 1, *[Symbol.iterator]() {} }, '{"n":1}'],
+    ['a Date', new Date(0), '"1970-01-01T00:00:00.000Z"'],
+    ['a URL', new URL('http://a/'), '"http://a/"'],
+    ['boxed primitives', [Object(1), Object('a'), Object(true)], '[1,"a",true]'],
+    // A search of nested values would cost as much as the serialization.
+    ['a Map in an object, as by JSON.stringify anywhere', { map: new Map() }, '{"map":{}}'],
+  ])('is not what is sent for %s', (_name, value, text) => {
+    expect(encode(value)).toBe(`data: ${text}\n\n`);
+  });
+});
+
+describe('a JSON.stringify that was replaced', () => {
+  const { stringify } = JSON;
+  const indented = (value: unknown) => stringify(value, null, 1);
+
+  afterEach(() => {
+    JSON.stringify = stringify;
+  });
+
+  /** This package, loaded while `JSON.stringify` is this function. */
+  function loadWith(replacement: typeof JSON.stringify): typeof import('../../lib') {
+    let copy: typeof import('../../lib') | undefined;
+    JSON.stringify = replacement;
+    jest.isolateModules(() => {
+      copy = jest.requireActual('../../lib');
+    });
+    if (copy === undefined) throw new Error('Expected the modules to be loaded.');
+    return copy;
+  }
+
+  it.each<[string, (value: unknown) => string]>([
+    ['indents', indented],
+    ['indents, as a bound function', indented.bind(undefined)],
+    [
+      'indents, as a Proxy of the native function',
+      new Proxy(stringify, { apply: (_to, _self, [value]) => indented(value) }),
+    ],
+  ])('before this package was loaded has its lines split if it %s', (_name, replacement) => {
+    const copy = loadWith(replacement as typeof JSON.stringify);
+
+    expect(copy.encode({ n: 1 })).toBe('data: {\ndata:  "n": 1\ndata: }\n\n');
+    expect(copy.encode(copy.event('tick', { n: 1 }))).toBe(
+      'event: tick\ndata: {\ndata:  "n": 1\ndata: }\n\n',
+    );
+  });
+
+  it('before this package was loaded has CR and CRLF split, too', () => {
+    const copy = loadWith(() => 'a\r\nb\rc');
+
+    expect(copy.encode({ n: 1 })).toBe('data: a\ndata: b\ndata: c\n\n');
+  });
+
+  it('after this package was loaded changes nothing', () => {
+    const copy = loadWith(stringify);
+    JSON.stringify = indented as typeof JSON.stringify;
+
+    expect(copy.encode({ n: 1 })).toBe('data: {"n":1}\n\n');
+  });
+
+  it('is used if it is passed as serialize', () => {
+    const copy = loadWith(stringify);
+
+    expect(copy.encode({ n: 1 }, indented)).toBe('data: {\ndata:  "n": 1\ndata: }\n\n');
   });
 });
 

@@ -79,7 +79,30 @@ describe('event()', () => {
   });
 
   it.each([
+    ['Id', "Unknown field 'Id' of an event. Did you mean 'id'?"],
+    ['ID', "Unknown field 'ID' of an event. Did you mean 'id'?"],
+    ['retryMs', "Unknown field 'retryMs' of an event. Did you mean 'retry'?"],
+    ['coment', "Unknown field 'coment' of an event. Did you mean 'comment'?"],
+    ['event', "Unknown field 'event' of an event. Known fields: id, retry, comment."],
+    ['x', "Unknown field 'x' of an event. Known fields: id, retry, comment."],
+    ['toString', "Unknown field 'toString' of an event. Known fields: id, retry, comment."],
+  ])('refuses the unknown field %s, and suggests the similar name', (name, message) => {
+    expect(() => event('tick', 1, untyped<object>({ [name]: 5 }))).toThrow(
+      expect.objectContaining({ name: 'TypeError', code: 'ERR_SSE_INVALID_EVENT', message }),
+    );
+  });
+
+  it('counts fields that are undefined as omitted', () => {
+    expect({ ...event('tick', 1, { id: undefined, retry: undefined, comment: undefined }) }).toEqual({
+      ...event('tick', 1),
+    });
+  });
+
+  it.each([
     ['an array', ['id']],
+    ['an empty array', []],
+    ['a Map', new Map([['id', 1]])],
+    ['a URLSearchParams', new URLSearchParams('id=1')],
     ['a string', 'id'],
     ['null', null],
   ])('refuses %s in place of fields', (_name, fields) => {
@@ -255,5 +278,40 @@ describe('new ServerSentEvent()', () => {
     expect(() => new ServerSentEvent('a\nb', 1)).toThrow(TypeError);
     expect(() => new ServerSentEvent('tick', 1, { id: 'a\nb' })).toThrow(TypeError);
     expect(() => new ServerSentEvent(untyped<string>(5), 1)).toThrow(TypeError);
+  });
+});
+
+describe('what stands on Object.prototype', () => {
+  afterEach(() => {
+    for (const name of ['id', 'retry', 'comment', 'enumerable'])
+      Reflect.deleteProperty(Object.prototype, name);
+  });
+
+  it.each(['id', 'retry', 'comment', 'enumerable'])('is no field of an event: %s', (name) => {
+    Reflect.set(Object.prototype, name, 5);
+
+    expect(Object.values(event('tick', 1))).toEqual(['tick', 1, undefined, undefined, undefined]);
+    expect(Object.values(event('tick', 1, {}))).toEqual(['tick', 1, undefined, undefined, undefined]);
+    expect(Object.values(comment('c'))).toEqual([undefined, undefined, undefined, undefined, 'c']);
+  });
+
+  it('is not read, even if reading it throws', () => {
+    Object.defineProperty(Object.prototype, 'retry', {
+      configurable: true,
+      enumerable: true,
+      get: () => {
+        throw new Error('Nothing reads this.');
+      },
+      set: () => undefined,
+    });
+
+    expect(event('tick', 1, { id: 7 })).toMatchObject({ id: '7' });
+  });
+
+  it('does not replace the fields that are given', () => {
+    Reflect.set(Object.prototype, 'id', 5);
+
+    expect(event('tick', 1, { id: 7 }).id).toBe('7');
+    expect(event('tick', 1, Object.assign(Object.create(null), { id: 7 })).id).toBe('7');
   });
 });
