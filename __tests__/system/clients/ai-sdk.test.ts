@@ -36,6 +36,7 @@ function streamText(
         model: await modelOf(base),
         messages: MESSAGES,
         maxRetries,
+        maxOutputTokens: 100,
         abortSignal: signal,
         // The default prints the error.
         onError: () => undefined,

@@ -52,7 +52,8 @@ const LANGGRAPH: FetchClient = {
     return text;
   },
   statusOf,
-  retries: true,
+  // Not a POST that was answered.
+  retries: false,
 };
 
 function langGraphEvent(data: object): unknown {

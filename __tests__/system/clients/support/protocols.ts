@@ -48,7 +48,10 @@ export function chatToolCall(): Answer {
   const { id, name, halves } = TOOL_CALL;
   const call = (rest: object) => chatChunk({ tool_calls: [{ index: 0, ...rest }] });
   return {
-    first: [call({ id, type: 'function', function: { name, arguments: halves[0] } })],
+    first: [
+      chatChunk({ role: 'assistant', content: null }),
+      call({ id, type: 'function', function: { name, arguments: halves[0] } }),
+    ],
     rest: [call({ function: { arguments: halves[1] } }), chatChunk({}, 'tool_calls'), CHAT_USAGE],
     last: '[DONE]',
   };
