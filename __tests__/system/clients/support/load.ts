@@ -19,6 +19,7 @@ export interface Modules {
   '@modelcontextprotocol/client': typeof import('@modelcontextprotocol/client');
   '@modelcontextprotocol/sdk/client/index.js': typeof import('@modelcontextprotocol/sdk/client/index.js');
   '@modelcontextprotocol/sdk/client/streamableHttp.js': typeof import('@modelcontextprotocol/sdk/client/streamableHttp.js');
+  '@modelcontextprotocol/sdk/types.js': typeof import('@modelcontextprotocol/sdk/types.js');
   ai: typeof import('ai');
   eventsource: typeof import('eventsource');
   'graphql-sse': typeof import('graphql-sse');
