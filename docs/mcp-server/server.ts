@@ -51,8 +51,14 @@ function mcpServer(): McpServer {
   mcp.registerTool('countdown', { description: 'Counts down.', inputSchema }, async ({ from }, extra) => {
     const progressToken = extra._meta?.progressToken;
     for (let n = from; n > 0; n--) {
-      const params = { progressToken: progressToken ?? 0, progress: from - n + 1, total: from, message: `${n}` };
-      if (progressToken !== undefined) await extra.sendNotification({ method: 'notifications/progress', params });
+      const params = {
+        progressToken: progressToken ?? 0,
+        progress: from - n + 1,
+        total: from,
+        message: `${n}`,
+      };
+      if (progressToken !== undefined)
+        await extra.sendNotification({ method: 'notifications/progress', params });
       await setTimeout(100, undefined, { signal: extra.signal });
     }
     await mcp.sendLoggingMessage({ level: 'info', data: `counted from ${from}` }); // on the GET stream

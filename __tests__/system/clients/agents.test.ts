@@ -38,7 +38,10 @@ const A2A: FetchClient = {
     });
   },
   async read(base, { signal, onText }) {
-    const [{ ClientFactory }, { Role }] = await Promise.all([load('@a2a-js/sdk/client'), load('@a2a-js/sdk')]);
+    const [{ ClientFactory }, { Role }] = await Promise.all([
+      load('@a2a-js/sdk/client'),
+      load('@a2a-js/sdk'),
+    ]);
     const client = await new ClientFactory().createFromUrl(base);
     const parts = [{ content: { $case: 'text', value: 'Hi' }, mediaType: 'text/plain', filename: '' }];
     const request = { message: { messageId: 'message_1', role: Role.ROLE_USER, parts } };

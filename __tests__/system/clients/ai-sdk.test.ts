@@ -1,9 +1,15 @@
-import type { Express } from 'express';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Express } from 'express';
 import { Channel } from '../../../lib';
 import { releaseAll, serve } from '../../support/serve';
 import { MESSAGES, statusOf } from './support/chat';
-import { type Answer, clientMatrix, describeFetchClient, type FetchClient, HALVES } from './support/fetch-client';
+import {
+  type Answer,
+  clientMatrix,
+  describeFetchClient,
+  type FetchClient,
+  HALVES,
+} from './support/fetch-client';
 import { load } from './support/load';
 import {
   anthropicMessage,
@@ -100,7 +106,11 @@ async function chatWith(base: string, id = 'chat_1') {
     replaceMessage: (index, message) => void state.messages.splice(index, 1, message),
     snapshot: (value) => structuredClone(value),
   };
-  return new Chat({ id, state: state as never, transport: new DefaultChatTransport({ api: `${base}/api/chat` }) });
+  return new Chat({
+    id,
+    state: state as never,
+    transport: new DefaultChatTransport({ api: `${base}/api/chat` }),
+  });
 }
 
 type Chat = Awaited<ReturnType<typeof chatWith>>;
@@ -111,7 +121,11 @@ function textOf({ lastMessage }: Chat): string {
 }
 
 /** Calls back until the chat is ready or has failed; its state has no events of its own. */
-async function followChat(chat: Chat, running: Promise<void>, onText: (text: string) => void): Promise<string> {
+async function followChat(
+  chat: Chat,
+  running: Promise<void>,
+  onText: (text: string) => void,
+): Promise<string> {
   let isRunning = true;
   const ended = running.finally(() => {
     isRunning = false;

@@ -33,10 +33,7 @@ const LANGGRAPH: FetchClient = {
   method: 'post',
   path: '/runs/stream',
   answer: () => ({
-    first: [
-      { run_id: 'run_1', attempt: 1 },
-      { text: HALVES[0] },
-    ].map(langGraphEvent),
+    first: [{ run_id: 'run_1', attempt: 1 }, { text: HALVES[0] }].map(langGraphEvent),
     rest: [{ text: HALVES[1] }].map(langGraphEvent),
   }),
   async read(base, { signal, maxRetries, onText }) {

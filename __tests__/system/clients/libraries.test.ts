@@ -1,6 +1,12 @@
 import { Readable } from 'node:stream';
 import { statusOf } from './support/chat';
-import { clientMatrix, describeFetchClient, type FetchClient, HALVES, type Reading } from './support/fetch-client';
+import {
+  clientMatrix,
+  describeFetchClient,
+  type FetchClient,
+  HALVES,
+  type Reading,
+} from './support/fetch-client';
 import { load } from './support/load';
 
 const matrix = clientMatrix();

@@ -68,7 +68,10 @@ describeFetchClient(RESPONSES, matrix);
 /** Serves one answer of each API. */
 function serveAnswers(chat: typeof chatCompletion, responses: typeof responsesAnswer) {
   return serve((app) => {
-    for (const [path, answer] of Object.entries({ '/v1/chat/completions': chat, '/v1/responses': responses })) {
+    for (const [path, answer] of Object.entries({
+      '/v1/chat/completions': chat,
+      '/v1/responses': responses,
+    })) {
       app.post(path, async function* () {
         const { first, rest, last } = answer();
         yield* first;

@@ -391,4 +391,3 @@ export function clientMatrix(): Matrix {
   afterAll(() => matrix.print());
   return matrix;
 }
-

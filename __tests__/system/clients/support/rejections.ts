@@ -9,7 +9,10 @@ const realProcess = compileFunction('return process;')() as NodeJS.Process;
  *
  * @param expected matches the text of these rejections; any other fails the test as usual
  */
-export async function withoutRejections<Result>(expected: RegExp, run: () => Promise<Result>): Promise<Result> {
+export async function withoutRejections<Result>(
+  expected: RegExp,
+  run: () => Promise<Result>,
+): Promise<Result> {
   const listeners = realProcess.listeners('unhandledRejection');
   const filter = (reason: unknown, promise: Promise<unknown>): void => {
     if (expected.test(String(reason))) return;
