@@ -94,7 +94,8 @@ const AG_UI: FetchClient = {
     let failure: Error | undefined;
     const onRunFailed = ({ error }: { error: Error }) => {
       failure = error;
-      return { stopPropagation: true };
+      // Otherwise it also prints the error. Its types do not know this field here.
+      return { stopPropagation: true } as object;
     };
     const onTextMessageContentEvent = ({ event, textMessageBuffer }: ContentEvent) => {
       onText(textMessageBuffer + event.delta);
