@@ -24,17 +24,20 @@ app.post('/v1/messages', async (req, res) => {
 });
 
 async function* events(request: MessagesRequest, signal: AbortSignal) {
-  yield named({ type: 'message_start', message: message(request) });
-  yield named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } });
   let output_tokens = 0;
   for await (const text of tokens(request, signal)) {
-    output_tokens++;
+    if (output_tokens++ === 0) yield* opening(request); // not earlier: an error before it is a real status
     yield named({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } });
   }
   yield named({ type: 'content_block_stop', index: 0 });
   const delta = { stop_reason: 'end_turn', stop_sequence: null };
   yield named({ type: 'message_delta', delta, usage: { output_tokens } });
   return named({ type: 'message_stop' }); // the last event of a complete answer
+}
+
+function* opening(request: MessagesRequest) {
+  yield named({ type: 'message_start', message: message(request) });
+  yield named({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } });
 }
 
 /** Each event has the type of its data. */

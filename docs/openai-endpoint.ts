@@ -34,10 +34,8 @@ async function* chunks(request: ChatRequest, signal: AbortSignal) {
     choices: [{ index: 0, delta, finish_reason }],
   });
   let completion_tokens = 0;
-  yield withDelta({ role: 'assistant', content: '' });
   for await (const content of tokens(request, signal)) {
-    completion_tokens++;
-    yield withDelta({ content });
+    yield withDelta(completion_tokens++ === 0 ? { role: 'assistant', content } : { content });
   }
   yield withDelta({}, 'stop');
   if (request.stream_options?.include_usage)

@@ -9,6 +9,7 @@ import {
   Module,
   Next,
   NotFoundException,
+  type OnModuleDestroy,
   Param,
   Post,
   Req,
@@ -54,7 +55,12 @@ class StreamController {
 }
 
 @Module({ controllers: [StreamController], providers: [PriceService] })
-class AppModule {}
+class AppModule implements OnModuleDestroy {
+  async onModuleDestroy(): Promise<void> {
+    await sse.close();
+  }
+}
 
 const app = await NestFactory.create(AppModule, { logger: ['error', 'warn'] });
+app.enableShutdownHooks(); // on SIGTERM, Nest destroys its modules and closes the server
 await app.listen(process.env.PORT ?? 3000);

@@ -22,9 +22,14 @@ app.use(express.json());
 app.use(sse({ headers: { 'x-vercel-ai-ui-message-stream': 'v1' } }));
 
 app.post('/api/chat', ({ body: { id, messages } }) => {
-  const answer = Channel.from(({ signal }) => generate(messages, signal));
+  const answer: Channel = Channel.from(async function* ({ signal }) {
+    try {
+      return yield* generate(messages, signal);
+    } finally {
+      if (answers.get(id) === answer) answers.delete(id); // from now on there is nothing to resume
+    }
+  });
   answers.set(id, answer);
-  void ended(answer).finally(() => answers.get(id) === answer && answers.delete(id));
   return answer;
 });
 
@@ -42,15 +47,6 @@ async function* generate(messages: UIMessage[], abortSignal: AbortSignal) {
   const { stream } = streamText({ model, messages: await convertToModelMessages(messages), abortSignal });
   yield* toUIMessageStream({ stream });
   return '[DONE]';
-}
-
-/** Resolves when the answer is complete. */
-async function ended(answer: Channel): Promise<void> {
-  try {
-    for await (const _ of answer);
-  } catch {
-    // The clients have received the error.
-  }
 }
 
 const PAGE = `<!doctype html>
