@@ -164,7 +164,8 @@ describeInChromium('docs/llm-tokens.html', (tabs) => {
     {
       what: 'an error',
       reply: (res: ServerResponse) => res.end(chunkOf('Once')),
-      status: 'The model broke off.',
+      // Chromium drops what a pipe has not delivered yet when the connection is cut, in about 1 of 20 cases.
+      status: /The model broke off\.|network error/,
     },
   ])('shows $what', async ({ reply, status }) => {
     respond = reply;

@@ -1,0 +1,62 @@
+import { event } from '../../../lib';
+import { MESSAGES, statusOf } from './support/chat';
+import { clientMatrix, describeFetchClient, type FetchClient, HALVES } from './support/fetch-client';
+import { load } from './support/load';
+import { chatCompletion } from './support/protocols';
+
+const matrix = clientMatrix();
+
+/** It uses the `openai` package, with its own retries. */
+const CHAT_OPENAI: FetchClient = {
+  name: '@langchain/openai ChatOpenAI',
+  method: 'post',
+  path: '/v1/chat/completions',
+  answer: chatCompletion,
+  async read(base, { signal, maxRetries, onText }) {
+    const { ChatOpenAI } = await load('@langchain/openai');
+    const configuration = { baseURL: `${base}/v1` };
+    const model = new ChatOpenAI({ model: 'small', apiKey: 'secret', maxRetries, configuration });
+    let text = '';
+    for await (const chunk of await model.stream(MESSAGES, { signal })) {
+      text += chunk.text;
+      onText(text);
+    }
+    return text;
+  },
+  statusOf,
+  retries: true,
+};
+
+/** The agent server of LangGraph, in the mode of custom events. */
+const LANGGRAPH: FetchClient = {
+  name: '@langchain/langgraph-sdk runs.stream()',
+  method: 'post',
+  path: '/runs/stream',
+  answer: () => ({
+    first: [{ run_id: 'run_1', attempt: 1 }, { text: HALVES[0] }].map(langGraphEvent),
+    rest: [{ text: HALVES[1] }].map(langGraphEvent),
+  }),
+  async read(base, { signal, maxRetries, onText }) {
+    const { Client } = await load('@langchain/langgraph-sdk');
+    const client = new Client({ apiUrl: base, apiKey: null, callerOptions: { maxRetries } });
+    let text = '';
+    const parts = client.runs.stream(null, 'agent', { input: {}, streamMode: 'custom', signal });
+    for await (const part of parts) {
+      if (part.event !== 'custom') continue;
+      text += (part.data as { text: string }).text;
+      onText(text);
+    }
+    return text;
+  },
+  statusOf,
+  // Not a POST that was answered.
+  retries: false,
+};
+
+function langGraphEvent(data: object): unknown {
+  return event('run_id' in data ? 'metadata' : 'custom', data);
+}
+
+describeFetchClient(CHAT_OPENAI, matrix);
+
+describeFetchClient(LANGGRAPH, matrix);
