@@ -71,7 +71,8 @@ export function cut(res: HttpResponse): void {
   const { socket } = res;
   if (socket === null) res.destroy();
   else if (res instanceof ServerResponse && res.chunkedEncoding) socket.destroySoon();
-  else socket.end(() => socket.resetAndDestroy());
+  // Without `end()`: a FIN before the reset would end the response regularly.
+  else socket.write('', () => socket.resetAndDestroy());
 }
 
 /**
