@@ -159,6 +159,32 @@ describe('sse(handler) runs on', () => {
     await once(server, 'close');
   });
 
+  it('node:http2, and an incomplete answer of a fetch client is reset after its last event', async () => {
+    const own = createSse({ onError: () => 'last' });
+    const server = http2
+      .createServer(
+        own(async function* () {
+          yield 'first';
+          throw new Error('in the middle');
+        }),
+      )
+      .listen(0);
+    const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const stream = session.request({ ':path': '/', accept: '*/*' }).setEncoding('utf8');
+    let received = '';
+    stream.on('data', (part: string) => {
+      received += part;
+    });
+
+    await expect(once(stream, 'end')).rejects.toThrow('NGHTTP2_INTERNAL_ERROR');
+
+    expect(received).toBe('data: first\n\ndata: last\n\n');
+    expect([own.size, session.closed]).toEqual([0, false]);
+    session.close();
+    server.close();
+    await once(server, 'close');
+  });
+
   it('node:http2, and sse.close() ends the session, so that the server closes', async () => {
     const own = createSse();
     const server = http2

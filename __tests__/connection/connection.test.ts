@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
@@ -384,5 +385,54 @@ describe('a write that throws', () => {
     ]);
     await done.promise;
     await client.closed();
+  });
+});
+
+describe('an incomplete answer of a fetch client', () => {
+  const broken: Generator = async function* () {
+    yield 'ü'.repeat(40_000);
+    throw new Error('in the middle');
+  };
+  const all = `data: ${'ü'.repeat(40_000)}\n\n`;
+  const FETCH = { headers: { Accept: '*/*', 'Accept-Encoding': 'gzip' } };
+
+  it.each([
+    ['without compression', { outermost: [] }],
+    ['beside compression()', { outermost: [compression()], foreignListeners: 1 }],
+    ['with compress: true', { outermost: [compression()], foreignListeners: 1, compress: true }],
+  ])('is cut after its last bytes %s', async (_where, options) => {
+    const server = await serve((app) => app.get('/', broken), options);
+
+    const client = await server.openStream('/', FETCH);
+
+    await expect(client.ended()).rejects.toThrow('the connection was lost');
+    expect(client.text).toBe(all);
+    await server.errorsHandled(1);
+  });
+
+  it('has no last chunk', async () => {
+    const server = await serve((app) => app.get('/', async function* () {
+      yield 1;
+      throw new Error('in the middle');
+    })); // biome-ignore format: short
+
+    const wire = await Wire.open(server.port, 'GET / HTTP/1.1\r\nHost: test\r\n\r\n');
+
+    expect((await wire.ended()).endsWith('\r\n\r\n9\r\ndata: 1\n\n\r\n')).toBe(true);
+  });
+
+  it('ends with a reset on HTTP/1.0, where the end of the connection is that of the response', async () => {
+    const server = await serve((app) => app.get('/', async function* () {
+      yield 1;
+      throw new Error('in the middle');
+    })); // biome-ignore format: short
+    const wire = await Wire.open(server.port, 'GET / HTTP/1.0\r\nHost: test\r\n\r\n');
+    const failed = once(wire.socket, 'close').then(
+      () => 'closed',
+      (error: NodeJS.ErrnoException) => error.code,
+    );
+
+    expect(await failed).toBe('ECONNRESET');
+    expect(wire.body).toBe('data: 1\n\n');
   });
 });

@@ -107,7 +107,7 @@ describe('Registry', () => {
     it('returns the same promise when it is called again', () => {
       const registry = registryOf(new FakeStream());
 
-      expect(registry.close(OPTIONS)).toBe(registry.close({ ...OPTIONS, spreadMs: 0, graceMs: 0 }));
+      expect(registry.close(OPTIONS)).toBe(registry.close({ spreadMs: 0, graceMs: 0, drainMs: 0 }));
     });
 
     it('notifies no stream twice when it is called again', () => {

@@ -74,7 +74,7 @@ export function moduleOf(example: string, all: readonly Exported[], world: strin
   return `${HEADER}${ENTRIES.map((entry) => importOf(entry, all)).join('')}${imports.join('\n')}
 import type { Halt, Price, World } from ${JSON.stringify(world)};
 export async function* run({ app, server, log, prices, lastEventId, client, logs, ...more }: World): AsyncGenerator<unknown, unknown> {
-  const { snapshot, rows, work, report, market } = more;
+  const { snapshot, rows, work, report, market, userOf } = more;
   {
 ${body}
   }

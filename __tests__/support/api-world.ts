@@ -25,6 +25,7 @@ export interface World {
   rows(options: { signal: AbortSignal }): AsyncGenerator<string>;
   work(options: { signal: AbortSignal }): Promise<number>;
   report(): AsyncGenerator<string>;
+  userOf(req: object): string;
 }
 
 /** @param routes whether the app already has routes; an example that adds routes needs an app without any */
@@ -49,6 +50,7 @@ async function openWorld(routes: 'with routes' | 'without'): Promise<World> {
     rows: lines,
     work: async () => 1,
     report: lines,
+    userOf: () => 'ada',
   };
 }
 

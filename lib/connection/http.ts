@@ -71,6 +71,7 @@ export function cut(res: HttpResponse): void {
   const { socket } = res;
   if (socket === null) res.destroy();
   else if (res instanceof ServerResponse && res.chunkedEncoding) socket.destroySoon();
+  // Without `end()`: a FIN before the reset would end the response regularly.
   else socket.write('', () => socket.resetAndDestroy());
 }
 

@@ -50,7 +50,8 @@ export interface SseOptions {
   readonly end?: 'stop' | 'reconnect';
   /**
    * Extra response headers. They override the package's own headers; `Set-Cookie` and `Vary` are appended to existing
-   * values. `Connection`, the headers that frame the body, and a `Content-Type` other than `text/event-stream` are rejected.
+   * values. `Connection` (`keep-alive` is accepted and not sent), the headers that frame the body, and a `Content-Type` other
+   * than `text/event-stream` are rejected.
    * @default {}
    */
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
@@ -213,7 +214,7 @@ export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefine
     retryMs: given.retryMs ?? (Number.isFinite(maxStreams) && RETRY_MS_WITH_LIMIT),
     commitAfterMs: given.commitAfterMs ?? 50,
     end: given.end ?? 'stop',
-    headers: Object.entries(given.headers ?? {}),
+    headers: Object.entries(given.headers ?? {}).filter(([name, value]) => !isDefaultConnection(name, value)),
     serialize: given.serialize ?? defaultSerialize,
     compress: given.compress ?? false,
     onError: given.onError,
@@ -253,7 +254,7 @@ function checkHeader(name: string, content: unknown): void {
       `Expected the Content-Type in headers to be text/event-stream, got ${describe(content)}. An EventSource fails on any other.`,
     );
   }
-  if (OWN_HEADERS.has(name.toLowerCase())) {
+  if (OWN_HEADERS.has(name.toLowerCase()) && !isDefaultConnection(name, content)) {
     throw wrongType(
       'ERR_SSE_INVALID_OPTION',
       `Expected headers not to set '${name}', which belongs to the stream itself. Leave it out.`,
@@ -266,6 +267,11 @@ function checkHeader(name: string, content: unknown): void {
     const message = `Expected headers to be valid in HTTP, got '${name}': ${describe(content)}.`;
     throw Object.assign(wrongType('ERR_SSE_INVALID_OPTION', message), { cause });
   }
+}
+
+/** What HTTP/1.1 does anyway, and HTTP/2 forbids to say. The AI SDK's headers for a stream contain it. */
+function isDefaultConnection(name: string, value: unknown): boolean {
+  return name.toLowerCase() === 'connection' && String(value).toLowerCase() === 'keep-alive';
 }
 
 /** Node would send other values as text, for example `null`. */
