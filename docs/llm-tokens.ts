@@ -22,7 +22,10 @@ app.post(
       if (typeof body?.prompt !== 'string') throw failure(400, 'Expected a prompt.');
       yield* tokens(body.prompt, res.sse.signal);
     },
-    { onError: () => event('error', { message: 'The model broke off.' }) }, // for an error after the first token
+    {
+      commitAfterMs: 30_000, // an error before the first token still gets its real status
+      onError: () => event('error', { message: 'The model broke off.' }), // for an error after it
+    },
   ),
 );
 
