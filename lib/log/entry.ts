@@ -86,9 +86,12 @@ export class Entry implements LogEntry {
     return !this.#isEmpty;
   }
 
-  /** The closing value as an ordinary event; `''` if there is none. */
+  /**
+   * The closing value as an ordinary event; `''` if there is none. It has no id: a client that resumes with the id of the last
+   * entry would wait for a next one.
+   */
   get lastFrame(): string {
-    return this.#isEmpty ? '' : encodeRecord({ ...this.record, kind: 'event' }, this.id).frame;
+    return this.#isEmpty ? '' : encodeRecord({ ...this.record, kind: 'event' }, undefined).frame;
   }
 
   get record(): EventRecord {

@@ -310,6 +310,29 @@ function describeEventSource(client: EventSourceClient): void {
       note('resume', `by ${client.resumesBy}`);
     }, 15_000);
 
+    if (client.staysAwayAfterCut) {
+      it('does not reconnect after a connection that was cut', async () => {
+        const server = await serveStream((app) => {
+          app.get('/stream', async function* (_req, res) {
+            yield 'first';
+            await aborted(res.sse.signal);
+          });
+          app.get('/later', async function* () {
+            yield await sleep(1_000);
+          });
+        });
+        const recorder = await start(server);
+        await recorder.until('first');
+
+        server.server.closeAllConnections();
+        // Longer than its reconnection time, which is 1 ms here.
+        await (await server.openStream('/later')).ended();
+
+        expect(requestsTo(server)).toHaveLength(1);
+        note('after a cut', 'does not reconnect');
+      }, 15_000);
+    }
+
     it(`${client.ignoresIdWithoutData ? 'ignores' : 'keeps'} an id without data`, async () => {
       const channel = new Channel<string>();
       const server = await serveStream((app) => {
