@@ -12,11 +12,12 @@ import connect from 'connect';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import express4 from 'express4';
 import request from 'supertest';
-import { createSse, SseError, sse } from '../lib';
+import { Channel, createSse, SseError, sse } from '../lib';
 import { openStream } from '../lib/testing';
 import { aborted, Gate } from './support/gate';
 import { HandlerServer } from './support/handler';
 import { releaseAll, serve } from './support/serve';
+import { WarningCollector } from './support/warnings';
 
 afterEach(releaseAll);
 
@@ -400,7 +401,284 @@ describe('sse(handler) without a next', () => {
   });
 });
 
+describe('sse(handler) whose handler returns nothing', () => {
+  let warnings: WarningCollector;
+  beforeEach(() => {
+    warnings = new WarningCollector();
+  });
+  afterEach(() => warnings.stop());
+
+  it.each<[string, (req: Request, res: Response, next: NextFunction) => unknown]>([
+    ['returns nothing', () => undefined],
+    ['takes next and does not call it', (_req, _res, _next) => undefined],
+    ['awaits its generator instead of returning it', async () => { await count(); }],
+    ['drops a subscription', (_req, res) => { new Channel().subscribe(res.sse); }],
+  ])('is reported once per route if it %s and does not respond', async (_what, handler) => {
+    const server = await serve((app) => app.get('/rows/:id', sse(handler, { cleanupWarnMs: 5 })));
+
+    const requests = [server.send('/rows/1'), server.send('/rows/2')];
+    await warnings.collected(1);
+    await sleep(10);
+
+    expect(warnings.all).toEqual([
+      {
+        type: 'SseWarning',
+        code: 'SSE_NOT_ANSWERED',
+        message:
+          'GET /rows/:id has had no response for 5 ms after its handler returned nothing. ' +
+          'Return the generator, channel or subscription, respond through res, or call next(). See docs/error-codes.md#sse_not_answered',
+        detail: undefined,
+      },
+    ]);
+    for (const request of requests) request.destroy();
+  }); // biome-ignore format: table
+
+  it.each<[string, (req: Request, res: Response) => unknown]>([
+    ['subscribes with res.sse', (_req, res) => { new Channel().subscribe(res.sse); }],
+    ['reads the last event ID', async (_req, res) => { await [res.sse.lastEventId, count()]; }],
+  ])('is also reported under app.use(sse()) if it %s', async (_what, handler) => {
+    const server = await serve((app) => app.get('/', handler), { cleanupWarnMs: 5 });
+
+    const request = server.send('/');
+    await warnings.collected(1);
+
+    expect(warnings.codes).toEqual(['SSE_NOT_ANSWERED']);
+    request.destroy();
+  }); // biome-ignore format: table
+
+  it('is not reported if it responds later, and leaves no timer and no listener', async () => {
+    const server = await serve((app) =>
+      app.get(
+        '/',
+        sse((_req, res) => void setTimeout(() => res.json({ a: 1 }), 2)),
+      ),
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('{"a":1}');
+    expect(warnings.all).toEqual([]);
+  });
+
+  it.each<[string, (req: Request, res: Response, next: NextFunction) => unknown]>([
+    ['calls next', (_req, _res, next) => next()],
+    ['calls next later', (_req, _res, next) => { setTimeout(next, 2); }],
+    ['awaits before it calls next', async (_req, _res, next) => { await sleep(2); next(); }],
+  ])('is not reported if it %s, however long the next handler takes', async (_what, handler) => {
+    const respond = (_req: Request, res: Response) => void setTimeout(() => res.json({ a: 1 }), 40);
+    const server = await serve((app) => app.get('/', sse(handler, { cleanupWarnMs: 10 }), respond));
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('{"a":1}');
+    expect(warnings.all).toEqual([]);
+  }); // biome-ignore format: table
+
+  it('is not reported with cleanupWarnMs: false', async () => {
+    const server = await serve((app) =>
+      app.get(
+        '/',
+        sse(() => undefined, { cleanupWarnMs: false }),
+      ),
+    );
+
+    const request = server.send('/');
+    while (server.responses.length === 0) await new Promise(setImmediate);
+    expect(server.responses[0]?.listenerCount('close')).toBe(0);
+
+    request.destroy();
+  });
+
+  it('is not reported if it passes the request to a wrapped generator, as a controller does', async () => {
+    const slow = async function* (_req: Request, res: Response) {
+      await sleep(40);
+      yield res.sse.lastEventId;
+    };
+    const server = await serve(
+      (app) => app.get('/', (req, res, next) => sse(slow, { commitAfterMs: false })(req, res, next)),
+      { cleanupWarnMs: 10 },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe(`data: \n\n${END}`);
+    expect(warnings.all).toEqual([]);
+  });
+
+  it('keeps no timer and no listener when the client leaves before the warning', async () => {
+    const server = await serve((app) =>
+      app.get(
+        '/',
+        sse(() => undefined),
+      ),
+    );
+
+    const request = server.send('/');
+    while (server.responses.length === 0) await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    request.destroy();
+    await once(server.responses[0] as Response, 'close');
+
+    expect(warnings.all).toEqual([]);
+  });
+});
+
+describe('an error handler that fails', () => {
+  let warnings: WarningCollector;
+  beforeEach(() => {
+    warnings = new WarningCollector();
+  });
+  afterEach(() => warnings.stop());
+
+  /** Such as that of polka, which takes the code of an error for a status. */
+  const takesCode = (res: http.ServerResponse) => (error?: unknown) => {
+    res.statusCode = (error as { code: number }).code;
+    res.setHeader('Content-Length', 7);
+    res.end('message');
+  };
+
+  async function* fails() {
+    yield await Promise.reject(Object.assign(new Error('secret'), { code: 'ENOENT' }));
+  }
+
+  it.each([
+    ['throws', () => () => { throw new Error('broken'); }, 'Error: broken'],
+    ['sets an invalid status', takesCode, 'RangeError: Invalid status code: ENOENT'],
+  ])('is answered with a 500 and reported with both errors if it %s before the head', async (_what, makeNext, shown) => {
+    const handler = sse(fails);
+    const server = await HandlerServer.start((req, res) => handler(req, res, makeNext(res)));
+
+    const client = await server.openStream('/rows');
+
+    expect([client.status, await client.ended()]).toEqual([500, '']);
+    expect(warnings.all).toEqual([
+      {
+        type: 'SseWarning',
+        code: 'SSE_ERROR_HANDLER_FAILED',
+        message: `The error handler of GET /rows threw: ${shown}. The response is a 500. See docs/error-codes.md#sse_error_handler_failed`,
+        detail: expect.stringContaining(`${shown}\n    at `),
+      },
+      { type: 'SseWarning', code: 'SSE_UNHANDLED_ERROR', message: expect.stringContaining('secret'), detail: undefined },
+    ]);
+    await server.close();
+  }); // biome-ignore format: table
+
+  it.each([
+    ['has begun the response', (res: http.ServerResponse) => () => { res.write('half'); throw new Error('broken'); }],
+    ['has set a status message that cannot be sent', (res: http.ServerResponse) => () => { res.statusMessage = 'a\nb'; throw new Error('broken'); }],
+  ])('has its connection closed if it %s', async (_what, makeNext) => {
+    const handler = sse(fails);
+    const server = await HandlerServer.start((req, res) => handler(req, res, makeNext(res)));
+
+    const response = await fetch(`http://127.0.0.1:${server.port}`).then((answer) => answer.text(), String);
+
+    expect(response).not.toContain('half');
+    expect(warnings.all[0]?.message).toMatch(/threw: Error: broken\. The connection was closed\. See/);
+    await server.close();
+  }); // biome-ignore format: table
+
+  it('leaves a response alone that it has sent itself', async () => {
+    const handler = sse(fails);
+    const server = await HandlerServer.start((req, res) => {
+      handler(req, res, () => {
+        res.writeHead(418).end('mine');
+        throw new Error('broken');
+      });
+    });
+
+    const client = await server.openStream();
+
+    expect([client.status, await client.ended()]).toEqual([418, 'mine']);
+    expect(warnings.all[0]?.message).toMatch(/The response had ended before\./);
+    await server.close();
+  });
+
+  it('is reported once per route, and each lost error, but not a client that does not accept event streams', async () => {
+    const handler = sse(fails);
+    const server = await HandlerServer.start((req, res) => handler(req, res, takesCode(res)));
+
+    for (const Accept of ['text/event-stream', 'text/event-stream', 'text/html']) {
+      await (await server.openStream('/', { headers: { Accept } })).ended();
+    }
+
+    expect(warnings.codes).toEqual([
+      'SSE_ERROR_HANDLER_FAILED',
+      'SSE_UNHANDLED_ERROR',
+      'SSE_UNHANDLED_ERROR',
+    ]);
+    await server.close();
+  });
+
+  it('leaves no listener, timer or stream', async () => {
+    const server = await serve((app, own) => {
+      app.get('/', (req, res) => own(fails)(req, res, takesCode(res)));
+    });
+
+    const client = await server.openStream('/');
+
+    expect([client.status, await client.ended()]).toEqual([500, '']);
+    expect(server.sse.size).toBe(0);
+  });
+});
+
+describe('next(error) in a generator whose stream has begun', () => {
+  let warnings: WarningCollector;
+  beforeEach(() => {
+    warnings = new WarningCollector();
+  });
+  afterEach(() => warnings.stop());
+
+  async function* fails(_req: Request, _res: Response, next: NextFunction) {
+    yield 1;
+    next(new Error('too late'));
+  }
+
+  it.each([
+    ['app.use(sse())', fails],
+    ['sse(handler)', sse(fails)],
+  ])('is reported under %s', async (_how, handler) => {
+    const server = await serve((app) => app.get('/rows', handler));
+
+    await (await server.openStream('/rows')).ended();
+    const [warning] = await warnings.collected(1);
+
+    expect(warnings.all).toHaveLength(1);
+    expect(warning).toEqual({
+      type: 'SseWarning',
+      code: 'SSE_NEXT_CALLED',
+      message:
+        'The generator of GET /rows called next() with an error, which does not end its stream. ' +
+        'Throw the error instead. See docs/error-codes.md#sse_next_called',
+      detail: undefined,
+    });
+  });
+
+  it('is not reported in a handler that has not returned its generator yet', async () => {
+    const server = await serve((app) => app.get('/', (_req, _res, next) => next(new Error('early'))));
+
+    expect((await server.openStream('/')).status).toBe(500);
+
+    expect(warnings.all).toEqual([]);
+  });
+});
+
 describe('sse()', () => {
+  it('names the missing parentheses if Express calls it with a request', async () => {
+    const server = await serve((app) => app.use('/x', sse as unknown as express.RequestHandler));
+
+    expect((await server.openStream('/x')).status).toBe(500);
+
+    expect(server.errors).toMatchObject([
+      {
+        name: 'TypeError',
+        code: 'ERR_SSE_INVALID_HANDLER',
+        message: expect.stringMatching(
+          /^Expected sse\(\) to be called by your app, got a request and a response\. Use app\.use\(sse\(\)\), not app\.use\(sse\)\./,
+        ),
+      },
+    ]);
+  });
+
   it.each([
     ['null', null, undefined],
     ['a number', 3, undefined],

@@ -214,5 +214,5 @@ export function emitWarning(code: WarningCode, message: string, detail?: string)
 
 /** A message that ends with a pointer to the section of its code. */
 export function withPointer(code: string, message: string): string {
-  return `${message} See docs/error-codes.md#${code.toLowerCase()}`;
+  return `${message}${message.includes('\n') ? '\n' : ' '}See docs/error-codes.md#${code.toLowerCase()}`;
 }

@@ -243,7 +243,7 @@ function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Re
   return function streamingHandler(req: HttpRequest, res: HttpResponse, next?: Next): void {
     const context = contextOf(req, res);
     context.handler = handler;
-    const request = { req, res, next, context, options, registry, handler };
+    const request = { req, res, next, context, options, registry, handler, route: streamingHandler };
     try {
       const returned = handler(req, res, handler.length > 2 ? noteNext(request) : next);
       if (!isPromiseLike(returned)) {
@@ -261,10 +261,10 @@ function wrapHandler(handler: Handler, options: ResolvedSseOptions, registry: Re
 }
 
 /** The `next` of a handler that takes one: the handler is not responsible for a request that it has passed on. */
-function noteNext({ req, next, context, handler }: StreamRequest): Next | undefined {
+function noteNext({ req, next, context, route }: StreamRequest): Next | undefined {
   if (next === undefined) return undefined;
   return (error) => {
-    if (error) warnOfNextInGenerator({ req, route: handler }, context);
+    if (error) warnOfNextInGenerator({ req, route }, context);
     context.handler = undefined;
     next(error);
   };
@@ -289,7 +289,7 @@ function createMiddleware(options: ResolvedSseOptions, registry: Registry) {
   return function sse(req: HttpRequest, res: HttpResponse, next?: Next): void {
     const context = contextOf(req, res);
     if (next === undefined || !publishesResults(req)) {
-      report(expressVersionError(), { req, res, next, context, options, registry, handler: sse });
+      report(expressVersionError(), { req, res, next, context, options, registry, handler: sse, route: sse });
       return;
     }
     enterScope(req, context, scope);

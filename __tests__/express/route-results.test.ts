@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { get as httpGet, type RequestListener } from 'node:http';
 import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import express4 from 'express4';
 import router22 from 'router22';
@@ -33,6 +33,87 @@ describe('app.use(sse())', () => {
     const server = await serve((app) => app.get('/', handler));
     const client = await server.openStream('/');
     expect(await client.ended()).toBe(`data: 1\n\n${END}`);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a sync generator', function* () { yield 1; }],
+    ['a web ReadableStream', () => ReadableStream.from(['1'])],
+    ['an async iterable that is no emitter', () => ({ [Symbol.asyncIterator]: () => one(1) })],
+    ['an async iterator without throw()', () => { const { next } = one(1); return { next: next.bind(one(1)), [Symbol.asyncIterator]() { return this; } }; }],
+  ])('streams %s', async (_what, handler) => {
+    const server = await serve((app) => app.get('/', handler));
+    const client = await server.openStream('/');
+    expect(await client.ended()).toBe(`data: 1\n\n${END}`);
+  }); // biome-ignore format: table
+
+  it('closes each of these when the client disconnects', async () => {
+    const closed: string[] = [];
+    const forever = (name: string) => ({
+      next: () => Promise.resolve({ done: false, value: name }),
+      return: () => Promise.resolve({ done: true, value: closed.push(name) }),
+    });
+    const sources: Array<[string, () => unknown]> = [
+      ['sync', function* () { try { for (;;) yield 'sync'; } finally { closed.push('sync'); } }],
+      ['web', () => new ReadableStream({ pull: (stream) => stream.enqueue('web'), cancel: () => void closed.push('web') })],
+      ['iterable', () => ({ [Symbol.asyncIterator]: () => forever('iterable') })],
+    ]; // biome-ignore format: table
+    const server = await serve((app) => sources.map(([path, handler]) => app.get(`/${path}`, handler)));
+
+    for (const [path] of sources) {
+      const client = await server.openStream(`/${path}`);
+      await client.next();
+      client.drop();
+      while (!closed.includes(path)) await new Promise(setImmediate);
+    }
+  });
+
+  it('leaves a web stream alone that the handler reads itself', async () => {
+    const server = await serve(
+      (app) => {
+        app.get('/', (_req, res) => {
+          const web = ReadableStream.from([Buffer.from('by hand')]);
+          void web.pipeTo(Writable.toWeb(res));
+          return web;
+        });
+      },
+      { foreignListeners: 1 },
+    );
+
+    const client = await server.openStream('/');
+
+    expect(await client.ended()).toBe('by hand');
+  });
+
+  it.each<[string, unknown]>([
+    ['an async generator', one(1)],
+    ['a sync generator', (function* () { yield 1; })()],
+    ['a web ReadableStream', ReadableStream.from(['1'])],
+  ])('responds with an error to a second request for the same source: %s', async (_what, source) => {
+    const server = await serve((app) => app.get('/', () => source));
+    const first = await server.openStream('/');
+    const second = await server.openStream('/');
+
+    expect(await first.ended()).toBe(`data: 1\n\n${END}`);
+    expect(second.status).toBe(500);
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_SOURCE' })]);
+    expect(String(server.errors[0])).toMatch(/^TypeError: Expected a source that was not read before, got .* a second time\. Make a new one in each call of the handler, or share a Channel\./);
+  }); // biome-ignore format: table
+
+  it('does not disturb a stream whose source a second request gets', async () => {
+    const waiting = new Gate();
+    const shared = (async function* () {
+      yield 1;
+      await waiting.promise;
+      yield 2;
+    })();
+    const server = await serve((app) => app.get('/', () => shared));
+    const first = await server.openStream('/');
+    await first.next();
+
+    expect((await server.openStream('/')).status).toBe(500);
+    waiting.open();
+
+    expect(await first.ended()).toBe(`data: 1\n\ndata: 2\n\n${END}`);
   });
 
   it('streams from routers, mounted sub-apps, and handlers after other handlers', async () => {
@@ -92,7 +173,7 @@ describe('app.use(sse()) ignores', () => {
       ['/lines', (_req, res) => { res.json({ a: 1 }); return createInterface({ input: Readable.from([]) }); }], // biome-ignore format: one line
       ['/array', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return [1, 2]; }], // biome-ignore format: one line
       ['/number', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return 7; }], // biome-ignore format: one line
-      ['/cursor', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return { next() {}, [Symbol.asyncIterator]() {} }; }], // biome-ignore format: one line
+      ['/cursor', (_req, res) => { setImmediate(() => res.json({ a: 1 })); return { on() {}, next() {}, [Symbol.asyncIterator]() {} }; }], // biome-ignore format: one line
       ['/started', (_req, res) => { res.json({ a: 1 }); return one('ignored'); }], // biome-ignore format: one line
     ];
     const server = await serve((app) => {

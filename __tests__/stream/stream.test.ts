@@ -456,7 +456,8 @@ describe('the client disconnects', () => {
     blocked.open();
 
     expect(message).toBe(
-      'The generator of GET /stuck continues although its client has left. Pass res.sse.signal to what it awaits; if that is done, what it awaits ignores it. See docs/error-codes.md#sse_generator_outlives_client',
+      'The generator of GET /stuck continues although its client has left. Pass res.sse.signal to what it awaits; ' +
+        'if that is done, what it awaits ignores it. See docs/error-codes.md#sse_generator_outlives_client',
     );
     expect(options).toEqual({ type: 'SseWarning', code: 'SSE_GENERATOR_OUTLIVES_CLIENT' });
     expect(emitWarning).toHaveBeenCalledTimes(1);

@@ -88,23 +88,26 @@ function onResult(message: unknown): void {
 
 /** A handler that reads `res.sse.lastEventId`, or subscribes with `res.sse`, has something to return. */
 function onNothing(call: HandlerCall, context: RequestContext): void {
-  const { req, res, handler } = call;
+  const { req, res, handler, layer = handler } = call;
   // A handler that has returned a promise has no result yet.
   if (!context.wasRead || res.headersSent || !('result' in call)) return;
   const scope = scopeOf(req, context);
-  if (scope !== undefined) warnIfNotAnswered({ req, res, handler, context, options: scope.options });
+  if (scope !== undefined)
+    warnIfNotAnswered({ req, res, handler, route: layer, context, options: scope.options });
 }
 
 function onValue(call: HandlerCall, context: RequestContext): void {
-  const { req, res, handler, result } = call;
+  const { req, res, handler, layer = handler, result } = call;
   const scope = scopeOf(req, context);
   if (scope === undefined) {
     warnOfCall(call);
     return;
   }
   const { options, registry } = scope;
-  if (isStreamable(result)) stream(result, { req, res, next: req.next, context, options, registry, handler });
-  else if (!res.headersSent) warnIfUnstreamable(handledRequest(call), result, options.cleanupWarnMs, context);
+  if (isStreamable(result)) {
+    stream(result, { req, res, next: req.next, context, options, registry, handler, route: layer });
+  } else if (!res.headersSent)
+    warnIfUnstreamable(handledRequest(call), result, options.cleanupWarnMs, context);
 }
 
 /** No `sse()` applies to the request. */

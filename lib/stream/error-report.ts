@@ -36,7 +36,7 @@ function passToNext(error: unknown, next: Next, request: StreamRequest): void {
     const outcome = endResponse(request.res, 500);
     warnOfRoute(
       'SSE_ERROR_HANDLER_FAILED',
-      { req: request.req, route: request.handler },
+      request,
       (name) => `The error handler of ${name} threw: ${shown.split('\n', 1)[0]}. ${outcome}`,
       shown,
     );

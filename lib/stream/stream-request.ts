@@ -22,6 +22,8 @@ export interface StreamRequest {
   readonly context: RequestContext;
   readonly options: ResolvedSseOptions;
   readonly registry: Registry;
-  /** Identifies the route: the handler that returned the source. */
+  /** The handler that returned the source. */
   readonly handler: object;
+  /** Identifies the route, which may share its handler with others. */
+  readonly route: object;
 }

@@ -76,15 +76,15 @@ export function watchResponse(
 
 /** Warns if a handler that has returned nothing leaves its request unanswered for `cleanupWarnMs`. */
 export function warnIfNotAnswered(request: Omit<StreamRequest, 'next' | 'registry'>): void {
-  const { req, res, context, handler, options } = request;
+  const { req, res, context, handler, route, options } = request;
   const { cleanupWarnMs } = options;
   if (cleanupWarnMs === false || res.headersSent || isGone(res)) return;
-  if (!isResponsible(handler, context) || isWarnedOf('SSE_NOT_ANSWERED', handler)) return;
+  if (!isResponsible(handler, context) || isWarnedOf('SSE_NOT_ANSWERED', route)) return;
   watchResponse(res, cleanupWarnMs, () => {
     if (!isResponsible(handler, context)) return;
     warnOfRoute(
       'SSE_NOT_ANSWERED',
-      { req, route: handler },
+      { req, route },
       (name) =>
         `${name} has had no response for ${cleanupWarnMs} ms after its handler returned nothing. ` +
         'Return the generator, channel or subscription, respond through res, or call next().',
