@@ -33,6 +33,12 @@ afterEach(async () => {
   jest.useRealTimers();
 });
 
+/** A timeout takes effect after the next poll for I/O. */
+async function advance(ms: number): Promise<void> {
+  jest.advanceTimersByTime(ms);
+  await setImmediate();
+}
+
 async function listen(app: Express): Promise<Server> {
   const server = createServer(app).listen(0, '127.0.0.1');
   servers.push(server);
@@ -87,9 +93,9 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const server = await listen(appWith(handler));
     await send(server);
 
-    jest.advanceTimersByTime(999);
+    await advance(999);
     expect(warnings.all).toEqual([]);
-    jest.advanceTimersByTime(1);
+    await advance(1);
 
     expect(warnings.all).toEqual([
       {
@@ -124,7 +130,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const server = await listen(appWith(handler));
     await send(server);
 
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -134,9 +140,9 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const server = await listen(appWith(() => opaque, { cleanupWarnMs: 5_000 }));
     await send(server);
 
-    jest.advanceTimersByTime(4_999);
+    await advance(4_999);
     expect(warnings.all).toEqual([]);
-    jest.advanceTimersByTime(1);
+    await advance(1);
 
     expect(warnings.codes).toEqual(['SSE_NOT_STREAMABLE']);
   });
@@ -146,7 +152,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const server = await listen(appWith(() => opaque, { cleanupWarnMs: false }));
     await send(server);
 
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -180,7 +186,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const server = await listen(appWith(handler).get('/', () => undefined));
     await send(server);
 
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -191,7 +197,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
     await send(server);
 
     file.resume();
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -202,7 +208,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
     await send(server);
 
     Object.defineProperty(file, 'readableFlowing', { get: () => { throw new Error('no'); } }); // biome-ignore format: one line
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -214,7 +220,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
 
     for (const path of ['/a/1', '/a/2', '/b', '/b']) {
       await send(server, path);
-      jest.advanceTimersByTime(1_000);
+      await advance(1_000);
     }
 
     expect(warnings.all.map(({ message }) => message.split(' returned')[0])).toEqual([
@@ -228,11 +234,11 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const { request, res } = await send(server);
     request.destroy();
     await once(res, 'close');
-    jest.advanceTimersByTime(1_000);
+    await advance(1_000);
     expect(warnings.all).toEqual([]);
 
     await send(server);
-    jest.advanceTimersByTime(1_000);
+    await advance(1_000);
 
     expect(warnings.codes).toEqual(['SSE_NOT_STREAMABLE']);
   });
@@ -254,7 +260,7 @@ describe('a return value that app.use(sse()) does not stream', () => {
     const { res } = await send(server);
     const before = res.listenerCount('close');
 
-    jest.advanceTimersByTime(1_000);
+    await advance(1_000);
 
     expect(res.listenerCount('close')).toBe(before - 1);
   });
@@ -275,7 +281,7 @@ describe('a source that nothing streams', () => {
     const server = await listen(express().get('/live/:id', handler).use(sse()));
     await send(server, '/live/7');
 
-    jest.advanceTimersByTime(250);
+    await advance(250);
 
     expect(warnings.all).toEqual([
       {
@@ -300,7 +306,7 @@ describe('a source that nothing streams', () => {
     const server = await listen(app);
     await send(server, path);
 
-    jest.advanceTimersByTime(250);
+    await advance(250);
 
     expect(warnings.all).toMatchObject([{ code: 'SSE_NOT_STREAMED' }]);
   });
@@ -310,7 +316,7 @@ describe('a source that nothing streams', () => {
     const server = await listen(express().use('/api/:version', router));
     await send(server, '/api/2/clock');
 
-    jest.advanceTimersByTime(250);
+    await advance(250);
 
     expect(warnings.all[0]?.message).toMatch(/^GET \/api\/2\/clock \(in a router at \/api\/2\) returned /);
   });
@@ -327,7 +333,7 @@ describe('a source that nothing streams', () => {
 
     jest.advanceTimersByTime(200);
     await once(request, 'response');
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -343,7 +349,7 @@ describe('a source that nothing streams', () => {
     );
     await send(server);
 
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -354,7 +360,7 @@ describe('a source that nothing streams', () => {
     const server = await listen(app.get('/', generate));
     await send(server);
 
-    jest.advanceTimersByTime(250);
+    await advance(250);
 
     expect(warnings.codes).toEqual(['SSE_NOT_STREAMED']);
   });
@@ -373,7 +379,7 @@ describe('a source that nothing streams', () => {
     const server = await listen(app);
 
     for (const path of ['/begun', '/7']) await send(server, path);
-    jest.advanceTimersByTime(3_600_000);
+    await advance(3_600_000);
 
     expect(warnings.all).toEqual([]);
   });
@@ -388,7 +394,7 @@ describe('a function that nothing calls', () => {
   ])('is reported: %s', async (what, handler) => {
     for (const app of [appWith(handler), express().get('/', handler)]) {
       await send(await listen(app));
-      jest.advanceTimersByTime(250);
+      await advance(250);
     }
 
     expect(warnings.codes).toEqual(['SSE_NOT_CALLED', 'SSE_NOT_CALLED']);
@@ -405,7 +411,7 @@ it('emits at most 100 warnings with one code, because an app may make its routes
   const server = await listen(express().use(perRequest));
 
   for (let n = 0; n < 110; n++) await send(server);
-  jest.advanceTimersByTime(250);
+  await advance(250);
 
   expect(warnings.all.length).toBeGreaterThan(80);
   expect(warnings.all.length).toBeLessThanOrEqual(100);

@@ -75,8 +75,8 @@ export class DocumentedApp {
   /** Requests the first path of the code. @returns the response, as soon as its head has arrived */
   fetch(code: string, signal: AbortSignal): Promise<Response> {
     const path = /app\.\w+\('([^']+)'/.exec(code)?.[1] ?? '/';
-    const { port } = this.#server?.address() as AddressInfo;
-    return fetch(`http://127.0.0.1:${port}${path}`, { signal });
+    const address = this.#server?.address() as AddressInfo | undefined;
+    return fetch(`http://127.0.0.1:${address?.port}${path}`, { signal });
   }
 
   async close(): Promise<void> {
