@@ -456,6 +456,25 @@ describe('a filter that takes 1 ms for each event', () => {
     30_000,
   );
 
+  it('is called at most about ten times in a turn by 50 iterators', async () => {
+    const channel = await filled(3);
+    const calls = new CallsPerTurn();
+    const part = channel.filter((n) => {
+      calls.count();
+      busy();
+      return n === 2;
+    });
+    const subscriptions = Array.from({ length: 50 }, () => part.subscribe({ lastEventId: 'made-up' }));
+    const gaps = await Promise.all(subscriptions.map((subscription) => subscription.next()));
+
+    const events = await Promise.all(subscriptions.map((subscription) => subscription.next()));
+
+    expect(gaps.map(({ value }) => (value as ChannelEvent<number>).type)).toEqual(Array(50).fill('gap'));
+    expect(events.map(({ value }) => (value as ChannelEvent<number>).data)).toEqual(Array(50).fill(2));
+    expect(calls.max).toBeLessThan(20);
+    await channel.close();
+  });
+
   it('leaves turns for other subscribers', async () => {
     const channel = await filled(200);
     let scanned = 0;
