@@ -1,6 +1,6 @@
 import { collect, collectView } from '../../lib/channel/batch';
 import { SingleCache } from '../../lib/channel/frame-cache';
-import { Lane } from '../../lib/channel/lane';
+import { MapLanes } from '../../lib/channel/lane';
 import { ParsedEvents } from '../../lib/channel/parsed-events';
 import { scanClock } from '../../lib/channel/scan-clock';
 import { type UntypedFilter, View, viewSteps } from '../../lib/channel/view';
@@ -23,7 +23,7 @@ function filtered(entries: Entry[], filter: UntypedFilter, singles = new SingleC
   const events = new ParsedEvents(JSON.parse, ignore);
   const steps = viewSteps([{ kind: 'filter', filter }]);
   if (steps === undefined) throw new Error('Expected steps.');
-  const view = new View(steps, new Lane({ events, serialize: JSON.stringify, onUsed: ignore }), events);
+  const view = new View(steps, new MapLanes({ events, serialize: JSON.stringify, onUsed: ignore }), events);
   const source = { at: (position: number) => entries[position] as Entry };
   const batches = [];
   for (let position = 0; position < entries.length; ) {

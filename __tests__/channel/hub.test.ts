@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
@@ -6,8 +5,8 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { Channel, createSse, memoryLog } from '../../lib';
+import { runWithGc } from '../support/gc-process';
 import { releaseAll, serve, type TestServer } from '../support/serve';
 
 afterEach(releaseAll);
@@ -223,25 +222,9 @@ describe('a publisher that awaits', () => {
 });
 
 describe('many channels', () => {
-  /** Runs code in a separate process, so that nothing else changes its heap. */
-  async function run(code: string): Promise<unknown> {
-    const lib = JSON.stringify(join(__dirname, '../../lib/index.ts'));
-    const script = `
-      const { Channel, memoryLog } = require(${lib});
-      const turn = () => new Promise(setImmediate);
-      const heap = async () => {
-        for (let i = 0; i < 4; i++) { await turn(); gc(); }
-        return process.memoryUsage().heapUsed;
-      };
-      (async () => { ${code} })().then((result) => console.log(JSON.stringify(result)));
-    `;
-    const args = ['--expose-gc', '--import', 'tsx', '--eval', script];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: join(__dirname, '../..') });
-    return JSON.parse(stdout);
-  }
-
   it('without subscribers and events cost less than 200 bytes each', async () => {
-    const bytes = await run(`
+    const bytes = await runWithGc(`
+      const { Channel, memoryLog } = lib;
       const channels = [new Channel()];
       const before = await heap();
       for (let i = 0; i < 100_000; i++) channels.push(new Channel());
@@ -254,7 +237,8 @@ describe('many channels', () => {
   });
 
   it('whose only subscriber has left cost less than 1,500 bytes each', async () => {
-    const bytes = await run(`
+    const bytes = await runWithGc(`
+      const { Channel, memoryLog } = lib;
       const usedChannel = async () => {
         const channel = new Channel({ log: memoryLog() });
         const subscription = channel.subscribe();
@@ -275,7 +259,8 @@ describe('many channels', () => {
   });
 
   it('that are used and released leave nothing in the heap', async () => {
-    const bytes = await run(`
+    const bytes = await runWithGc(`
+      const { Channel, memoryLog } = lib;
       const cycle = async (n) => {
         const channel = new Channel({ log: memoryLog({ maxAgeMs: 1 }) });
         const readers = [channel, channel.filter(() => true)].map(async (each) => {

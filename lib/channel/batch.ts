@@ -48,7 +48,7 @@ export function collectMapped(
   try {
     for (let next = position; next < end && builder.hasRoom(BLOCK_BYTES); next++) {
       const entry = entries.at(next);
-      if (!entry.isLast) builder.append(lane.shown(entry));
+      if (!entry.isLast) builder.append(lane.shownFromLog(entry));
       builder.advance(entry);
       if (scanClock.count(entry.bytes)) break;
     }

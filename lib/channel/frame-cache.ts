@@ -127,7 +127,7 @@ export class SingleCache implements TurnCache {
   readonly #onUsed: OnUsed;
   readonly #ofTurn = new Map<Entry, Frames>();
   /** Only of large entries, because weak maps cost time during garbage collection. */
-  readonly #queued = new WeakMap<Entry, QueuedChunk>();
+  #queued: WeakMap<Entry, QueuedChunk> | undefined;
 
   constructor(onUsed: OnUsed) {
     this.#onUsed = onUsed;
@@ -145,12 +145,17 @@ export class SingleCache implements TurnCache {
   endTurn(): void {
     for (const [entry, frames] of this.#ofTurn) {
       const chunk = QueuedChunk.of(frames);
-      if (chunk !== undefined) this.#queued.set(entry, chunk);
+      if (chunk !== undefined) this.#keep(entry, chunk);
     }
     this.#ofTurn.clear();
   }
 
   #queuedFrames(entry: Entry): Frames | undefined {
-    return entry.bytes < LARGE_BYTES ? undefined : this.#queued.get(entry)?.frames();
+    return entry.bytes < LARGE_BYTES ? undefined : this.#queued?.get(entry)?.frames();
+  }
+
+  #keep(entry: Entry, chunk: QueuedChunk): void {
+    this.#queued ??= new WeakMap();
+    this.#queued.set(entry, chunk);
   }
 }

@@ -5,9 +5,8 @@ import { Window } from '../log/window';
 import { collect, collectMapped, collectView, type Entries } from './batch';
 import { type Cursor, type CursorHub, Placement } from './cursor';
 import { type Deliverable, notePublish, scheduleDelivery } from './deliveries';
-import type { Batch } from './frame-cache';
-import { type BatchCache, SingleCache, type TurnCache } from './frame-cache';
-import { Lane, type MapLane } from './lane';
+import { type Batch, BatchCache, SingleCache, type TurnCache } from './frame-cache';
+import { type MapLane, MapLanes } from './lane';
 import { type Page, Pages } from './pages';
 import { ParsedEvents } from './parsed-events';
 import { Link, ReadyQueue } from './ready-queue';
@@ -56,7 +55,6 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   readonly log: EventLog;
   readonly complete: boolean;
   readonly events: ParsedEvents;
-  readonly pages: Pages;
   readonly replayLimit: ReplayLimit | undefined;
   readonly #onEmpty: () => void;
   readonly #subscription: LogSubscription;
@@ -70,11 +68,14 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     this.#used.push(cache);
   };
   readonly #singles = new SingleCache(this.#onUsed);
-  /** Of all subscribers without a map function. */
-  readonly #lane: Lane;
+  /** Of all subscribers without filters and map functions. */
+  readonly #batches = new BatchCache(this.#onUsed);
+  #lanes: MapLanes | undefined;
+  readonly #serialize: Serialize;
   /** Received before the window had its beginning. */
   #early: Array<{ readonly entries: readonly LogEntry[]; readonly gapBefore: boolean }> = [];
   #window: Window | undefined;
+  #pages: Pages | undefined;
   /** The newest id that was published in this process. */
   #publishedId = '';
   #ended = false;
@@ -89,9 +90,8 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     const { maxReplayEvents, parse, serialize } = options;
     this.log = log;
     this.events = new ParsedEvents(parse, this.#onUsed);
-    this.pages = new Pages(log, this.#onUsed);
     this.replayLimit = maxReplayEvents === false ? undefined : new ReplayLimit(log, maxReplayEvents);
-    this.#lane = new Lane({ events: this.events, serialize, onUsed: this.#onUsed });
+    this.#serialize = serialize;
     this.#onEmpty = onEmpty;
     // Another copy of this package may have another kind of window; its log is then read by the contract.
     this.#window = log.window instanceof Window ? log.window : undefined;
@@ -103,6 +103,11 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   /** The newest entries; `undefined` until the log has reported where they begin. */
   get window(): Window | undefined {
     return this.#window;
+  }
+
+  get pages(): Pages {
+    this.#pages ??= new Pages(this.log, this.#onUsed);
+    return this.#pages;
   }
 
   get size(): number {
@@ -214,7 +219,8 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
   }
 
   openView(steps: ViewSteps): View {
-    return new View(steps, this.#lane, this.events);
+    this.#lanes ??= new MapLanes({ events: this.events, serialize: this.#serialize, onUsed: this.#onUsed });
+    return new View(steps, this.#lanes, this.events);
   }
 
   batchAt(position: number, view: View | undefined): Batch {
@@ -222,7 +228,7 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
     const { head } = window;
     if (view === undefined) {
       const end = window.blockEnd(position) ?? head;
-      return this.#sharedBatch(this.#lane.batches, window, position, end);
+      return this.#sharedBatch(this.#batches, window, position, end);
     }
     this.events.startRead(head - position);
     const lane = view.sharedLane;

@@ -20,51 +20,67 @@ export interface LaneTools {
   readonly onUsed: OnUsed;
 }
 
-/**
- * The subscribers that receive the same form of each event: all without a map, or all with one map function (of the events
- * of the lane above). They share each batch, and each event is mapped and encoded once for them.
- */
-export class Lane {
-  readonly batches: BatchCache;
+/** The lanes of the map functions of a channel, or of those that follow one map function. */
+export class MapLanes {
   readonly #tools: LaneTools;
-  readonly #children = new Map<UntypedMap, MapLane>();
+  readonly #source: MapLane | undefined;
+  #lanes: Map<UntypedMap, MapLane> | undefined;
 
-  constructor(tools: LaneTools) {
+  /** @param source the lane whose events the functions receive; `undefined` for the events of the log */
+  constructor(tools: LaneTools, source?: MapLane) {
     this.#tools = tools;
-    this.batches = new BatchCache(tools.onUsed);
+    this.#source = source;
   }
 
-  /** Adds a subscriber to the lane of a map function. */
+  /** Adds a subscriber to the lane of a function. */
   join(map: UntypedMap): MapLane {
-    const lane = this.#children.get(map) ?? new MapLane(this.#tools, map, () => this.#children.delete(map));
-    this.#children.set(map, lane);
+    const lane = this.#lanes?.get(map) ?? this.#open(map);
     lane.add();
+    return lane;
+  }
+
+  #open(map: UntypedMap): MapLane {
+    const lanes = this.#lanes ?? new Map<UntypedMap, MapLane>();
+    const lane = new MapLane(this.#tools, map, this.#source, () => lanes.delete(map));
+    this.#lanes = lanes.set(map, lane);
     return lane;
   }
 }
 
 /**
+ * The subscribers that use one map function, on the same events. Each event is mapped and encoded once for them, and they
+ * share each batch.
+ *
  * A function with one subscriber belongs to its request, so it runs in that request's context. A function with several
  * belongs to none of them: it runs once for all of them, in the context of no request.
  */
-export class MapLane extends Lane implements ScanInterval {
+export class MapLane implements ScanInterval {
   scanInterval = 1;
+  readonly batches: BatchCache;
+  readonly #tools: LaneTools;
   readonly #map: UntypedMap;
-  readonly #events: ParsedEvents;
-  readonly #serialize: Serialize;
+  /** The lane whose events the function receives; `undefined` for the events of the log. */
+  readonly #source: MapLane | undefined;
   readonly #onEmpty: () => void;
   readonly #mapped = new Map<Entry, Entry>();
   readonly #entries: RecentEntries;
+  #following: MapLanes | undefined;
   #subscribers = 0;
   #shared = false;
 
-  constructor(tools: LaneTools, map: UntypedMap, onEmpty: () => void) {
-    super(tools);
+  constructor(tools: LaneTools, map: UntypedMap, source: MapLane | undefined, onEmpty: () => void) {
+    this.batches = new BatchCache(tools.onUsed);
+    this.#tools = tools;
     this.#map = map;
-    this.#events = tools.events;
-    this.#serialize = tools.serialize;
+    this.#source = source;
     this.#onEmpty = onEmpty;
     this.#entries = new RecentEntries((entry) => this.#mapped.delete(entry), tools.onUsed);
+  }
+
+  /** The lanes of the map functions that follow this one. */
+  get following(): MapLanes {
+    this.#following ??= new MapLanes(this.#tools, this);
+    return this.#following;
   }
 
   /** Whether it ever had several subscribers. */
@@ -82,8 +98,13 @@ export class MapLane extends Lane implements ScanInterval {
     if (this.#subscribers === 0) this.#onEmpty();
   }
 
+  /** What its subscribers receive of an entry of the log. @throws as {@link MapLane.shown} does */
+  shownFromLog(entry: Entry): Entry {
+    return this.shown(this.#source === undefined ? entry : this.#source.shownFromLog(entry));
+  }
+
   /**
-   * What its subscribers receive of an entry. A gap and the closing entry pass unchanged.
+   * What its subscribers receive of an entry of the lane above. A gap and the closing entry pass unchanged.
    *
    * @throws what the map function throws, and for a value that cannot be sent
    */
@@ -97,16 +118,17 @@ export class MapLane extends Lane implements ScanInterval {
     if (known !== undefined) return known;
     const mapped = outsideRequests(() => this.#mappedFrom(entry));
     this.#mapped.set(entry, mapped);
-    this.#entries.add(entry, this.#events.isRecent);
+    this.#entries.add(entry, this.#tools.events.isRecent);
     return mapped;
   }
 
   #mappedFrom(entry: Entry): Entry {
-    const event = this.#events.of(entry);
+    const { events, serialize } = this.#tools;
+    const event = this.#source === undefined ? events.of(entry) : entry.event(events.parse);
     const value = this.#map(event.data, event);
     refusePromise(value, 'a map function', 'ERR_SSE_INVALID_MAP');
     checkMapped(value);
-    return new Entry(entry.id, recordOf(value, this.#serialize));
+    return new Entry(entry.id, recordOf(value, serialize));
   }
 }
 

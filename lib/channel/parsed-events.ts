@@ -12,11 +12,12 @@ export class ParsedEvents {
   readonly parse: Parse;
   /** Whether the entries that are read now are near the head of the log. */
   isRecent = true;
-  readonly #entries: RecentEntries;
+  readonly #onUsed: OnUsed;
+  #entries: RecentEntries | undefined;
 
   constructor(parse: Parse, onUsed: OnUsed) {
     this.parse = parse;
-    this.#entries = new RecentEntries((entry) => entry.releaseEvent(), onUsed);
+    this.#onUsed = onUsed;
   }
 
   /** @param unread the number of entries between the reader and the head of the log */
@@ -29,11 +30,12 @@ export class ParsedEvents {
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#entries?.clear();
   }
 
   #parse(entry: Entry): ServerSentEvent {
     const event = entry.event(this.parse);
+    this.#entries ??= new RecentEntries((each) => each.releaseEvent(), this.#onUsed);
     this.#entries.add(entry, this.isRecent);
     return event;
   }

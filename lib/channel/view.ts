@@ -3,7 +3,7 @@ import { describe, wrongType } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import type { Entry } from '../log/entry';
 import { refusePromise } from '../synchronous';
-import type { Lane, MapLane, UntypedMap } from './lane';
+import type { MapLane, MapLanes, UntypedMap } from './lane';
 import type { ParsedEvents } from './parsed-events';
 import type { ScanInterval } from './scan-clock';
 
@@ -27,6 +27,8 @@ export function viewSteps(steps: readonly Step[]): ViewSteps | undefined {
   return steps.length === 0 ? undefined : { steps, context: new CallbackContext() };
 }
 
+const NO_LANES: readonly MapLane[] = [];
+
 /** What an entry becomes; `undefined` if it is dropped. */
 type Apply = (entry: Entry) => Entry | undefined;
 
@@ -35,23 +37,24 @@ export class View implements ScanInterval {
   readonly context: CallbackContext;
   scanInterval = 1;
   readonly #events: ParsedEvents;
-  readonly #lanes: MapLane[] = [];
+  /** Of its map functions, in their order; the last one is that of its events. */
+  #lanes: readonly MapLane[] = NO_LANES;
   readonly #isFiltered: boolean;
   readonly #apply: Apply;
   /** An entry that was applied, but did not fit into the batch. */
   #held: { readonly entry: Entry; readonly shown: Entry } | undefined;
 
-  constructor({ steps, context }: ViewSteps, root: Lane, events: ParsedEvents) {
+  constructor({ steps, context }: ViewSteps, lanes: MapLanes, events: ParsedEvents) {
     this.context = context;
     this.#events = events;
     this.#isFiltered = steps.some(({ kind }) => kind === 'filter');
-    this.#apply = inOrder(steps.map((step) => this.#compile(step, root)));
+    this.#apply = inOrder(steps.map((step) => this.#compile(step, lanes)));
   }
 
   /** The lane of all subscribers that receive the same; `undefined` if that is this one alone. */
   get sharedLane(): MapLane | undefined {
     if (this.#isFiltered) return undefined;
-    const lane = this.#lanes[this.#lanes.length - 1];
+    const lane = this.#lastLane;
     return lane?.shared ? lane : undefined;
   }
 
@@ -77,7 +80,12 @@ export class View implements ScanInterval {
 
   /** The subscriber has unsubscribed. */
   close(): void {
-    for (const lane of this.#lanes.splice(0)) lane.leave();
+    for (const lane of this.#lanes) lane.leave();
+    this.#lanes = NO_LANES;
+  }
+
+  get #lastLane(): MapLane | undefined {
+    return this.#lanes[this.#lanes.length - 1];
   }
 
   #takeHeld(entry: Entry): Entry | undefined {
@@ -86,12 +94,12 @@ export class View implements ScanInterval {
     return held?.entry === entry ? held.shown : this.#apply(entry);
   }
 
-  #compile(step: Step, root: Lane): Apply {
+  #compile(step: Step, lanes: MapLanes): Apply {
     const { parse } = this.#events;
-    const above = this.#lanes[this.#lanes.length - 1];
+    const above = this.#lastLane;
     if (step.kind === 'map') {
-      const lane = (above ?? root).join(step.map);
-      this.#lanes.push(lane);
+      const lane = (above?.following ?? lanes).join(step.map);
+      this.#lanes = [...this.#lanes, lane];
       return (entry) => lane.shown(entry);
     }
     const { filter } = step;
