@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import express, { type ErrorRequestHandler } from 'express';
+import express4 from 'express4';
 import { Channel, createSse, event, memoryLog } from '../../lib';
 
 const PAGE = readFileSync(join(__dirname, '../../docs/error-codes.md'), 'utf8');
@@ -29,7 +30,23 @@ export const SECTIONS: readonly Section[] = PAGE.split(/^### /m)
   });
 
 /** What the documented code may use besides what it declares. */
-const GLOBALS = { Channel, createSse, event, memoryLog, once, readFile, Readable, setTimeout, work };
+const GLOBALS = {
+  clock,
+  Channel,
+  createSse,
+  event,
+  express4,
+  memoryLog,
+  once,
+  readFile,
+  Readable,
+  setTimeout,
+  work,
+};
+
+async function* clock() {
+  yield 'done';
+}
 
 async function* work() {
   await setTimeout(200);
@@ -72,11 +89,12 @@ export class DocumentedApp {
     await once(this.#server, 'listening');
   }
 
-  /** Requests the first path of the code. @returns the response, as soon as its head has arrived */
-  fetch(code: string, signal: AbortSignal): Promise<Response> {
+  /** Requests the first path of the code, as an EventSource does. @returns the response, as soon as its head has arrived */
+  fetch(code: string, { headers, signal }: RequestInit): Promise<Response> {
     const path = /app\.\w+\('([^']+)'/.exec(code)?.[1] ?? '/';
-    const address = this.#server?.address() as AddressInfo | undefined;
-    return fetch(`http://127.0.0.1:${address?.port}${path}`, { signal });
+    const { port } = (this.#server as Server).address() as AddressInfo;
+    const accept = { Accept: 'text/event-stream' };
+    return fetch(`http://127.0.0.1:${port}${path}`, { headers: { ...accept, ...headers }, signal });
   }
 
   async close(): Promise<void> {
