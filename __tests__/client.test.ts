@@ -109,14 +109,14 @@ const GOOD = {
     typedEventSource<typeof handlers.filtered>('/').addEventListener('price', ({ data }) => parse(data).cents);
     typedEventSource<typeof handlers.generator>('/').addEventListener('done', ({ data }) => parse(data).toFixed());
     same<EventsOf<Events<{ price: Price }>>, Events<{ price: Price }>>();`,
-  'the data of end is empty for a generator that returns nothing': `${PAGE}${SAME}
+  'the data of end is null for a generator that returns nothing': `${PAGE}${SAME}
     async function* silent() { yield 1; }
-    typedEventSource<typeof silent>('/').addEventListener('end', ({ data }) => same<typeof data, ''>());`,
-  'the data of end may be empty for a generator that may return nothing': `${PAGE}${SAME}
+    typedEventSource<typeof silent>('/').addEventListener('end', ({ data }) => same<typeof data, Json<null>>());`,
+  'the data of end may be null for a generator that may return nothing': `${PAGE}${SAME}
     async function* some(req: { url: string }) { yield 1; if (req.url === '/') return { rows: 5 }; }
     typedEventSource<typeof some>('/').addEventListener('end', ({ data }) => {
-      same<typeof data, '' | Json<{ rows: number }>>();
-      if (data !== '') parse(data).rows.toFixed();
+      same<typeof data, Json<{ rows: number } | null>>();
+      parse(data)?.rows.toFixed();
     });`,
   'an event of the type error may also be the connection’s own': `${PAGE}${SAME}
     async function* failing() { yield event('error', { code: 5 }); }

@@ -594,7 +594,7 @@ describe('an error handler that fails', () => {
   });
 
   it('is reported once per route, and each lost error, but not a client that does not accept event streams', async () => {
-    const handler = sse(fails);
+    const handler = sse(fails, { client: 'eventsource' });
     const server = await HandlerServer.start((req, res) => handler(req, res, takesCode(res)));
 
     for (const Accept of ['text/event-stream', 'text/event-stream', 'text/html']) {

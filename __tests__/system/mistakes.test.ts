@@ -45,7 +45,7 @@ describe('the code of docs/error-codes.md', () => {
   });
 });
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 const CLOCK = `data: done\n\n${END}`;
 
 /** A row of docs/troubleshooting.md without a code: what the client gets, and what it gets after the cure. */
@@ -102,9 +102,9 @@ const SILENT_ROWS: readonly SilentRow[] = [
     cure: [get(`async function* () { throw Object.assign(new Error('no'), { status: 401 }); }`), ''],
   },
   {
-    see: 'the closing event has no data, although an inner generator returned a value',
+    see: 'the data of the closing event is `null`, although an inner generator returned a value',
     mistake: [get('async function* () { yield* (async function* () { return 7; })(); }'), END],
-    cure: [get('async function* () { return yield* (async function* () { return 7; })(); }'), END.replace('data: ', 'data: 7')],
+    cure: [get('async function* () { return yield* (async function* () { return 7; })(); }'), END.replace('data: null', 'data: 7')],
   },
 ]; // biome-ignore format: table
 
