@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { openStream } from '../../../lib/testing';
+import { freePort } from '../../../tools/free-port';
 import { type DemoProcess, endDemos, runDemo } from '../../support/demo';
-import { freePort } from '../../support/program';
 
 jest.setTimeout(30_000);
 

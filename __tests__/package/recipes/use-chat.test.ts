@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
+import { freePort } from '../../../tools/free-port';
 import { describeInChromium } from '../../support/chromium';
 import { type DemoProcess, endDemos, runDemo } from '../../support/demo';
 import { Gate } from '../../support/gate';
-import { freePort } from '../../support/program';
 
 jest.setTimeout(30_000);
 
