@@ -154,7 +154,7 @@ export const FETCH_CLIENTS: readonly ClientRow[] = [
     client: 'LangGraph: `runs.stream()`',
     packages: ['@langchain/langgraph-sdk'],
     asItIs: ANSWER,
-    oneLine: NONE,
+    oneLine: "`client: 'fetch'` in the route that joins a run, for its GET",
     test: [`${CLIENTS}/langchain`, '@langchain/langgraph-sdk runs.stream()'],
   },
   {
