@@ -128,8 +128,9 @@ describeInChromium('docs/use-chat', (tabs) => {
     answering.write(FIRST);
     await shown(page, 'Once upon');
 
+    const closed = once(answering, 'close');
     await page.getByText('Stop').click();
-    await once(answering, 'close');
+    await closed;
 
     await status(page, 'ready');
     expect((await fetch(`${url}/api/chat/stop/stream`)).status).toBe(204);

@@ -1,9 +1,29 @@
+import express from 'express';
+import { Channel } from '../../../lib';
+import { Gate } from '../../support/gate';
+import { releaseAll, serve } from '../../support/serve';
 import { statusOf } from './support/chat';
-import { clientMatrix, describeFetchClient, type FetchClient, HALVES } from './support/fetch-client';
+import { clientMatrix, describeFetchClient, type FetchClient, HALVES, TEXT } from './support/fetch-client';
 import { load } from './support/load';
 import { withoutRejections } from './support/rejections';
 
 const matrix = clientMatrix();
+
+const PLACE = { taskId: 'task_1', contextId: 'context_1' };
+
+/** A part of the answer. */
+function artifact(text: string, more: object = {}) {
+  return { artifactUpdate: { ...PLACE, artifact: { artifactId: 'answer', parts: [{ text }] }, ...more } };
+}
+
+function status(state: string) {
+  return { statusUpdate: { ...PLACE, status: { state } } };
+}
+
+/** A response of JSON-RPC. */
+function replyTo(id: unknown, result: object) {
+  return { jsonrpc: '2.0', id, result };
+}
 
 /** Agent2Agent 1.0 over JSON-RPC: each event is a response with the id of the request. */
 const A2A: FetchClient = {
@@ -11,14 +31,9 @@ const A2A: FetchClient = {
   method: 'post',
   path: '/a2a',
   answer({ body }) {
-    const reply = (result: object) => ({ jsonrpc: '2.0', id: body.id, result });
-    const place = { taskId: 'task_1', contextId: 'context_1' };
-    const artifact = (text: string, more: object) => ({
-      artifactUpdate: { ...place, artifact: { artifactId: 'answer', parts: [{ text }] }, ...more },
-    });
-    const status = (state: string) => ({ statusUpdate: { ...place, status: { state } } });
+    const reply = (result: object) => replyTo(body.id, result);
     return {
-      first: [status('TASK_STATE_WORKING'), artifact(HALVES[0], {})].map(reply),
+      first: [status('TASK_STATE_WORKING'), artifact(HALVES[0])].map(reply),
       rest: [artifact(HALVES[1], { append: true, lastChunk: true })].map(reply),
       last: reply(status('TASK_STATE_COMPLETED')),
     };
@@ -113,3 +128,61 @@ const AG_UI: FetchClient = {
 describeFetchClient(A2A, matrix);
 
 describeFetchClient(AG_UI, matrix);
+
+describe('a run that is mapped into the protocol of A2A', () => {
+  afterEach(releaseAll);
+
+  it('is read by two clients, each with the ids of its own request', async () => {
+    const proceed = new Gate();
+    const run = Channel.from(async function* () {
+      yield status('TASK_STATE_WORKING');
+      yield artifact(HALVES[0]);
+      await proceed.promise;
+      yield artifact(HALVES[1], { append: true, lastChunk: true });
+      yield status('TASK_STATE_COMPLETED');
+    });
+    let base = '';
+    const server = await serve((app) => {
+      A2A.addRoutes?.(app, () => base);
+      app.post('/a2a', express.json(), ({ body: { id } }) => run.map((update) => replyTo(id, update)));
+    });
+    base = server.url('');
+    const halves = [new Gate(), new Gate()];
+    const read = (half: Gate) =>
+      A2A.read(base, {
+        signal: new AbortController().signal,
+        maxRetries: 0,
+        onText: (text) => text === HALVES[0] && half.open(),
+      });
+
+    const answers = halves.map(read);
+    await Promise.all(halves.map(({ promise }) => promise));
+    proceed.open();
+
+    expect(await Promise.all(answers)).toEqual([TEXT, TEXT]);
+  });
+
+  it('reports an error to the client when the run fails in the middle', async () => {
+    const half = new Gate();
+    const run = Channel.from(async function* () {
+      yield artifact(HALVES[0]);
+      await half.promise;
+      throw new Error('The model broke off.');
+    });
+    let base = '';
+    const server = await serve((app) => {
+      A2A.addRoutes?.(app, () => base);
+      app.post('/a2a', express.json(), ({ body: { id } }) => run.map((update) => replyTo(id, update)));
+    });
+    base = server.url('');
+
+    const reading = A2A.read(base, {
+      signal: new AbortController().signal,
+      maxRetries: 0,
+      onText: () => half.open(),
+    });
+
+    await expect(reading).rejects.toThrow();
+    await server.errorsHandled(1);
+  });
+});

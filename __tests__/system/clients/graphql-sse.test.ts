@@ -1,6 +1,9 @@
-import { event } from '../../../lib';
+import { setImmediate } from 'node:timers/promises';
+import { Channel, event } from '../../../lib';
+import { Gate } from '../../support/gate';
+import { releaseAll, serve } from '../../support/serve';
 import { statusOf } from './support/chat';
-import { clientMatrix, describeFetchClient, type FetchClient, HALVES } from './support/fetch-client';
+import { clientMatrix, describeFetchClient, type FetchClient, HALVES, TEXT } from './support/fetch-client';
 import { load } from './support/load';
 
 const matrix = clientMatrix();
@@ -37,3 +40,67 @@ const DISTINCT: FetchClient = {
 };
 
 describeFetchClient(DISTINCT, matrix);
+
+describe('a channel that is mapped into the protocol of graphql-sse', () => {
+  afterEach(releaseAll);
+
+  it('is read until its closing event, which is the last one of the protocol', async () => {
+    const answers = new Channel<string>({ replay: true });
+    const server = await serve((app) => {
+      app.post('/graphql', () => answers.map((answer) => event('next', { data: { answer } })));
+    });
+    for (const half of HALVES) await answers.publish(half);
+    await answers.end(event('complete', ''));
+
+    const text = await DISTINCT.read(server.url(''), {
+      signal: new AbortController().signal,
+      maxRetries: 0,
+      onText: () => undefined,
+    });
+
+    expect(text).toBe(TEXT);
+  });
+
+  it('reports an error to the client when the channel is closed in the middle', async () => {
+    const answers = new Channel<string>({ replay: true });
+    const server = await serve((app) => {
+      app.post('/graphql', () => answers.map((answer) => event('next', { data: { answer } })));
+    });
+    await answers.publish(HALVES[0]);
+    const received = new Gate();
+    const reading = DISTINCT.read(server.url(''), {
+      signal: new AbortController().signal,
+      maxRetries: 0,
+      onText: () => received.open(),
+    });
+    reading.catch(() => undefined);
+    await received.promise;
+
+    await answers.close();
+
+    await expect(reading).rejects.toThrow();
+  });
+
+  it('is subscribed again by the client after a lost connection, with its default options', async () => {
+    const answers = new Channel<string>({ replay: true });
+    const server = await serve((app) => {
+      app.post('/graphql', () => answers.map((answer) => event('next', { data: { answer } })));
+    });
+    await answers.publish(HALVES[0]);
+    const { createClient } = await load('graphql-sse');
+    const client = createClient({ url: server.url('/graphql'), retry: async () => undefined });
+    const results = client.iterate<Result>(SUBSCRIPTION);
+    expect((await results.next()).value).toMatchObject({ data: { answer: HALVES[0] } });
+
+    server.server.closeAllConnections();
+    await answers.publish(HALVES[1]);
+
+    // Without a last event ID, a new subscription begins anew: the first half is sent again.
+    expect((await results.next()).value).toMatchObject({ data: { answer: HALVES[0] } });
+    expect((await results.next()).value).toMatchObject({ data: { answer: HALVES[1] } });
+    await results.return?.();
+    client.dispose();
+    while (server.sse.size > 0) await setImmediate();
+    server.server.closeAllConnections();
+  });
+});

@@ -220,7 +220,7 @@ export function describeFetchClient(client: FetchClient, matrix: Matrix): void {
       expect(await reading).toBe(TEXT);
       await conversation.cleanedUp.promise;
       expect(conversation.signal?.aborted).toBe(false);
-      note('Accept', `\`${conversation.accept}\``);
+      note('Accept', conversation.accept === undefined ? 'none' : `\`${conversation.accept}\``);
       note('whole answer', 'yes');
     });
 

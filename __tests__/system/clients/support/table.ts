@@ -36,7 +36,7 @@ export const EVENT_SOURCES: readonly ClientRow[] = [
   {
     client: '`event-source-polyfill`',
     packages: ['event-source-polyfill'],
-    asItIs: `${STREAM}; the last event ID arrives in the query`,
+    asItIs: `${STREAM}; the last event ID arrives in the query, and it ignores an id without data`,
     oneLine: NONE,
     test: [`${CLIENTS}/event-sources`, 'event-source-polyfill'],
   },
@@ -154,7 +154,7 @@ export const FETCH_CLIENTS: readonly ClientRow[] = [
     client: 'LangGraph: `runs.stream()`',
     packages: ['@langchain/langgraph-sdk'],
     asItIs: ANSWER,
-    oneLine: NONE,
+    oneLine: "`client: 'fetch'` in the route that joins a run, for its GET",
     test: [`${CLIENTS}/langchain`, '@langchain/langgraph-sdk runs.stream()'],
   },
   {
