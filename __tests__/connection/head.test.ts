@@ -1,8 +1,10 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import { Channel } from '../../lib';
 import { acceptsEventStream, lastEventIdOf, writeHead } from '../../lib/connection/head';
 import { MAX_ID_BYTES } from '../../lib/format/event';
 import { resolveSseOptions } from '../../lib/stream/options';
+import { releaseAll, serve } from '../support/serve';
 
 function requestWith(headers: IncomingMessage['headers']): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), { headers });
@@ -153,6 +155,49 @@ describe('lastEventIdOf() of a URL', () => {
     } finally {
       Reflect.deleteProperty(Object.prototype, 'last-event-id');
     }
+  });
+});
+
+describe('the last event ID in the query of a request', () => {
+  afterEach(releaseAll);
+
+  it('resumes a channel exactly after that event', async () => {
+    const channel = new Channel();
+    const server = await serve((app) => {
+      app.get('/', () => channel);
+    });
+    const id = await channel.publish(1);
+    await channel.publish(2);
+    const stream = await server.openStream(`/?lastEventId=${encodeURIComponent(id)}`);
+
+    expect((await stream.next()).data).toBe('2');
+  });
+
+  it('is answered by a 204 after the end of a stream, whose generator does not start again', async () => {
+    let started = 0;
+    const server = await serve((app) => {
+      app.get('/', async function* () {
+        started++;
+        yield 1;
+      });
+    });
+    const stream = await server.openStream('/');
+    await stream.ended();
+
+    const response = await fetch(server.url(`/?lastEventId=${encodeURIComponent(stream.lastEventId)}`));
+
+    expect([response.status, started]).toEqual([204, 1]);
+  });
+
+  it.each(['%', '%E0%A4%A', '%00', '%ff'])('is never an error: %s', async (id) => {
+    const server = await serve((app) => {
+      app.get('/', async function* (_req, res) {
+        yield typeof res.sse.lastEventId;
+      });
+    });
+    const stream = await server.openStream(`/?lastEventId=${id}`);
+
+    expect((await stream.next()).data).toBe('string');
   });
 });
 
