@@ -233,7 +233,6 @@ export function typedEventSource<Source>(
  * that the data has its type.
  *
  * @param text the `data` of an event
- * @throws `SyntaxError` for the event `end` of a channel that ended without a value: its data is empty
  * @throws `SyntaxError` if the channel or the route has its own `serialize` option that does not make JSON
  * @example
  * const events = typedEventSource<typeof market>('/market');
