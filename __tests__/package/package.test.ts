@@ -68,7 +68,14 @@ describe('the packed tarball', () => {
   it('contains the build, the documents and nothing else', () => {
     const others = files.filter((path) => !/^dist\/.*\.(js|mjs|d\.ts|d\.mts)$/.test(path));
 
-    expect(others.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']);
+    expect(others.sort()).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'docs/error-codes.md', // to which each message points
+      'docs/troubleshooting.md',
+      'package.json',
+    ]);
     expect(files).toEqual(
       expect.arrayContaining(['dist/index.js', 'dist/index.mjs', 'dist/index.d.ts', 'dist/index.d.mts']),
     );

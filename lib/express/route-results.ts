@@ -112,7 +112,7 @@ function onValue(call: HandlerCall, context: RequestContext): void {
 
 /** No `sse()` applies to the request. */
 function warnOfCall(call: HandlerCall): void {
-  if (!call.res.headersSent) warnIfUnstreamed(handledRequest(call), call.result, middlewareCount > 0);
+  if (!call.res.headersSent) warnIfUnstreamed(handledRequest(call), call.result);
 }
 
 function handledRequest({ req, res, handler, layer = handler }: HandlerCall): HandledRequest {

@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { Subscription } from '../channel/subscription';
+import { isGone } from '../connection/http';
 import type { WarningCode } from '../errors';
 import { has, isAsyncGenerator, isNodeReadable, isSyncGenerator } from '../source';
 import type { RequestContext } from '../stream/context';
@@ -34,8 +35,8 @@ export function noteStreamingFunction<Made extends object>(made: Made): Made {
 }
 
 /** Warns if a handler without an `sse()` has returned a generator, a channel or a subscription, and nothing streams it. */
-export function warnIfUnstreamed(request: HandledRequest, result: unknown, hasMiddleware: boolean): void {
-  consider(request, () => notCalled(result) ?? notStreamed(result, hasMiddleware));
+export function warnIfUnstreamed(request: HandledRequest, result: unknown): void {
+  consider(request, () => notCalled(result) ?? notStreamed(result));
 }
 
 /**
@@ -58,15 +59,15 @@ export function warnIfUnstreamable(
 /** The routes whose return value was examined. Those that answer their requests in another way are not examined again. */
 const considered = new WeakSet<object>();
 
-function consider(request: HandledRequest, find: () => Mistake | undefined, isLeft = () => true): void {
+function consider(request: HandledRequest, find: () => Mistake | undefined, isDue = () => true): void {
   const { res, route } = request;
-  if (considered.has(route)) return;
+  if (considered.has(route) || isGone(res)) return;
   const mistake = withoutThrowing(find);
   if (mistake === undefined) return;
   considered.add(route);
   const { code, message, afterMs, isUnused = () => true } = mistake;
   const onUnanswered = () => {
-    if (isLeft() && withoutThrowing(isUnused) === true) warnOfRoute(code, request, message);
+    if (isDue() && withoutThrowing(isUnused) === true) warnOfRoute(code, request, message);
   };
   // A client that leaves too early leaves the question open.
   watchResponse(res, afterMs, onUnanswered, () => considered.delete(route));
@@ -81,20 +82,19 @@ function withoutThrowing<Result>(read: () => Result): Result | undefined {
   }
 }
 
-function notStreamed(result: unknown, hasMiddleware: boolean): Mistake | undefined {
+function notStreamed(result: unknown): Mistake | undefined {
   const what = sourceName(result);
   if (what === undefined) return undefined;
-  const why = hasMiddleware ? 'but no sse() applies to this route' : 'but sse() was never called';
   return {
     code: 'SSE_NOT_STREAMED',
     afterMs: UNSTREAMED_AFTER_MS,
     message: (name) =>
-      `${name} returned ${what}, ${why}, so nothing is sent. ` +
+      `${name} returned ${what}, but no sse() applies to this route, so nothing is sent. ` +
       'Call app.use(sse()) before the route, on the same app or router, or wrap the handler: sse(handler).',
   };
 }
 
-/** Only what nothing but this package streams, or what is a mistake without this package, too. */
+/** What nothing but this package streams. Express ignores a generator, so that it is a mistake without this package, too. */
 function sourceName(result: unknown): string | undefined {
   if (isSubscribable(result)) return result instanceof Subscription ? 'a subscription' : 'a channel';
   if (isAsyncGenerator(result)) return 'an async generator';

@@ -69,7 +69,9 @@ export function watchResponse(
   };
   const timeout = new LazyTimeout(ms, () => {
     offClosed(res, onClose);
-    if (!res.headersSent && !isGone(res)) onUnanswered();
+    if (res.headersSent) return;
+    if (isGone(res)) onLeft?.();
+    else onUnanswered();
   });
   onClosed(res, onClose);
 }
