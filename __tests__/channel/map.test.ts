@@ -10,7 +10,7 @@ interface Price {
   readonly price: number;
 }
 
-const END = 'event: end\nid: ~end\ndata: \n\n';
+const END = 'event: end\nid: ~end\ndata: null\n\n';
 
 const toResult = (params: Price) => ({ jsonrpc: '2.0', method: 'price', params });
 
@@ -122,7 +122,7 @@ describe('map()', () => {
     const client = await server.openStream('/', { headers: { 'Last-Event-ID': 'unknown' } });
     await channel.end();
 
-    expect([...(await client.ended()).matchAll(/^id: .*\ndata: (.+)$/gm)].map(([, data]) => data)).toEqual(
+    expect([...(await client.ended()).matchAll(/^id: (?!~end).*\ndata: (.+)$/gm)].map(([, data]) => data)).toEqual(
       expected,
     );
   });

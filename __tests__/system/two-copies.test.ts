@@ -58,8 +58,10 @@ async function take(stream: OpenedStream, count: number): Promise<string[]> {
   return events.map(({ type, data }) => `${type} ${data}`);
 }
 
+/** The body of a response to an EventSource. */
 async function responseText(server: TestServer, path: string, init?: RequestInit): Promise<string> {
-  return (await fetch(server.url(path), init)).text();
+  const headers = { Accept: 'text/event-stream', ...init?.headers };
+  return (await fetch(server.url(path), { ...init, headers })).text();
 }
 
 describe.each(COPIES)('%s of this package', (_name, other) => {
@@ -288,7 +290,7 @@ describe.each(COPIES)('%s of this package', (_name, other) => {
       });
     });
 
-    const response = await fetch(server.url('/full'));
+    const response = await fetch(server.url('/full'), { headers: { Accept: 'text/event-stream' } });
 
     expect([response.status, await response.json()]).toEqual([503, { error: 'Full.' }]);
     expect(server.errors[0]).toMatchObject({ code: 'ERR_SSE_FULL', headers: { 'Retry-After': '7' } });
@@ -309,7 +311,7 @@ describe.each(COPIES)('%s of this package', (_name, other) => {
     await channel.publish(host.event('row', 'four'));
     expect(await take(stream, 1)).toEqual(['row four']);
     await channel.end();
-    expect(await take(stream, 1)).toEqual(['end ']);
+    expect(await take(stream, 1)).toEqual(['end null']);
   });
 
   it('may have an sse() of its own in the same app', async () => {
@@ -333,10 +335,10 @@ describe.each(COPIES)('%s of this package', (_name, other) => {
     const headers = { 'Last-Event-ID': '7' };
     expect(await responseText(server, '/before')).toContain('data: host\n');
     expect(await responseText(server, '/library', { headers })).toBe(
-      'data: ["library","7"]\n\nevent: end\nid: ~end\ndata: \n\n',
+      'data: ["library","7"]\n\nevent: end\nid: ~end\ndata: null\n\n',
     );
     expect(await responseText(server, '/wrapped', { headers })).toBe(
-      'data: ["wrapped","7"]\n\nevent: end\nid: ~end\ndata: \n\n',
+      'data: ["wrapped","7"]\n\nevent: end\nid: ~end\ndata: null\n\n',
     );
   });
 });
@@ -401,7 +403,8 @@ describe('CommonJS, and a copy in an ES module', () => {
       app.use(sse());
       app.get('/', () => channel);
       const server = app.listen(0, async () => {
-        const body = await fetch('http://127.0.0.1:' + server.address().port).then((response) => response.text());
+        const headers = { Accept: 'text/event-stream' };
+        const body = await fetch('http://127.0.0.1:' + server.address().port, { headers }).then((response) => response.text());
         const isError = new SseError('ERR_SSE_FULL', 'Full.') instanceof HostError;
         console.log(JSON.stringify([encode(event('tick', 1)), body.replace(/id: .*-1/, 'id: 1'), isError]));
         server.close();
@@ -416,7 +419,7 @@ describe('CommonJS, and a copy in an ES module', () => {
 
     expect(JSON.parse(output)).toEqual([
       'event: tick\ndata: 1\n\n',
-      'event: row\nid: 1\ndata: {"n":1}\n\nevent: end\nid: ~end\ndata: \n\n',
+      'event: row\nid: 1\ndata: {"n":1}\n\nevent: end\nid: ~end\ndata: null\n\n',
       true,
     ]);
   });

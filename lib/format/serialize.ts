@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { describe, messageOf, wrongType } from '../errors';
+import { refusePromise } from '../synchronous';
 
 /**
  * Converts data that is not a string to text; `JSON.stringify` by default. It must return a string; any other value causes an
@@ -47,7 +48,10 @@ export function dataText(data: unknown, serialize: Serialize): string {
 export function serializeData(data: unknown, serialize: Serialize): string {
   checkSerializable(data, serialize);
   const text = serializeOrThrow(data, serialize);
-  if (typeof text !== 'string') throw notTextError(data, text, serialize);
+  if (typeof text !== 'string') {
+    refusePromise(text, 'serialize', 'ERR_SSE_INVALID_DATA');
+    throw notTextError(data, text, serialize);
+  }
   if (text.length === 2 && text === '{}' && serialize === defaultSerialize) checkEmpty(data);
   return text;
 }
