@@ -122,9 +122,9 @@ describe('map()', () => {
     const client = await server.openStream('/', { headers: { 'Last-Event-ID': 'unknown' } });
     await channel.end();
 
-    expect([...(await client.ended()).matchAll(/^id: (?!~end).*\ndata: (.+)$/gm)].map(([, data]) => data)).toEqual(
-      expected,
-    );
+    expect(
+      [...(await client.ended()).matchAll(/^id: (?!~end).*\ndata: (.+)$/gm)].map(([, data]) => data),
+    ).toEqual(expected);
   });
 
   it('gives iterators the data as it is sent, and the closing value of the channel', async () => {
