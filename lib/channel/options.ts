@@ -16,32 +16,32 @@ export interface ChannelOptions {
    * two channels of one process.
    * @default memoryLog()
    */
-  readonly log?: EventLog;
+  readonly log?: EventLog | undefined;
   /**
    * What happens to a slow subscriber when the log no longer retains its next event. `'disconnect'` ends its stream, so that
    * the client reconnects with its last event ID and receives the gap. `'skip'` sends a `gap` and continues with the oldest
    * retained event.
    * @default 'disconnect'
    */
-  readonly overflow?: 'disconnect' | 'skip';
+  readonly overflow?: 'disconnect' | 'skip' | undefined;
   /**
    * `true` sends all retained events to a subscriber without a last event ID, as in a chat that shows its history. `false`
    * sends it only events published after it subscribed.
    * @default false; true for `Channel.from()`
    */
-  readonly replay?: boolean;
+  readonly replay?: boolean | undefined;
   /**
    * Converts data that is not a string to text, once for each event, when it is published. The route's own `serialize` is
    * not used. If it throws, or returns anything but a string, `publish()` rejects with that error.
    * @default JSON.stringify
    */
-  readonly serialize?: Serialize;
+  readonly serialize?: Serialize | undefined;
   /**
    * The inverse of `serialize`, for filters and iterators. It is not called for strings, nor for a browser's stream without
    * a filter. If it throws, the stream of that subscriber fails with the error.
    * @default JSON.parse
    */
-  readonly parse?: (text: string) => unknown;
+  readonly parse?: ((text: string) => unknown) | undefined;
 }
 
 /**
@@ -56,13 +56,13 @@ export interface RunOptions extends ChannelOptions {
    * `gap`.
    * @default memoryLog()
    */
-  readonly log?: EventLog;
+  readonly log?: EventLog | undefined;
   /**
    * Milliseconds without a subscriber in any process after which the source is cancelled, also if there never was a
    * subscriber. `false` turns it off.
    * @default 60_000
    */
-  readonly ttlMs?: number | false;
+  readonly ttlMs?: number | false | undefined;
 }
 
 /** {@link ChannelOptions} with every default applied, without the log. */

@@ -11,17 +11,17 @@ export interface MemoryLogOptions {
    * The number of retained events: a positive integer. A client that has missed more receives a `gap`.
    * @default 1_000
    */
-  readonly maxEvents?: number;
+  readonly maxEvents?: number | undefined;
   /**
    * The retained bytes, counted over the frames: a positive integer. The newest event is retained whatever its size.
    * @default 16_777_216
    */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /**
    * Milliseconds for which an event is retained. `false` sets no limit.
    * @default false
    */
-  readonly maxAgeMs?: number | false;
+  readonly maxAgeMs?: number | false | undefined;
 }
 
 // Shared by all logs with default options: 100,000 channels are 100,000 logs.

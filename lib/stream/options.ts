@@ -19,80 +19,80 @@ export interface SseOptions {
    * proxy between server and client. `false` turns it off.
    * @default 15_000
    */
-  readonly keepAliveMs?: number | false;
+  readonly keepAliveMs?: number | false | undefined;
   /**
    * The client's reconnection time in milliseconds, sent once at the start of each stream. An `EventSource` keeps it
    * until it receives another one. `false` sends none.
    * @default false; 3_000 with `maxStreams`, to replace the longer reconnection time that a full server sends
    */
-  readonly retryMs?: number | false;
+  readonly retryMs?: number | false | undefined;
   /**
    * Milliseconds to wait for the first value before the response head is sent. An error thrown within that time still
    * becomes a real status. `0` sends the head immediately, `false` waits without a limit.
    * @default 50
    */
-  readonly commitAfterMs?: number | false;
+  readonly commitAfterMs?: number | false | undefined;
   /**
    * What the client does when the generator returns. `'stop'` sends the closing event, after which an `EventSource` stops
    * for good. `'reconnect'` sends no closing event, so the client reconnects.
    * @default 'stop'
    */
-  readonly end?: 'stop' | 'reconnect';
+  readonly end?: 'stop' | 'reconnect' | undefined;
   /**
    * Extra response headers. They override the package's own headers; `Set-Cookie` and `Vary` are appended to existing
    * values. `Content-Type`, `Connection` and the headers that frame the body are rejected.
    * @default {}
    */
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined;
   /**
    * Converts data that is not a string to text. If it throws, or returns anything but a string, the stream fails with
    * that error. Data published to a channel uses the channel's `serialize` instead.
    * @default JSON.stringify
    */
-  readonly serialize?: Serialize;
+  readonly serialize?: Serialize | undefined;
   /**
    * `true` lets `compression()` compress the stream, and flushes every write. `false` sends `no-transform`.
    * @default false
    */
-  readonly compress?: boolean;
+  readonly compress?: boolean | undefined;
   /**
    * Called with errors thrown after the head was sent. A synchronous return value is sent as the last event; `undefined`
    * sends none. The client never receives the error itself. Without `next`, as on plain `node:http`, it is also called
    * with errors thrown before the head, instead of a process warning.
    * @default undefined
    */
-  readonly onError?: (error: unknown, req: IncomingMessage | Http2ServerRequest) => unknown;
+  readonly onError?: ((error: unknown, req: IncomingMessage | Http2ServerRequest) => unknown) | undefined;
   /**
    * The limit of open streams of this instance: a positive integer, or `Infinity` for no limit. The instance is `sse`
    * itself with all its middleware and wrapped handlers, or the result of `createSse()`.
    * @default Infinity
    */
-  readonly maxStreams?: number;
+  readonly maxStreams?: number | undefined;
   /**
    * The response to a request above `maxStreams`. `'retry'` sends 200 with a reconnection time of 5 to 15 seconds and ends
    * the response, so that an `EventSource` reconnects later. `'refuse'` passes an `SseError` `ERR_SSE_FULL` (503,
    * `Retry-After`) to `next`.
    * @default 'retry'
    */
-  readonly whenFull?: 'retry' | 'refuse';
+  readonly whenFull?: 'retry' | 'refuse' | undefined;
   /**
    * The longest duration of a stream in milliseconds. At a random moment in the last fifth of it the signal is aborted, the
    * generator may keep yielding for 5 seconds, and the client reconnects. `false` turns it off.
    * @default false
    */
-  readonly maxDurationMs?: number | false;
+  readonly maxDurationMs?: number | false | undefined;
   /**
    * Milliseconds that a client may take to read what was sent before it is disconnected. The generator is paused
    * meanwhile. `false` waits without a limit.
    * @default 60_000
    */
-  readonly stallTimeoutMs?: number | false;
+  readonly stallTimeoutMs?: number | false | undefined;
   /**
    * Milliseconds that a generator may continue after its client has left before a process warning names the route, once
    * per route. The generator is not stopped, because that is not possible from outside. `false` turns it off.
    * @default 30_000
    */
-  readonly cleanupWarnMs?: number | false;
+  readonly cleanupWarnMs?: number | false | undefined;
 }
 
 /** {@link SseOptions} with every default applied. */
@@ -119,13 +119,13 @@ export interface CloseOptions {
    * all signals immediately.
    * @default 1_000
    */
-  readonly spreadMs?: number;
+  readonly spreadMs?: number | undefined;
   /**
    * Milliseconds that a generator may keep yielding after its signal has aborted. `0` ends the stream together with the
    * signal.
    * @default 5_000
    */
-  readonly graceMs?: number;
+  readonly graceMs?: number | undefined;
 }
 
 export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000 } as const;
