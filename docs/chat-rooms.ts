@@ -11,7 +11,7 @@ export class Room {
     replay: true, // new members get the history
   });
   /** How many tabs each member has open, and the timer that removes a member without tabs. */
-  readonly #members = new Map<string, { tabs: number; removal?: NodeJS.Timeout }>();
+  readonly #members = new Map<string, { tabs: number; removal?: NodeJS.Timeout | undefined }>();
 
   enter(name: string): void {
     const member = this.#members.get(name);

@@ -1,6 +1,6 @@
 /** The tokens of a language model as the response to a POST. Run it with `npx tsx docs/llm-tokens.ts`. */
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import express from 'express';
+import express, { type Request } from 'express';
 import { event, sse } from 'express-yield';
 
 const {
@@ -18,7 +18,7 @@ app.post(
   '/completions',
   express.json(),
   sse(
-    async function* ({ body }, res) {
+    async function* ({ body }: Request, res) {
       if (typeof body?.prompt !== 'string') throw failure(400, 'Expected a prompt.');
       yield* tokens(body.prompt, res.sse.signal);
     },

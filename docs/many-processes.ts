@@ -33,7 +33,7 @@ function supervise(): void {
 }
 
 function workers(): Worker[] {
-  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+  return Object.values(cluster.workers ?? {}).filter((worker): worker is Worker => worker !== undefined);
 }
 
 /** The new worker listens before the old one is asked to stop. */

@@ -41,9 +41,9 @@ subscribe('express-yield:open', (message) => {
 
 subscribe('express-yield:close', (message) => {
   const stream = message as StreamRecord;
-  const { route } = stream;
+  const { route, reason = 'left' } = stream;
   open.dec({ route });
-  closed.inc({ route, reason: stream.reason });
+  closed.inc({ route, reason });
   events.inc({ route }, stream.events);
   bytes.inc({ route }, stream.bytes);
   duration.observe({ route }, stream.durationMs / 1_000);

@@ -41,7 +41,7 @@ type NativeMessageEvent = Native<
  */
 export interface EventSourceOptions {
   /** Whether cookies are sent to another origin. @default false */
-  readonly withCredentials?: boolean;
+  readonly withCredentials?: boolean | undefined;
 }
 
 /**
@@ -55,11 +55,11 @@ export interface EventSourceOptions {
  */
 export interface ListenerOptions {
   /** Whether the listener is called in the capturing phase; for an `EventSource` it makes no difference. @default false */
-  readonly capture?: boolean;
+  readonly capture?: boolean | undefined;
   /** Whether the listener is removed after its first event. @default false */
-  readonly once?: boolean;
+  readonly once?: boolean | undefined;
   /** Removes the listener when it aborts. @default undefined */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -106,9 +106,14 @@ export type EventsOf<Source> = Source extends ServerSentEvent
   ? Source
   : Source extends (...args: never) => infer Returned
     ? EventsOf<Awaited<Returned>>
-    : Source extends AsyncIterable<infer Value, infer Last, never> | Iterable<infer Value, infer Last, never>
+    : Source extends Values<infer Value, infer Last>
       ? Exclude<Named<'message', Value>, ServerSentEvent<undefined, undefined>> | Closing<Last>
       : never;
+
+/** An iterable by its method, because the global types of iterables know the last value only since TypeScript 5.6. */
+type Values<Value, Last> =
+  | { [Symbol.asyncIterator](): { next(): Promise<IteratorResult<Value, Last>> } }
+  | { [Symbol.iterator](): { next(): IteratorResult<Value, Last> } };
 
 /** An event unchanged, and any other value as the data of an event. An `unknown` or `any` value may be any event. */
 type Named<Type extends string, Value> = unknown extends Value

@@ -49,12 +49,12 @@ export interface SseErrorDetails {
    * The status code of the response, such as `503`; Express's own error handler sends it.
    * @default undefined
    */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /**
    * Response headers to send with the status, such as `Retry-After`.
    * @default undefined
    */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
    * The error that caused this one.
    * @default undefined

@@ -50,6 +50,17 @@ interface WithSse {
 
 type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
 
+// Each parameter has a type of its own: compilers before TypeScript 5.9 cannot evaluate one for all three of them.
+type RequestOf<Handler> = Handler extends (req: infer Req, ...rest: never) => unknown ? Req : never;
+type ResponseOf<Handler> = Handler extends (req: never, res: infer Res, ...rest: never) => unknown
+  ? Res
+  : never;
+type NextOf<Handler> = Handler extends (req: never, res: never, next: infer N) => unknown
+  ? Or<N, Next>
+  : never;
+
+type NodeHandler = (req: IncomingMessage, res: ServerResponse & WithSse, next: Next) => unknown;
+
 /**
  * A handler that returns a value to stream: an async generator, an iterable, a stream, or a promise of one. It returns
  * `undefined` if it has sent a response itself or called `next`.
@@ -63,8 +74,11 @@ type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
  * };
  * app.get('/report', sse(report));
  */
-export type SseHandler<Expected> = Expected extends (req: infer Req, res: infer Res, next: infer N) => unknown
-  ? (req: Or<Req, IncomingMessage>, res: Or<Res, ServerResponse> & WithSse, next: Or<N, Next>) => unknown
+export type SseHandler<Expected> = Expected extends AnyHandler
+  ? // Nothing is expected. Before TypeScript 5.9 the parameters of a handler for `node:http` are known nevertheless.
+    [AnyHandler] extends [Expected]
+    ? NodeHandler | CallableFunction
+    : (req: RequestOf<Expected>, res: ResponseOf<Expected> & WithSse, next: NextOf<Expected>) => unknown
   : Expected;
 
 /**
@@ -81,7 +95,7 @@ export type StreamingHandler<Expected> = Expected extends (
   res: infer Res & WithSse,
   next: never,
 ) => unknown
-  ? (req: Req, res: Res, next?: Next) => void
+  ? (req: Or<Req, IncomingMessage>, res: Or<Res, ServerResponse>, next?: Next) => void
   : Exclude<Expected, undefined>;
 
 /**

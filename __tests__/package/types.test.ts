@@ -303,11 +303,11 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   ],
   'a number instead of a handler': [
     `${EXPRESS} sse(5);`,
-    "Argument of type 'number' is not assignable to parameter of type '(req: IncomingMessage",
+    "Argument of type '5' is not assignable to parameter of type 'CallableFunction | NodeHandler",
   ],
   'a channel instead of a handler': [
     `${CHANNELS} sse(prices);`,
-    "Type 'Channel<Price>' provides no match for the signature '(req: IncomingMessage",
+    "Argument of type 'Channel<Price>' is not assignable to parameter of type 'CallableFunction | NodeHandler",
   ],
   'an async filter': [
     `${CHANNELS} prices.filter(async () => true);`,

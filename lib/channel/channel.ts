@@ -59,7 +59,7 @@ export function isChannel(value: unknown): value is Subscribable<unknown> {
  * const acme: Subscribable<Price> = prices.filter(({ symbol }) => symbol === 'ACME');
  * app.get('/acme', () => acme);
  */
-export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<Value>, unknown> {
+export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<Value>> {
   /** @internal */
   get [BRAND](): number {
     return 1;

@@ -19,14 +19,14 @@ export interface ChannelOptions {
    * must not share a log.
    * @default memoryLog()
    */
-  readonly log?: EventLog;
+  readonly log?: EventLog | undefined;
   /**
    * What happens to a slow subscriber when the log no longer retains its next event. `'disconnect'` ends its stream, so that
    * the client reconnects with its last event ID and receives the gap. `'skip'` sends a `gap` and continues with the oldest
    * retained event.
    * @default 'disconnect'
    */
-  readonly overflow?: 'disconnect' | 'skip';
+  readonly overflow?: 'disconnect' | 'skip' | undefined;
   /**
    * `true` sends all retained events to a subscriber without a last event ID, as in a chat that shows its history. `false`
    * sends it only events published after it subscribed.
@@ -35,7 +35,7 @@ export interface ChannelOptions {
    * audience.
    * @default false; true for `Channel.from()`
    */
-  readonly replay?: boolean;
+  readonly replay?: boolean | undefined;
   /**
    * The largest number of events that are replayed to a subscriber: a positive integer. A client whose last event ID is
    * further back receives a `gap` and the newest ones. `false` sets no limit: the replay has what the log retains.
@@ -50,14 +50,14 @@ export interface ChannelOptions {
    * not used. It must be synchronous. If it throws, or returns anything but a string, `publish()` rejects with that error.
    * @default JSON.stringify
    */
-  readonly serialize?: Serialize;
+  readonly serialize?: Serialize | undefined;
   /**
    * The inverse of `serialize`, for filters, maps and iterators. It is not called for strings, nor for a browser's stream
    * without a filter or a map. All of them share the data, so plain objects and arrays are frozen. It must be synchronous, and
    * runs in the `AsyncLocalStorage` context of no request. If it throws, the stream of that subscriber fails with the error.
    * @default JSON.parse
    */
-  readonly parse?: (text: string) => unknown;
+  readonly parse?: ((text: string) => unknown) | undefined;
 }
 
 /**
@@ -72,13 +72,13 @@ export interface RunOptions extends ChannelOptions {
    * receive the beginning.
    * @default memoryLog()
    */
-  readonly log?: EventLog;
+  readonly log?: EventLog | undefined;
   /**
    * Milliseconds without a subscriber in any process after which the source is cancelled, also if there never was a
    * subscriber. `false` turns it off.
    * @default 60_000
    */
-  readonly ttlMs?: number | false;
+  readonly ttlMs?: number | false | undefined;
 }
 
 /** {@link ChannelOptions} with every default applied, without the log. */

@@ -54,9 +54,9 @@ export interface Subscriber {
    * The id of the last event received. Without one, or with `''`, the channel's `replay` decides where the subscription
    * begins.
    */
-  readonly lastEventId?: string;
+  readonly lastEventId?: string | undefined;
   /** Ends the subscription when it is aborted. It is read when the first event is requested. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The members of a channel that its subscriptions use. */
@@ -153,7 +153,7 @@ function accessOf(subscription: Subscription): RouteAccess | undefined {
  * const subscription = prices.subscribe({ lastEventId });
  * for await (const { id, data } of subscription) console.log(id, data);
  */
-export class Subscription<Value = unknown> implements AsyncIterableIterator<ChannelEvent<Value>, unknown> {
+export class Subscription<Value = unknown> implements AsyncIterableIterator<ChannelEvent<Value>> {
   // The package's own modules use these closures. As methods they would be in the types that users see.
   static {
     createSubscription = (channel, subscriber, steps) =>

@@ -166,18 +166,18 @@ export interface EventLog {
    * Whether the log has a subscriber in any process at this moment. Without this member, only the subscribers of this process
    * count.
    */
-  hasSubscribers?(): Awaitable<boolean>;
+  readonly hasSubscribers?: (() => Awaitable<boolean>) | undefined;
 
   /**
    * The number of newest entries that each process caches in memory for its subscribers.
    * @default 1_000
    */
-  readonly cacheSize?: number;
+  readonly cacheSize?: number | undefined;
 
   /**
    * All retained entries, if this log keeps them in this process and nowhere else. Subscribers then read them without a
    * copy, and {@link EventLog.read} is not called for them.
    * @default none: each process caches the newest `cacheSize` entries and reads older ones
    */
-  readonly window?: LogWindow;
+  readonly window?: LogWindow | undefined;
 }

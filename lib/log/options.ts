@@ -11,18 +11,18 @@ export interface MemoryLogOptions {
    * The number of retained events: a positive integer. A client that has missed more receives a `gap`.
    * @default 1_000
    */
-  readonly maxEvents?: number;
+  readonly maxEvents?: number | undefined;
   /**
    * The limit of the retained bytes, as the events are encoded: a positive integer. The newest event is retained even if it
    * alone exceeds the limit.
    * @default 16_777_216
    */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /**
    * Milliseconds for which an event is retained. `false` sets no limit.
    * @default false
    */
-  readonly maxAgeMs?: number | false;
+  readonly maxAgeMs?: number | false | undefined;
 }
 
 // Shared by all logs with default options: 100,000 channels are 100,000 logs.

@@ -11,7 +11,7 @@ export interface RedisLogsOptions {
    * Prepended to the key of each log, after the client's own `keyPrefix`. `''` for none.
    * @default 'sse:'
    */
-  readonly prefix?: string;
+  readonly prefix?: string | undefined;
 }
 
 /**
@@ -25,19 +25,19 @@ export interface RedisLogOptions {
    * The number of events that Redis retains: a positive integer. Redis may retain up to a hundred more.
    * @default 1_000
    */
-  readonly maxEvents?: number;
+  readonly maxEvents?: number | undefined;
   /**
    * Milliseconds for which Redis retains an event. Older events are removed when the next one is appended. A log without a new
    * event for this time is deleted. `false` sets no limit.
    * @default false
    */
-  readonly maxAgeMs?: number | false;
+  readonly maxAgeMs?: number | false | undefined;
   /**
    * The number of newest events that each process caches in memory while it has subscribers: a positive integer. A
    * subscriber that needs older events reads them from Redis.
    * @default 1_000
    */
-  readonly cacheSize?: number;
+  readonly cacheSize?: number | undefined;
 }
 
 const LOGS_DEFAULTS: Required<RedisLogsOptions> = { prefix: 'sse:' };

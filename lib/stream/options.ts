@@ -21,102 +21,102 @@ export interface SseOptions {
    * `Accept` contains `text/event-stream` as an EventSource, and every other request as a fetch client.
    * @default 'auto'
    */
-  readonly client?: 'auto' | 'eventsource' | 'fetch';
+  readonly client?: 'auto' | 'eventsource' | 'fetch' | undefined;
   /**
    * Milliseconds without any bytes after which a comment is sent to keep the connection alive, also while the generator
    * is waiting. The comment may be up to 1/16 of the interval late. Choose a value below the idle time-out of every
    * proxy between server and client. `false` turns it off.
    * @default 15_000
    */
-  readonly keepAliveMs?: number | false;
+  readonly keepAliveMs?: number | false | undefined;
   /**
    * The client's reconnection time in milliseconds, sent once at the start of each stream. An `EventSource` keeps it
    * until it receives another one. `false` sends none.
    * @default false; 3_000 with `maxStreams`, to replace the longer reconnection time that a full server sends
    */
-  readonly retryMs?: number | false;
+  readonly retryMs?: number | false | undefined;
   /**
    * Milliseconds to wait for the first value before the response head is sent. An error thrown within that time still
    * becomes a real status. `0` sends the head immediately, `false` waits without a limit.
    * @default 50; `keepAliveMs` for a fetch client
    */
-  readonly commitAfterMs?: number | false;
+  readonly commitAfterMs?: number | false | undefined;
   /**
    * What follows when the generator returns. `'stop'` sends the closing event to an `EventSource`, which then stops for
    * good. `'reconnect'` sends the returned value as the last event, and an `EventSource` reconnects. A fetch client always
    * receives the returned value as the last event.
    * @default 'stop'
    */
-  readonly end?: 'stop' | 'reconnect';
+  readonly end?: 'stop' | 'reconnect' | undefined;
   /**
    * Extra response headers. They override the package's own headers; `Set-Cookie` and `Vary` are appended to existing
    * values. `Connection` (`keep-alive` is accepted and not sent), the headers that frame the body, and a `Content-Type` other
    * than `text/event-stream` are rejected.
    * @default {}
    */
-  readonly headers?: Readonly<Record<string, string | number | readonly string[]>>;
+  readonly headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined;
   /**
    * Converts data that is not a string to text. If it throws, or returns anything but a string, the stream fails with
    * that error. Data published to a channel uses the channel's `serialize` instead.
    * @default JSON.stringify
    */
-  readonly serialize?: Serialize;
+  readonly serialize?: Serialize | undefined;
   /**
    * `true` lets `compression()` compress the stream, and flushes every write. `false` sends `no-transform`.
    * @default false
    */
-  readonly compress?: boolean;
+  readonly compress?: boolean | undefined;
   /**
    * Called with errors thrown after the head was sent. A synchronous return value is sent as the last event; `undefined`
    * sends none. The client never receives the error itself. Without `next`, as on plain `node:http`, it is also called
    * with errors thrown before the head, instead of a process warning.
    * @default undefined
    */
-  readonly onError?: (error: unknown, req: IncomingMessage | Http2ServerRequest) => unknown;
+  readonly onError?: ((error: unknown, req: IncomingMessage | Http2ServerRequest) => unknown) | undefined;
   /**
    * The limit of open streams of this instance: a positive integer, or `Infinity` for no limit. The instance is `sse`
    * itself with all its middleware and wrapped handlers, or the result of `createSse()`.
    * @default Infinity
    */
-  readonly maxStreams?: number;
+  readonly maxStreams?: number | undefined;
   /**
    * The limit of open streams of this instance for each key, so that one client cannot use up `maxStreams`: a positive
    * integer, or `Infinity` for no limit.
    * @default Infinity
    */
-  readonly maxStreamsPerKey?: number;
+  readonly maxStreamsPerKey?: number | undefined;
   /**
    * The key of a request for `maxStreamsPerKey`, such as a user's id. Called only with that limit. If it throws, or returns
    * anything but a string, the error is passed to `next`.
    * @default the client's address: `req.ip` under Express, which follows its `trust proxy` setting
    */
-  readonly keyOf?: (req: IncomingMessage | Http2ServerRequest) => string;
+  readonly keyOf?: ((req: IncomingMessage | Http2ServerRequest) => string) | undefined;
   /**
    * The response to a request above `maxStreams` or `maxStreamsPerKey`. `'retry'` sends 200 with a reconnection time of 5 to
    * 15 seconds and ends the response, so that an `EventSource` reconnects later. `'refuse'` passes an `SseError`
    * `ERR_SSE_FULL` (503, `Retry-After`) to `next`.
    * @default 'retry'; 'refuse' for a fetch client
    */
-  readonly whenFull?: 'retry' | 'refuse';
+  readonly whenFull?: 'retry' | 'refuse' | undefined;
   /**
    * Milliseconds after which a stream is shut down, so that its client reconnects. The signal is aborted at a random moment in
    * the last fifth of this time. The generator may then keep yielding for 5 seconds. `false` turns it off.
    * @default false
    */
-  readonly maxDurationMs?: number | false;
+  readonly maxDurationMs?: number | false | undefined;
   /**
    * Milliseconds without progress after which a client that does not read the sent data is disconnected. The generator is
    * paused meanwhile. `false` waits without a limit.
    * @default 60_000
    */
-  readonly stallTimeoutMs?: number | false;
+  readonly stallTimeoutMs?: number | false | undefined;
   /**
    * Milliseconds that a generator may continue after it was closed, for example because its client has disconnected. Then a
    * process warning names the route, once per route. The generator continues, because JavaScript cannot stop it. `false` turns
    * the warning off.
    * @default 30_000
    */
-  readonly cleanupWarnMs?: number | false;
+  readonly cleanupWarnMs?: number | false | undefined;
 }
 
 /** {@link SseOptions} with every default applied. */
@@ -148,19 +148,19 @@ export interface CloseOptions {
    * all signals immediately.
    * @default 1_000
    */
-  readonly spreadMs?: number;
+  readonly spreadMs?: number | undefined;
   /**
    * Milliseconds that a generator may keep yielding after its signal has aborted. `0` ends the stream together with the
    * signal.
    * @default 5_000
    */
-  readonly graceMs?: number;
+  readonly graceMs?: number | undefined;
   /**
    * Milliseconds for which the streams of fetch clients may continue, so that a response that is almost complete can end.
    * Afterwards they are shut down as all others. `0` shuts down all streams at the same time.
    * @default 10_000
    */
-  readonly drainMs?: number;
+  readonly drainMs?: number | undefined;
 }
 
 export const CLOSE_DEFAULTS = { spreadMs: 1_000, graceMs: 5_000, drainMs: 10_000 } as const;

@@ -16,32 +16,32 @@ export interface StreamInit {
    * The request's method.
    * @default 'GET', or 'POST' if there is a body
    */
-  readonly method?: string;
+  readonly method?: string | undefined;
   /**
    * The request's headers. `Accept: text/event-stream` is sent unless `headers` has an `Accept`.
    * @default {}
    */
-  readonly headers?: Readonly<OutgoingHttpHeaders>;
+  readonly headers?: Readonly<OutgoingHttpHeaders> | undefined;
   /**
    * The request's body, sent unchanged; set its `Content-Type` in `headers`.
    * @default undefined
    */
-  readonly body?: string | Uint8Array;
+  readonly body?: string | Uint8Array | undefined;
   /**
    * Sent as `Last-Event-ID`, as by a browser that reconnects; `''` is not sent.
    * @default ''
    */
-  readonly lastEventId?: string;
+  readonly lastEventId?: string | undefined;
   /**
    * Milliseconds after which a wait fails, with a message that shows what was received. It cannot be turned off.
    * @default 3_000
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * TLS options for an `https:` target, such as `{ ca }`.
    * @default Node's own checks for a URL; no certificate check for a server of this process
    */
-  readonly tls?: ConnectionOptions;
+  readonly tls?: ConnectionOptions | undefined;
 }
 
 /**
@@ -58,17 +58,17 @@ export interface EventStreamOptions {
    * The number of events to read before the request is ended: a positive integer. Not together with `until`.
    * @default all events, until the response ends
    */
-  readonly take?: number;
+  readonly take?: number | undefined;
   /**
    * Milliseconds after which the request fails, with a message that shows what was received. It cannot be turned off.
    * @default 3_000
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * Reads all events up to and including the first for which this returns true. Not together with `take`.
    * @default all events, until the response ends
    */
-  readonly until?: (event: DispatchedEvent) => boolean;
+  readonly until?: ((event: DispatchedEvent) => boolean) | undefined;
 }
 
 /** Options whose `timeoutMs` is resolved. */
