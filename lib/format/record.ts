@@ -48,7 +48,7 @@ export function isEmptyEnd({ kind, type, data, serialized }: EventRecord): boole
 /** The last record of a channel that has ended. @throws as {@link recordOf} */
 export function endRecordOf(value: unknown, serialize: Serialize): EventRecord {
   if (!(value instanceof ServerSentEvent)) {
-    if (value === undefined) return { kind: 'end', data: '', serialized: true };
+    if (value === undefined) return completeRecord({ kind: 'end', data: '', serialized: true });
     return dataRecord('end', undefined, value, serialize);
   }
   return { ...recordOf(value, serialize), kind: 'end' };
