@@ -29,9 +29,12 @@ describe.each([
 
 describe('resolveChannelOptions()', () => {
   it('keeps valid options', () => {
-    const options = { overflow: 'skip', replay: true, serialize: String, parse: String } as const;
+    const options = { overflow: 'skip', replay: true, serialize: String } as const;
 
-    expect(resolveChannelOptions(options)).toMatchObject(options);
+    const { parse, ...resolved } = resolveChannelOptions({ ...options, parse: (text) => `parsed ${text}` });
+
+    expect(resolved).toMatchObject(options);
+    expect(parse('7')).toBe('parsed 7');
   });
 
   it.each([
@@ -39,7 +42,10 @@ describe('resolveChannelOptions()', () => {
     [{ replay: 1 }, 'Expected replay to be true or false, got 1 (number).'],
     [{ parse: 'json' }, "Expected parse to be a function like JSON.parse, got 'json' (string)."],
     [{ log: null }, 'Expected log to be an event log, got null. Use memoryLog(), or redisLogs(client)(key).'],
-    [{ ttlMs: 5 }, "Unknown option 'ttlMs'. Known options: log, overflow, replay, serialize, parse."],
+    [
+      { ttlMs: 5 },
+      "Unknown option 'ttlMs'. Known options: log, overflow, replay, maxReplayEvents, serialize, parse.",
+    ],
   ])('refuses %p with the remedy', (options, message) => {
     expect(() => resolveChannelOptions(untyped(options))).toThrow(
       expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message }),
