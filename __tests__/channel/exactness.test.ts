@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
-import { Channel, type EventLog, memoryLog, SseError, type Subscription } from '../../lib';
+import { Channel, type EventLog, memoryLog, SseError, type Subscribable, type Subscription } from '../../lib';
 import { eventLogContract } from '../../lib/testing';
 import { Expectation } from '../support/expectation';
 import { pauses, Store, StoredLog } from '../support/stored-log';
@@ -50,6 +50,7 @@ const schedule = fc.record({
   maxEvents: fc.integer({ min: 1, max: 12 }),
   memoryEvents: fc.integer({ min: 1, max: 6 }),
   overflow: fc.constantFrom('disconnect' as const, 'skip' as const),
+  maxReplayEvents: fc.oneof(fc.constant(false as const), fc.integer({ min: 1, max: 8 })),
   seed: fc.nat(),
   steps: fc.array(step, { maxLength: 60, size: 'max' }),
 });
@@ -64,12 +65,12 @@ class World {
   channel: Channel<number>;
   published = 0;
   readonly #createLog: CreateLog;
-  readonly #overflow: Schedule['overflow'];
-  readonly #clients = Array.from({ length: CLIENTS }, () => new Client(this));
+  readonly #options: Pick<Schedule, 'overflow' | 'maxReplayEvents'>;
+  readonly #clients = Array.from({ length: CLIENTS }, (_, index) => new Client(this, index));
 
-  constructor(createLog: CreateLog, { overflow }: Schedule) {
+  constructor(createLog: CreateLog, { overflow, maxReplayEvents }: Schedule) {
     this.#createLog = createLog;
-    this.#overflow = overflow;
+    this.#options = { overflow, maxReplayEvents };
     this.channel = this.#start();
   }
 
@@ -117,19 +118,33 @@ class World {
   }
 
   #start(): Channel<number> {
-    return new Channel<number>({ log: this.#createLog(), overflow: this.#overflow });
+    return new Channel<number>({ log: this.#createLog(), ...this.#options });
   }
+}
+
+/** All numbers, in the ways in which the clients subscribe to them. */
+const PARTS: ReadonlyArray<(channel: Channel<number>) => Subscribable<number>> = [
+  (channel) => channel,
+  (channel) => channel.filter(() => true),
+  (channel) => channel.map(same),
+  (channel) => channel.map(same).filter((n) => n >= 0),
+];
+
+function same(n: number): number {
+  return n;
 }
 
 /** One browser, which reads only as many events as requested. */
 class Client {
   readonly #world: World;
+  readonly #part: (typeof PARTS)[number];
   readonly #expectation = new Expectation();
   #subscription: Subscription<number> | undefined;
   #wanted = 0;
 
-  constructor(world: World) {
+  constructor(world: World, index: number) {
     this.#world = world;
+    this.#part = PARTS[index % PARTS.length] as (typeof PARTS)[number];
   }
 
   get hasAll(): boolean {
@@ -139,7 +154,7 @@ class Client {
   connect(): void {
     if (this.#subscription !== undefined) return;
     if (this.#expectation.lastEventId === '') this.#expectation.startAt(this.#world.published);
-    this.#subscription = this.#world.channel.subscribe(this.#expectation);
+    this.#subscription = this.#part(this.#world.channel).subscribe(this.#expectation);
     // A stream sends this id first, so that a client resumes from it even if it has received no event.
     this.#expectation.lastEventId = this.#subscription.lastEventId;
   }

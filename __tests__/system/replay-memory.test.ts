@@ -24,20 +24,22 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  server.kill();
-  await once(server, 'exit');
+  if (server.exitCode === null && server.kill()) await once(server, 'exit');
   rmSync(folder, { recursive: true });
 });
 
 async function request(command: ReplayCommand): Promise<unknown> {
+  const ended = once(server, 'exit').then(([code, signal]) => {
+    throw new Error(`The server has ended: ${code ?? signal}.`);
+  });
   server.send(command);
-  const [response] = await once(server, 'message');
+  const [response] = await Promise.race([once(server, 'message'), ended]);
   return response;
 }
 
 /** A client that asks for everything after an id and reads nothing. */
 async function replay(url: string, lastEventId: string): Promise<void> {
-  for (;;) {
+  while (server.exitCode === null) {
     const socket = connect(join(folder, 'socket')).on('error', () => undefined);
     const connected = await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(
       () => undefined,

@@ -378,7 +378,7 @@ export class Cursor extends Link {
   /** Whether what follows its last id is older than the window, and more than the replay limit. */
   #isBeforeLimit(window: Window): boolean {
     if (this.#wasLive || this.#firstIn(window) === window.first) return false;
-    return this.#lastId === '' || this.#hub.log.compare(this.#lastId, window.at(window.first).id) < 0;
+    return this.#lastId === '' || this.#isBefore(this.#lastId, window.at(window.first).id);
   }
 
   async #readBack(window: Window): Promise<void> {
@@ -397,12 +397,17 @@ export class Cursor extends Link {
     const { pages } = this.#hub;
     const limit = await this.#takeLimit();
     if (limit === undefined) return pages.after(this.#lastId);
-    if (this.#lastId === '' || this.#hub.log.compare(this.#lastId, limit) < 0) this.#skipAfter(limit);
+    if (this.#lastId === '' || this.#isBefore(this.#lastId, limit)) this.#skipAfter(limit);
     const read = await pages.after(this.#lastId);
-    if (!read.page.gap || this.#lastId === limit) return read;
+    const first = read.page.entries[0];
+    if (!read.gap || first === undefined || !this.#isBefore(first.id, limit)) return read;
     // An unknown id, for which the log would replay everything.
     this.#skipAfter(limit);
     return pages.after(limit);
+  }
+
+  #isBefore(id: string, other: string): boolean {
+    return this.#hub.log.compare(id, other) < 0;
   }
 
   /** Only a subscriber that was never live asks for a replay. */
@@ -417,19 +422,18 @@ export class Cursor extends Link {
     this.#lastId = limit;
   }
 
-  #onPage({ page, position }: PagePosition, window: Window): void {
+  #onPage({ page, position, gap }: PagePosition, window: Window): void {
     this.#state = CursorState.SEEKING;
-    const isGap = page.gap && position === 0;
-    if (isGap && this.#wasLive && this.#start.overflow === 'disconnect') {
+    if (gap && this.#wasLive && this.#start.overflow === 'disconnect') {
       this.owner.overflow();
       return;
     }
     // The window receives whatever is appended to an empty log.
-    if (isGap && page.length === 0) {
+    if (gap && page.length === 0) {
       this.#skipTo(window.first, window);
       return;
     }
-    if (isGap || this.#skippedAfter !== '') this.#addGap(page.entries[position]?.id ?? null);
+    if (gap || this.#skippedAfter !== '') this.#addGap(page.entries[position]?.id ?? null);
     if (this.#startPage(page, position, window)) return;
     // The window may have grown while the page was on its way; then the log is read again.
     const isCaughtUp = page.length === position && !(this.#hub.log.compare(window.headId, this.#lastId) > 0);

@@ -48,6 +48,8 @@ export class Page implements Entries {
 export interface PagePosition {
   readonly page: Page;
   readonly position: number;
+  /** Whether entries are missing before this position. */
+  readonly gap: boolean;
 }
 
 /**
@@ -69,7 +71,10 @@ export class Pages {
 
   /** @param after the id of an entry; `''` for everything from the oldest retained one */
   async after(after: string): Promise<PagePosition> {
-    return this.#inUseAfter(after) ?? { page: await this.#read(after), position: 0 };
+    const joined = this.#inUseAfter(after);
+    if (joined !== undefined) return joined;
+    const page = await this.#read(after);
+    return { page, position: 0, gap: page.gap };
   }
 
   #inUseAfter(id: string): PagePosition | undefined {
@@ -77,7 +82,7 @@ export class Pages {
     for (const reference of this.#inUse) {
       const page = reference.deref();
       const position = page?.positionAfter(id, compare);
-      if (page !== undefined && position !== undefined) return { page, position };
+      if (page !== undefined && position !== undefined) return { page, position, gap: false };
     }
     return undefined;
   }
