@@ -143,6 +143,19 @@ describe.each(LOGS)('maxReplayEvents with %s', (_which, makeLog) => {
     await channel.close();
   });
 
+  it('continues after the gap also if many events are published before the next one is read', async () => {
+    const { channel, ids } = await filled();
+    const subscription = channel.subscribe({ lastEventId: ids[0] as string });
+    const gap = await subscription.next();
+    for (let n = 51; n <= 300; n++) await channel.publish(n);
+
+    const rest = await dataOf(subscription, 300);
+
+    expect(gap.value).toMatchObject({ data: { lastEventId: ids[0], oldest: ids[40] } });
+    expect(rest).toEqual(Array.from({ length: 260 }, (_, index) => index + 41));
+    await channel.close();
+  });
+
   it('sends a gap and the newest events to a client, then live ones', async () => {
     const { channel, ids } = await filled();
     const server = await serve((app) => {

@@ -129,8 +129,10 @@ export class Cursor extends Link {
   #lastId = '';
   /** Whether the replay limit was applied to what it reads from the log. */
   #limited = false;
-  /** The last event ID after which entries are skipped by the replay limit, until the gap is reported. */
-  #skippedAfter = '';
+  /** Whether entries were skipped by the replay limit, until the gap is reported. */
+  #owesGap = false;
+  /** The last gap: the id that the client keeps over it, and the id after which the cursor continues. */
+  #skipped: { readonly from: string; readonly to: string } | undefined;
   #scanned = 0;
 
   constructor(hub: CursorHub, start: CursorStart, signal: AbortSignal | undefined, owner: CursorOwner) {
@@ -367,7 +369,8 @@ export class Cursor extends Link {
 
   /** Continues after a gap: its last id is unknown, no longer retained, or before the replay limit. */
   #skipTo(position: number, window: Window): void {
-    this.#gap = Entry.gap({ lastEventId: this.#lastId, oldest: window.idFrom(position) });
+    this.#addGap(window.idFrom(position));
+    this.#skip(window.idBefore(position) || this.#lastId);
     this.#goLive(position);
   }
 
@@ -397,12 +400,12 @@ export class Cursor extends Link {
     const { pages } = this.#hub;
     const limit = await this.#takeLimit();
     if (limit === undefined) return pages.after(this.#lastId);
-    if (this.#lastId === '' || this.#isBefore(this.#lastId, limit)) this.#skipAfter(limit);
+    if (this.#lastId === '' || this.#isBefore(this.#lastId, limit)) this.#skipToLimit(limit);
     const read = await pages.after(this.#lastId);
     const first = read.page.entries[0];
     if (!read.gap || first === undefined || !this.#isBefore(first.id, limit)) return read;
     // An unknown id, for which the log would replay everything.
-    this.#skipAfter(limit);
+    this.#skipToLimit(limit);
     return pages.after(limit);
   }
 
@@ -417,9 +420,21 @@ export class Cursor extends Link {
     return this.#hub.replayLimit?.idBefore();
   }
 
-  #skipAfter(limit: string): void {
-    this.#skippedAfter = this.#lastId;
-    this.#lastId = limit;
+  #skipToLimit(limit: string): void {
+    this.#owesGap = this.#clientLastId !== '';
+    this.#skip(limit);
+  }
+
+  /** If the entry after `to` is dropped before the cursor reads it, the cursor continues after `to` and not before the gap. */
+  #skip(to: string): void {
+    this.#skipped = { from: this.#clientLastId, to };
+    this.#lastId = to;
+  }
+
+  /** The last id that the client has, or that the view dropped: a gap has none. */
+  get #clientLastId(): string {
+    const skipped = this.#skipped;
+    return skipped !== undefined && skipped.to === this.#lastId ? skipped.from : this.#lastId;
   }
 
   #onPage({ page, position, gap }: PagePosition, window: Window): void {
@@ -433,7 +448,7 @@ export class Cursor extends Link {
       this.#skipTo(window.first, window);
       return;
     }
-    if (gap || this.#skippedAfter !== '') this.#addGap(page.entries[position]?.id ?? null);
+    if (gap || this.#owesGap) this.#addGap(page.entries[position]?.id ?? null);
     if (this.#startPage(page, position, window)) return;
     // The window may have grown while the page was on its way; then the log is read again.
     const isCaughtUp = page.length === position && !(this.#hub.log.compare(window.headId, this.#lastId) > 0);
@@ -441,8 +456,8 @@ export class Cursor extends Link {
   }
 
   #addGap(oldest: string | null): void {
-    this.#gap = Entry.gap({ lastEventId: this.#skippedAfter || this.#lastId, oldest });
-    this.#skippedAfter = '';
+    this.#gap = Entry.gap({ lastEventId: this.#clientLastId, oldest });
+    this.#owesGap = false;
   }
 
   /** Reads a page, up to the window if it reaches that. @returns whether it does */

@@ -22,9 +22,14 @@ describeWithCommand('nginx', 'the recipe for nginx', () => {
       });
     });
 
-    const streams = await Promise.all(Array.from({ length: 600 }, () => field.open('/')));
-    const events = await Promise.all(streams.map((stream) => stream.next()));
+    let open = 0;
+    // Not all at a time: the TLS handshakes of 600 clients take this process and nginx seconds of CPU time.
+    while (open < 600) {
+      const streams = await Promise.all(Array.from({ length: 50 }, () => field.open('/')));
+      const events = await Promise.all(streams.map((stream) => stream.next()));
+      open += events.filter(({ data }) => data === 'here').length;
+    }
 
-    expect(events.map(({ data }) => data)).toEqual(Array(600).fill('here'));
+    expect([open, field.server.sse.size]).toEqual([600, 600]);
   }, 20_000);
 });
