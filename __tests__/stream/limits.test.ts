@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
+import { type SseOptions, sse } from '../../lib';
 import { aborted, Gate } from '../support/gate';
-import { releaseAll, serve } from '../support/serve';
+import { releaseAll, type ServeOptions, serve } from '../support/serve';
 import { Wire } from '../support/wire';
 
 afterEach(releaseAll);
@@ -23,6 +26,16 @@ function counted() {
       }
     },
   };
+}
+
+async function* countToThree() {
+  yield* [1, 2, 3];
+}
+
+/** A `keyOf` whose second result is no string. */
+function notOnSecond(): () => string {
+  let calls = 0;
+  return () => (++calls % 2 === 1 ? 'key' : (7 as unknown as string));
 }
 
 describe('maxStreamsPerKey', () => {
@@ -182,6 +195,104 @@ describe('a response head that the handler has begun', () => {
     const client = await server.openStream('/');
 
     expect(await client.ended()).toBe(`${before}data: 1\n\nevent: end\nid: ~end\ndata: null\n\n`);
+  });
+
+  const CLIENTS: Array<[client: string, accept: string, body: string]> = [
+    ['an EventSource reconnects', 'Accept: text/event-stream\r\n', '5\r\n:ok\n\n\r\n0\r\n\r\n'],
+    ['a fetch client does not take it for complete', '', '5\r\n:ok\n\n\r\n'],
+  ];
+  const REFUSALS: Array<[string, ServeOptions & SseOptions, string]> = [
+    ['maxStreams', { maxStreams: 1, whenFull: 'refuse' }, 'ERR_SSE_FULL'],
+    ['maxStreamsPerKey', { maxStreamsPerKey: 1, whenFull: 'refuse' }, 'ERR_SSE_FULL'],
+    [
+      'a keyOf that returns no string',
+      { maxStreamsPerKey: 1, keyOf: notOnSecond() },
+      'ERR_SSE_INVALID_OPTION',
+    ],
+  ];
+
+  describe.each(REFUSALS)('and whose stream is refused by %s', (_what, options, code) => {
+    it.each(CLIENTS)(
+      'ends so that %s, and the error handler is called after that',
+      async (_client, accept, body) => {
+        const { counts, route } = counted();
+        const server = await serve((app) => {
+          app.get('/', (req, res) => {
+            res.set('Content-Type', 'text/event-stream').write(':ok\n\n');
+            return route(req, res);
+          });
+        }, options);
+        const first = await server.openStream('/');
+        await first.next();
+
+        const refused = await Wire.open(
+          server.port,
+          `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${accept}\r\n`,
+        );
+        await refused.ended();
+
+        expect(refused.body).toBe(body);
+        expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ code })]);
+        expect([counts.started, server.sse.size]).toEqual([1, 1]);
+      },
+    );
+  });
+
+  it.each(CLIENTS)('and whose server is closing ends so that %s', async (_client, accept, body) => {
+    const { counts, route } = counted();
+    const gate = new Gate();
+    const arrived = new Gate();
+    const server = await serve((app) => {
+      app.get('/', async (req, res) => {
+        res.set('Content-Type', 'text/event-stream').write(':ok\n\n');
+        arrived.open();
+        await gate.promise;
+        return route(req, res);
+      });
+    });
+    const wire = await Wire.open(server.port, `GET / HTTP/1.1\r\nHost: x\r\n${accept}\r\n`);
+    await arrived.promise;
+    const closing = server.sse.close();
+    gate.open();
+    await closing;
+
+    await wire.until(body);
+    wire.socket.end();
+    await wire.ended();
+
+    expect(wire.body).toBe(body);
+    expect(counts.started).toBe(0);
+  });
+
+  it('and whose source cannot be streamed ends as an interrupted stream, also on plain node:http', async () => {
+    const errors: unknown[] = [];
+    const source = countToThree();
+    const handler = sse(
+      (_req: unknown, res: http.ServerResponse) => {
+        res.setHeader('Content-Type', 'text/event-stream');
+        res.write(':ok\n\n');
+        return source;
+      },
+      {
+        onError: (error) => {
+          errors.push(error);
+          server.emit('error-handled');
+        },
+      },
+    );
+    const server = http.createServer(handler).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+
+    const request = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    await (await Wire.open(port, request)).ended();
+    const wire = await Wire.open(port, request);
+    await Promise.all([wire.ended(), once(server, 'error-handled')]);
+
+    expect(wire.body).toBe('5\r\n:ok\n\n\r\n');
+    expect(errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_SOURCE' })]);
+    server.close();
+    await once(server, 'close');
   });
 
   it('with another type is an error, and the response ends', async () => {

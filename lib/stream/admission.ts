@@ -1,15 +1,9 @@
 import { acceptsEventStream, hasEventStreamHead } from '../connection/head';
 import { type HttpRequest, isGone } from '../connection/http';
-import {
-  answerClosing,
-  answerFinished,
-  answerHead,
-  answerLater,
-  endBegun,
-} from '../connection/short-responses';
+import { answerClosing, answerFinished, answerHead, answerLater } from '../connection/short-responses';
 import { describe, SseError, wrongType } from '../errors';
 import { END_ID } from '../format/event';
-import { report } from './error-report';
+import { reportRefusal } from './error-report';
 import type { ClientKind, StreamRequest } from './stream-request';
 
 /** The permission to open a stream. */
@@ -22,22 +16,17 @@ const WITHOUT_KEY: Admission = { key: undefined };
 
 /** Decides whether a request gets a stream. If not, the request is answered, and its generator must not start. */
 export function admit(request: StreamRequest, client: ClientKind): Admission | undefined {
-  const { res, options, registry } = request;
+  const { options, registry } = request;
   const refuse = refusalOf(request, client);
   if (refuse !== undefined) {
-    if (res.headersSent && !isGone(res)) endBegun(res);
-    else refuse(request, client);
+    refuse(request, client);
     return undefined;
   }
   if (options.maxStreamsPerKey === Number.POSITIVE_INFINITY) return WITHOUT_KEY;
   const key = checkedKey(options.keyOf(request.req));
-  if (registry.sizeOf(key) < options.maxStreamsPerKey) return { key };
-  refuseFull(
-    request,
-    client,
-    `${registry.sizeOf(key)} of this key are open, and maxStreamsPerKey`,
-    options.maxStreamsPerKey,
-  );
+  const open = registry.sizeOf(key);
+  if (open < options.maxStreamsPerKey) return { key };
+  refuseFull(request, client, `${open} of this key are open, and maxStreamsPerKey`, options.maxStreamsPerKey);
   return undefined;
 }
 
@@ -64,7 +53,7 @@ function refuseFinished({ res }: StreamRequest): void {
 }
 
 function refuseNotAcceptable(request: StreamRequest): void {
-  report(notAcceptableError(request.req), request);
+  reportRefusal(notAcceptableError(request.req), request);
 }
 
 function refuseHead({ res, options }: StreamRequest): void {
@@ -77,7 +66,7 @@ function refuseClosing(request: StreamRequest, client: ClientKind): void {
     answerClosing(res, options);
     return;
   }
-  res.setHeader('Connection', 'close');
+  if (!res.headersSent) res.setHeader('Connection', 'close');
   const message = 'Cannot open a stream: the server is CLOSING. Send the request again.';
   reportUnavailable('ERR_SSE_CLOSING', message, 1 + Math.floor(Math.random() * 5), request);
 }
@@ -107,10 +96,11 @@ function reportUnavailable(
   retryAfter: number,
   request: StreamRequest,
 ): void {
+  const { res } = request;
   const headers = { 'Retry-After': String(retryAfter) };
   // Express's own error handler reads the headers of the error, other error handlers leave those of the response.
-  request.res.setHeader('Retry-After', headers['Retry-After']);
-  report(new SseError(code, message, { status: 503, headers }), request);
+  if (!res.headersSent) res.setHeader('Retry-After', headers['Retry-After']);
+  reportRefusal(new SseError(code, message, { status: 503, headers }), request);
 }
 
 function checkedKey(key: unknown): string {

@@ -1,9 +1,10 @@
+import { AsyncResource } from 'node:async_hooks';
 import { types } from 'node:util';
-import { type HttpResponse, isGone, type Next } from '../connection/http';
+import { cut, type HttpResponse, isGone, type Next, offClosed, onClosed } from '../connection/http';
 import { answerFailure } from '../connection/short-responses';
 import { inspected, isSseError, propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
-import type { StreamRequest } from './stream-request';
+import { clientKindOf, type StreamRequest } from './stream-request';
 import { warnOfRoute } from './warnings';
 
 /**
@@ -25,6 +26,26 @@ export function report(error: unknown, request: StreamRequest, onErrorCalled = f
   } catch (thrown) {
     warn(thrown);
   }
+}
+
+/**
+ * Reports why a request gets no stream. If its head has been sent, no error handler can answer: then the response ends as an
+ * interrupted stream does, and the error is reported when it has closed, because Express's own error handler destroys the
+ * socket.
+ */
+export function reportRefusal(error: unknown, request: StreamRequest): void {
+  const { res } = request;
+  if (!res.headersSent || isGone(res)) {
+    report(error, request);
+    return;
+  }
+  const onEnd = AsyncResource.bind(() => {
+    offClosed(res, onEnd);
+    report(error, request);
+  });
+  onClosed(res, onEnd);
+  if (clientKindOf(request) === 'fetch') cut(res);
+  else res.end();
 }
 
 function passToNext(error: unknown, next: Next, request: StreamRequest): void {

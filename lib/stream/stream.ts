@@ -9,7 +9,7 @@ import type { Frames } from '../format/frames';
 import { LazyTimeout } from '../lazy-timeout';
 import { type Admission, admit } from './admission';
 import { type OpenStream, recordClose, recordOpen, routeOf, type StreamEnd } from './diagnostics';
-import { errorFrame, report } from './error-report';
+import { errorFrame, report, reportRefusal } from './error-report';
 import { CLOSE_DEFAULTS } from './options';
 import { type Consumer, openProducer, type Producer } from './producer';
 import type { Closable } from './registry';
@@ -31,7 +31,7 @@ export function stream(value: unknown, request: StreamRequest): void {
   try {
     producer = openProducer(value, request);
   } catch (error) {
-    report(error, request);
+    reportRefusal(error, request);
     return;
   }
   if (queueSocketOf(request.res) === undefined) begin(producer, request);
@@ -47,7 +47,7 @@ function begin(producer: Producer, request: StreamRequest): void {
       return;
     }
   } catch (error) {
-    report(error, request);
+    reportRefusal(error, request);
   }
   // The request is answered; the source still has to be closed.
   producer.cancel(warn);
