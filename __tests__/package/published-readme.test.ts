@@ -4,7 +4,10 @@ import { repositoryName, withAbsoluteLinks } from '../../tools/published-readme'
 
 const ROOT = join(__dirname, '../..');
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-const REPOSITORY = { version: '1.2.3', repository: { url: 'git+https://github.com/someone/express-yield.git' } };
+const REPOSITORY = {
+  version: '1.2.3',
+  repository: { url: 'git+https://github.com/someone/express-yield.git' },
+};
 
 describe('the README on npm', () => {
   it('has an absolute link for each relative one, to a file of the repository', () => {
@@ -30,7 +33,7 @@ describe('the README on npm', () => {
     ],
     ['a section of the same page', '[a](#b)', '[a](#b)'],
     ['an absolute link', '[a](https://a.example/b)', '[a](https://a.example/b)'],
-  ])('with a link to %s', (_what, markdown, published) => {
+  ])('has %s', (_what, markdown, published) => {
     expect(withAbsoluteLinks(markdown, REPOSITORY)).toBe(published);
   });
 
