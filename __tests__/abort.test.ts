@@ -1,4 +1,5 @@
 import { abortError, isAbortOf } from '../lib/abort';
+import { fullMessage } from './support/error-with';
 
 const ABORTED = AbortSignal.abort();
 
@@ -56,5 +57,16 @@ describe('abortError()', () => {
 
     expect(error).toMatchObject({ name: 'AbortError', message: ABORTED.reason.message, code: 20 });
     expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+
+  it.each([
+    ['ERR_SSE_CLIENT_LEFT', 'the client has disconnected'],
+    ['ERR_SSE_CLOSING', 'the server has closed the stream'],
+    ['ERR_SSE_EXPIRED', 'maxDurationMs has passed'],
+    ['ERR_SSE_STALLED', 'the client has not read for stallTimeoutMs'],
+  ] as const)('says what %s means, with a pointer to its section', (code, reason) => {
+    const message = fullMessage(code, `${ABORTED.reason.message}: ${reason}.`);
+
+    expect(abortError(code)).toMatchObject({ name: 'AbortError', code, message });
   });
 });

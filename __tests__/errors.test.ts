@@ -6,6 +6,7 @@ import {
   outOfRange,
   propertyOf,
   SseError,
+  sseError,
   warn,
   wrongType,
 } from '../lib/errors';
@@ -84,7 +85,61 @@ describe('errors for mistakes in a call', () => {
     const error = make('ERR_SSE_INVALID_OPTION', 'Expected more.');
 
     expect(error).toBeInstanceOf(expected);
-    expect(error).toMatchObject({ code: 'ERR_SSE_INVALID_OPTION', message: 'Expected more.' });
+    expect(error).toMatchObject({
+      code: 'ERR_SSE_INVALID_OPTION',
+      message: 'Expected more. See docs/error-codes.md#err_sse_invalid_option',
+    });
+  });
+});
+
+describe('a message', () => {
+  afterEach(() => jest.restoreAllMocks());
+
+  it('of an SseError of the package ends with a pointer to the section of its code', () => {
+    const { code, message, status, cause } = sseError('ERR_SSE_FULL', 'Cannot open a stream.', {
+      status: 503,
+      cause: 'full',
+    });
+
+    expect({ code, message, status, cause }).toEqual({
+      code: 'ERR_SSE_FULL',
+      message: 'Cannot open a stream. See docs/error-codes.md#err_sse_full',
+      status: 503,
+      cause: 'full',
+    });
+  });
+
+  it.each(['The log is full.', '', 'See docs/error-codes.md#err_sse_full', 'a\nb'])(
+    'that your own log gives its error stays unchanged: %p',
+    (message) => {
+      expect(new SseError('ERR_SSE_LOG_UNAVAILABLE', message).message).toBe(message);
+    },
+  );
+
+  it('of several lines has the pointer on a line of its own', () => {
+    expect(sseError('ERR_SSE_FULL', 'one\ntwo').message).toBe(
+      'one\ntwo\nSee docs/error-codes.md#err_sse_full',
+    );
+  });
+
+  it('that contains the message of another error has its own pointer only', () => {
+    const inner = wrongType('ERR_SSE_INVALID_DATA', 'Cannot be sent.');
+    const outer = sseError('ERR_SSE_CHANNEL_FAILED', `The run has failed: ${inner.message}`);
+
+    expect(outer.message).toBe(
+      'The run has failed: Cannot be sent. See docs/error-codes.md#err_sse_channel_failed',
+    );
+  });
+
+  it('of a warning that shows an error has its own pointer only, after the stack', () => {
+    const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+
+    warn(sseError('ERR_SSE_FULL', 'Cannot open a stream.'));
+
+    const message = String(emitWarning.mock.calls[0]?.[0]);
+    expect(message).toMatch(/^SseError: Cannot open a stream\.\n {4}at /);
+    expect(message).toMatch(/\nSee docs\/error-codes\.md#sse_unhandled_error$/);
+    expect(message.match(/See docs/g)).toHaveLength(1);
   });
 });
 

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { PassThrough, Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { closeSource, isAsyncGenerator, type OpenSource, openSource } from '../lib/source';
+import { errorWith } from './support/error-with';
 
 const MISSING_FILE = join(tmpdir(), 'express-yield', 'no', 'such', 'file');
 
@@ -135,7 +136,7 @@ describe('openSource()', () => {
     const message = `Expected the handler to return something to stream, got ${shown} ${remedy}`;
 
     expect(() => openSource(value)).toThrow(
-      expect.objectContaining({
+      errorWith({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_SOURCE',
         message,

@@ -1,4 +1,5 @@
 import { type Check, checked, count, delay, headerObject, limit, ofType, oneOf } from '../lib/validate';
+import { errorWith } from './support/error-with';
 
 const MAX_DELAY_MS = 2_147_483_647;
 
@@ -27,8 +28,10 @@ function untyped(options: unknown): object {
   return options as object;
 }
 
-function invalidOption(name: 'TypeError' | 'RangeError', message: unknown): Error {
-  return expect.objectContaining({ name, code: 'ERR_SSE_INVALID_OPTION', message });
+const CODE = 'ERR_SSE_INVALID_OPTION';
+
+function invalidOption(name: 'TypeError' | 'RangeError', message: string): Error {
+  return errorWith({ name, code: CODE, message });
 }
 
 describe('checked()', () => {
@@ -67,7 +70,11 @@ describe('checked()', () => {
 
   it.each([null, [], 'off', 5, true])('refuses %p as the options', (options) => {
     expect(() => checked(untyped(options), CHECKS)).toThrow(
-      invalidOption('TypeError', expect.stringContaining('Expected options to be an object, got ')),
+      expect.objectContaining({
+        name: 'TypeError',
+        code: CODE,
+        message: expect.stringContaining('Expected options to be an object, got '),
+      }),
     );
   });
 
@@ -213,7 +220,7 @@ describe('headerObject()', () => {
     const message = /^Expected headers to be a plain object of header names and values, got /;
 
     expect(() => headerObject('headers', value)).toThrow(
-      invalidOption('TypeError', expect.stringMatching(message)),
+      expect.objectContaining({ name: 'TypeError', code: CODE, message: expect.stringMatching(message) }),
     );
   });
 });

@@ -1,3 +1,5 @@
+import { withPointer } from './errors';
+
 /**
  * Why the signal of a stream was aborted: the `code` of its reason.
  *
@@ -11,6 +13,20 @@
  * });
  */
 export type AbortCode = 'ERR_SSE_CLIENT_LEFT' | 'ERR_SSE_CLOSING' | 'ERR_SSE_EXPIRED' | 'ERR_SSE_STALLED';
+
+const ABORTED = 'This operation was aborted';
+
+// Made once, because every client that disconnects needs one.
+const MESSAGES: Readonly<Record<AbortCode, string>> = {
+  ERR_SSE_CLIENT_LEFT: abortMessage('ERR_SSE_CLIENT_LEFT', 'the client has disconnected'),
+  ERR_SSE_CLOSING: abortMessage('ERR_SSE_CLOSING', 'the server has closed the stream'),
+  ERR_SSE_EXPIRED: abortMessage('ERR_SSE_EXPIRED', 'maxDurationMs has passed'),
+  ERR_SSE_STALLED: abortMessage('ERR_SSE_STALLED', 'the client has not read for stallTimeoutMs'),
+};
+
+function abortMessage(code: AbortCode, reason: string): string {
+  return withPointer(code, `${ABORTED}: ${reason}.`);
+}
 
 /**
  * Whether `error` was caused by an aborted signal: the signal's reason, or the error that a library throws for it, under
@@ -29,14 +45,14 @@ export function isAbortOf(signal: AbortSignal | undefined, error: unknown): bool
 }
 
 /**
- * The same error as `controller.abort()` makes, but without a stack. The stack would show only this package, and capturing
- * it takes half the time of an abort (measured: 9 µs with it, 4 µs without).
+ * The same error as `controller.abort()` makes, with the code and its reason, but without a stack. The stack would show only
+ * this package, and capturing it takes half the time of an abort (measured: 9 µs with it, 4 µs without).
  */
 export function abortError(code?: AbortCode): DOMException {
   const { stackTraceLimit } = Error;
   // An assignment would throw if the app has frozen `Error`.
   Reflect.set(Error, 'stackTraceLimit', 0);
-  const error = new DOMException('This operation was aborted', 'AbortError');
+  const error = new DOMException(code === undefined ? ABORTED : MESSAGES[code], 'AbortError');
   Reflect.set(Error, 'stackTraceLimit', stackTraceLimit);
   if (code !== undefined) Object.defineProperty(error, 'code', { value: code });
   return error;

@@ -105,7 +105,10 @@ export class SseError extends Error {
   /** Response headers to send with the status, such as `Retry-After`; `undefined` if there are none. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 
-  /** Makes an error for your own log, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. */
+  /**
+   * Makes an error for your own log, whose `append` rejects with `ERR_SSE_LOG_UNAVAILABLE` or `ERR_SSE_CHANNEL_CLOSED`. The
+   * message stays unchanged; only those of the package itself end with a pointer to the documentation.
+   */
   constructor(code: SseErrorCode, message: string, details: SseErrorDetails = {}) {
     const cause = given(details, 'cause');
     super(message, cause === undefined ? undefined : { cause });
@@ -123,17 +126,22 @@ export function isSseError(error: unknown): error is SseError {
 
 /** The error with which every log rejects an append after its last entry. */
 export function endedError(): SseError {
-  return new SseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the channel has ENDED. Make a new channel.');
+  return sseError('ERR_SSE_CHANNEL_CLOSED', 'Cannot publish: the channel has ENDED. Make a new channel.');
+}
+
+/** An error of the package itself, with a pointer. A log that is not ours makes its errors with the constructor, in its own words. */
+export function sseError(code: SseErrorCode, message: string, details?: SseErrorDetails): SseError {
+  return new SseError(code, withPointer(code, message), details);
 }
 
 /** A `TypeError` for a value of the wrong type. */
 export function wrongType(code: MistakeCode, message: string): TypeError {
-  return Object.assign(new TypeError(message), { code });
+  return Object.assign(new TypeError(withPointer(code, message)), { code });
 }
 
 /** A `RangeError` for a value of the right type that is out of range. */
 export function outOfRange(code: MistakeCode, message: string): RangeError {
-  return Object.assign(new RangeError(message), { code });
+  return Object.assign(new RangeError(withPointer(code, message)), { code });
 }
 
 /** Reports an error that cannot be passed to `next` or thrown, as a process warning. Never throws. */
@@ -212,7 +220,11 @@ export function emitWarning(code: WarningCode, message: string, detail?: string)
   process.emitWarning(withPointer(code, message), detail === undefined ? options : { ...options, detail });
 }
 
-/** A message that ends with a pointer to the section of its code. */
-export function withPointer(code: string, message: string): string {
-  return `${message}${message.includes('\n') ? '\n' : ' '}See docs/error-codes.md#${code.toLowerCase()}`;
+// Those of this package, in any message: an error may be reported within another one.
+const POINTERS = /\s?See docs\/error-codes\.md#\w+/g;
+
+/** A message that ends with its only pointer, to the section of its code in the documentation. */
+export function withPointer(code: SseErrorCode | MistakeCode | WarningCode, message: string): string {
+  const text = message.replace(POINTERS, '');
+  return `${text}${text.includes('\n') ? '\n' : ' '}See docs/error-codes.md#${code.toLowerCase()}`;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpRequest, HttpResponse, Next } from './connection/http';
-import { describe, SseError, wrongType } from './errors';
+import { describe, type SseError, sseError, wrongType } from './errors';
 import {
   isStreamable,
   publishesResults,
@@ -320,7 +320,7 @@ function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): Req
 }
 
 function expressVersionError(): SseError {
-  return new SseError(
+  return sseError(
     'ERR_SSE_EXPRESS_VERSION',
     'The router of this Express does not publish what handlers return, so app.use(sse()) cannot stream it. ' +
       'Update to Express 5.3 with router 2.3 (npm install express@latest && npm update router), or wrap the route: app.get(path, sse(handler)).',

@@ -1,5 +1,6 @@
 import { memoryLog } from '../../lib';
 import { resolveChannelOptions, resolveRunOptions } from '../../lib/channel/options';
+import { errorWith } from '../support/error-with';
 
 /** Options as plain JavaScript would pass them. */
 function untyped(options: unknown): object {
@@ -48,7 +49,7 @@ describe('resolveChannelOptions()', () => {
     ],
   ])('refuses %p with the remedy', (options, message) => {
     expect(() => resolveChannelOptions(untyped(options))).toThrow(
-      expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message }),
+      errorWith({ code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 });
@@ -63,7 +64,7 @@ describe('resolveRunOptions()', () => {
 
   it('refuses a ttlMs of 0 with the remedy', () => {
     expect(() => resolveRunOptions({ ttlMs: 0 })).toThrow(
-      expect.objectContaining({
+      errorWith({
         code: 'ERR_SSE_INVALID_OPTION',
         message:
           'Expected ttlMs to be a positive integer or false, got 0 (number). Use false to turn it off.',

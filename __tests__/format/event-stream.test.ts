@@ -12,6 +12,7 @@ import { comment, event, ServerSentEvent } from '../../lib/format/event';
 import { encode, encodeEnd } from '../../lib/format/event-stream';
 import { recordOf } from '../../lib/format/record';
 import type { Serialize } from '../../lib/format/serialize';
+import { errorWith } from '../support/error-with';
 
 describe('encode()', () => {
   describe('a string is sent unchanged as data', () => {
@@ -167,7 +168,7 @@ describe('encode()', () => {
       };
 
       expect(() => encode({ n: 1 }, serialize)).toThrow(
-        expect.objectContaining({
+        errorWith({
           name: 'TypeError',
           code: 'ERR_SSE_INVALID_DATA',
           message:
@@ -231,14 +232,16 @@ describe('encode()', () => {
         expect.objectContaining({
           name: 'TypeError',
           code: 'ERR_SSE_INVALID_DATA',
-          message: expect.stringMatching(/^Expected .* got Promise \{ 1.* \(object\)\. Await it first\.$/),
+          message: expect.stringMatching(
+            /^Expected .* got Promise \{ 1.* \(object\)\. Await it first\. See docs\/error-codes\.md#err_sse_invalid_data$/,
+          ),
         }),
       );
     });
 
     it.each(values)('%s, and names the remedy', (_name, value, shown, remedy) => {
       expect(() => encode(value)).toThrow(
-        expect.objectContaining({
+        errorWith({
           name: 'TypeError',
           code: 'ERR_SSE_INVALID_DATA',
           message: `Expected a value that can be sent as data, got ${shown}. ${remedy}`,
@@ -475,7 +478,7 @@ describe('encodeEnd()', () => {
 
   it.each(['', 0, 'a'])('refuses an event with the id %p', (id) => {
     expect(() => end(event('done', 1, { id }))).toThrow(
-      expect.objectContaining({
+      errorWith({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_EVENT',
         message: `Expected a returned event to have no id, got '${id}' (string). Its id is '~end', which stops the client.`,

@@ -1,4 +1,5 @@
 import { resolveMemoryLogOptions } from '../../lib/log/options';
+import { errorWith } from '../support/error-with';
 
 const MAX_DELAY_MS = 2_147_483_647;
 
@@ -33,7 +34,7 @@ describe('resolveMemoryLogOptions()', () => {
     [{ maxevents: 5 }, "Unknown option 'maxevents'. Did you mean 'maxEvents'?"],
   ])('refuses %p with the remedy', (options, message) => {
     expect(() => resolveMemoryLogOptions(untyped(options))).toThrow(
-      expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message }),
+      errorWith({ code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 });

@@ -1,4 +1,5 @@
 import { resolveRedisLogOptions, resolveRedisLogsOptions } from '../../lib/redis/options';
+import { errorWith } from '../support/error-with';
 
 /** Options as plain JavaScript would pass them. */
 function untyped(options: unknown): object {
@@ -20,7 +21,7 @@ describe('resolveRedisLogsOptions()', () => {
 
   it('refuses a prefix that is not a string', () => {
     expect(() => resolveRedisLogsOptions(untyped({ prefix: 5 }))).toThrow(
-      expect.objectContaining({
+      errorWith({
         code: 'ERR_SSE_INVALID_OPTION',
         message: 'Expected prefix to be a string, got 5 (number).',
       }),
@@ -52,7 +53,7 @@ describe('resolveRedisLogOptions()', () => {
     [[], 'Expected options to be an object, got [] (object).'],
   ])('refuses %p', (options, message) => {
     expect(() => resolveRedisLogOptions(untyped(options))).toThrow(
-      expect.objectContaining({ code: 'ERR_SSE_INVALID_OPTION', message }),
+      errorWith({ code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 });

@@ -6,6 +6,7 @@ import type { EventRecord } from '../../lib/format/record';
 import type { EventLog } from '../../lib/log/event-log';
 import { type RedisLogOptions, type RedisLogs, redisLogs } from '../../lib/redis';
 import { eventLogContract } from '../../lib/testing/event-log-contract';
+import { fullMessage } from '../support/error-with';
 import { LogRecorder } from '../support/log-recorder';
 import { LossyProxy } from '../support/lossy-proxy';
 import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
@@ -497,8 +498,10 @@ for (const [name, connect] of CLIENTS) {
         await warned(2);
         await expect(log.append(record('lost'))).rejects.toMatchObject({
           ...UNAVAILABLE,
-          message:
+          message: fullMessage(
+            UNAVAILABLE.code,
             'Cannot publish: Redis is DISCONNECTED. Nothing was appended; publish again after it has reconnected.',
+          ),
           cause: expect.any(Error),
         });
         const [head, from] = [log.head(), log.subscribe(new LogRecorder()).from];

@@ -1,5 +1,6 @@
 import type { HttpRequest } from '../../lib/connection/http';
 import { resolveCloseOptions, resolveSseOptions, type SseOptions } from '../../lib/stream/options';
+import { errorWith } from '../support/error-with';
 
 const MAX_DELAY_MS = 2_147_483_647;
 
@@ -255,7 +256,7 @@ describe('an invalid value', () => {
     ],
   ])('of %s, %p, is refused with the name, the value and the remedy', (name, value, kind, message) => {
     expect(() => resolveSseOptions(untyped({ [name]: value }))).toThrow(
-      expect.objectContaining({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),
+      errorWith({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 });
@@ -301,7 +302,7 @@ describe('headers', () => {
     'cannot set %s, which belongs to the stream',
     (name) => {
       expect(() => resolveSseOptions({ headers: { [name]: 'x' } })).toThrow(
-        expect.objectContaining({
+        errorWith({
           name: 'TypeError',
           code: 'ERR_SSE_INVALID_OPTION',
           message: `Expected headers not to set '${name}', which belongs to the stream itself. Leave it out.`,
@@ -325,7 +326,7 @@ describe('headers', () => {
     ['CONTENT-TYPE', ['text/event-stream'], "[ 'text/event-stream' ] (object)"],
   ])('cannot set %s to another type: %p', (name, type, shown) => {
     expect(() => resolveSseOptions({ headers: { [name]: type } })).toThrow(
-      expect.objectContaining({
+      errorWith({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_OPTION',
         message: `Expected the Content-Type in headers to be text/event-stream, got ${shown}. An EventSource fails on any other.`,
@@ -342,7 +343,7 @@ describe('headers', () => {
     ['undefined', 'X-A', undefined, "'X-A': undefined"],
   ])('refuse %s', (_name, name, value, shown) => {
     expect(() => resolveSseOptions(untyped({ headers: { [name]: value } }))).toThrow(
-      expect.objectContaining({
+      errorWith({
         name: 'TypeError',
         code: 'ERR_SSE_INVALID_OPTION',
         message: `Expected headers to be valid in HTTP, got ${shown}.`,
@@ -387,7 +388,7 @@ describe('resolveCloseOptions()', () => {
     ],
   ])('refuses %p', (options, kind, message) => {
     expect(() => resolveCloseOptions(untyped(options) as object)).toThrow(
-      expect.objectContaining({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),
+      errorWith({ name: kind.name, code: 'ERR_SSE_INVALID_OPTION', message }),
     );
   });
 });

@@ -6,8 +6,6 @@ import { DocumentedApp, SECTIONS } from '../support/documented-code';
 
 const ROOT = join(__dirname, '../..');
 
-const RUNNABLE = SECTIONS.filter(({ mistake, cure }) => mistake !== undefined && cure !== undefined);
-
 let app: DocumentedApp;
 let client: AbortController;
 beforeEach(() => {
@@ -20,29 +18,20 @@ afterEach(() => {
 });
 
 describe('the code of docs/error-codes.md', () => {
-  it.each(RUNNABLE)(
-    'has its mistake reported as $code within two seconds',
-    async ({ code, mistake = '' }) => {
-      await app.run(mistake);
-      const requests = [app.fetch(mistake, client), app.fetch(mistake, client)];
-      for (const request of requests) request.catch(() => undefined);
-      if (code === 'SSE_GENERATOR_OUTLIVES_CLIENT') await Promise.all(requests).then(() => client.abort());
+  it.each(SECTIONS.filter(({ isCureRun }) => isCureRun))(
+    'runs without an error or a warning after the cure of $code',
+    async ({ cure }) => {
+      await app.run(cure);
+      if (/app\.|createServer/.test(cure)) {
+        const responses = await Promise.all([app.fetch(cure, client), app.fetch(cure, client)]);
+        expect(responses.map(({ status }) => status)).toEqual([200, 200]);
+      }
+      client.abort();
+      await app.close();
 
-      await app.has(code);
+      expect(app.codes).toEqual([]);
     },
   );
-
-  it.each(RUNNABLE)('runs without an error or a warning after the cure of $code', async ({ cure = '' }) => {
-    await app.run(cure);
-    if (/app\.|createServer/.test(cure)) {
-      const responses = await Promise.all([app.fetch(cure, client), app.fetch(cure, client)]);
-      expect(responses.map(({ status }) => status)).toEqual([200, 200]);
-    }
-    client.abort();
-    await app.close();
-
-    expect(app.codes).toEqual([]);
-  });
 });
 
 const END = 'event: end\nid: ~end\ndata: null\n\n';

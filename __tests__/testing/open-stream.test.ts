@@ -294,17 +294,17 @@ describe('openStream()', () => {
     [
       'a time-out that is too long for a timer',
       () => openStream(app(), '/', { timeoutMs: 2 ** 31 }),
-      /^Expected timeoutMs .* A timer holds at most 2147483647 ms\.$/,
+      /^Expected timeoutMs .* A timer holds at most 2147483647 ms\. See docs\/error-codes\.md#err_sse_invalid_option$/,
     ],
     [
       'a misspelt option',
       () => openStream(app(), '/', { lastEventID: '7' } as never),
-      /^Unknown option 'lastEventID'\. Did you mean 'lastEventId'\?$/,
+      /^Unknown option 'lastEventID'\. Did you mean 'lastEventId'\? See docs\/error-codes\.md#err_sse_invalid_option$/,
     ],
     [
       'null as options',
       () => openStream(app(), '/', null as never),
-      /^Expected options to be an object, got null\.$/,
+      /^Expected options to be an object, got null\. See docs\/error-codes\.md#err_sse_invalid_option$/,
     ],
     ['an id that is not a string', () => openStream(app(), '/', { lastEventId: 7 as never }), /^Expected lastEventId to be a string, got 7/], // biome-ignore format: one line
     ['a method that is not a string', () => openStream(app(), '/', { method: 1 as never }), /^Expected method to be a method such as POST, got 1/], // biome-ignore format: one line

@@ -1,5 +1,5 @@
 import { outsideRequests } from '../async-context';
-import { isSseError, messageOf, SseError } from '../errors';
+import { isSseError, messageOf, type SseError, sseError } from '../errors';
 import { endRecordOf, recordOf } from '../format/record';
 import type { Entry } from '../log/entry';
 import type { Awaitable, EventLog, LogHead } from '../log/event-log';
@@ -125,10 +125,10 @@ export class ChannelState implements SubscribableChannel {
   #checkOpen(): void {
     if (!this.closed) return;
     const message = 'Cannot publish: the channel is CLOSED. Make a new channel.';
-    throw new SseError('ERR_SSE_CHANNEL_CLOSED', message);
+    throw sseError('ERR_SSE_CHANNEL_CLOSED', message);
   }
 }
 
 function failedError(reason: string, cause?: unknown): SseError {
-  return new SseError('ERR_SSE_CHANNEL_FAILED', `The run of this channel has failed: ${reason}`, { cause });
+  return sseError('ERR_SSE_CHANNEL_FAILED', `The run of this channel has failed: ${reason}`, { cause });
 }

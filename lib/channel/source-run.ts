@@ -1,6 +1,6 @@
 import { isAbortOf } from '../abort';
 import { CallbackContext, outsideRequests } from '../async-context';
-import { isSseError, SseError, warn } from '../errors';
+import { isSseError, sseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import type { Awaitable } from '../log/event-log';
 import { yieldToEventLoop } from '../round-robin';
@@ -192,7 +192,7 @@ export class SourceRun {
     }
     this.cancel();
     const message = `The run of this channel was cancelled: it had no subscriber for ${this.#ttlMs} ms (ttlMs).`;
-    await this.#fail(new SseError('ERR_SSE_CHANNEL_FAILED', message));
+    await this.#fail(sseError('ERR_SSE_CHANNEL_FAILED', message));
   }
 
   /** True while the log is unavailable, because subscribers in other processes cannot be ruled out. */

@@ -1,4 +1,4 @@
-import { SseError } from '../errors';
+import { type SseError, sseError } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import { encodeId, encodeKeepAlive } from '../format/event-stream';
 import { Frames } from '../format/frames';
@@ -213,7 +213,7 @@ export class PullSubscriber implements CursorOwner {
 
   overflow(): void {
     const message = `Expected the log to retain the events after '${this.lastId}', but it has dropped them. Read faster, retain more events, or use overflow: 'skip'.`;
-    this.fail(new SseError('ERR_SSE_OVERFLOW', message));
+    this.fail(sseError('ERR_SSE_OVERFLOW', message));
   }
 
   fail(error: unknown): void {
@@ -277,7 +277,7 @@ export class PullSubscriber implements CursorOwner {
 
 /** The error of reading a channel that is closed. */
 export function closedChannelError(): SseError {
-  return new SseError(
+  return sseError(
     'ERR_SSE_CHANNEL_CLOSED',
     'Cannot read: the channel is CLOSED. Subscribe to a new channel.',
   );

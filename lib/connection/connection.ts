@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { SseError } from '../errors';
+import { type SseError, sseError } from '../errors';
 import { encodeRetry, KEEP_ALIVE_FRAME } from '../format/event-stream';
 import { Frames } from '../format/frames';
 import { type Resumable, yieldToEventLoop } from '../round-robin';
@@ -385,7 +385,7 @@ function judgeStall(connection: Connection, drains: number): void {
 }
 
 function headSentError(): SseError {
-  return new SseError(
+  return sseError(
     'ERR_SSE_HEAD_SENT',
     "Expected the response head to be unsent or to have the type 'text/event-stream', but another one was sent. " +
       'Leave out res.flushHeaders(), res.writeHead() and res.write(): the stream sends its own head.',

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, SseError } from '../errors';
+import { messageOf, type SseError, sseError } from '../errors';
 import type { Connect } from './address';
 import type { RedisDriver } from './drivers';
 
@@ -254,21 +254,21 @@ function isErrorReply(error: object): boolean {
 function disconnectedError(cause: unknown): SseError {
   const message =
     'Cannot publish: Redis is DISCONNECTED. Nothing was appended; publish again after it has reconnected.';
-  return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
+  return sseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
 function outcomeUnknownError(cause: unknown): SseError {
   const message = 'Redis disconnected before it answered: it is unknown whether the event was appended.';
-  return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
+  return sseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
 function refusedError(cause: unknown): SseError {
   const message = `Redis has refused the command: ${messageOf(cause)}`;
-  return new SseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
+  return sseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
 export function closedLogsError(): SseError {
-  return new SseError(
+  return sseError(
     'ERR_SSE_LOG_UNAVAILABLE',
     'Cannot use the log: its redisLogs() is CLOSED. Call redisLogs() again and use its logs.',
   );

@@ -1,7 +1,7 @@
 import { acceptsEventStream, hasEventStreamHead } from '../connection/head';
 import { type HttpRequest, isGone } from '../connection/http';
 import { answerClosing, answerFinished, answerHead, answerLater } from '../connection/short-responses';
-import { describe, SseError, wrongType } from '../errors';
+import { describe, type SseError, sseError, wrongType } from '../errors';
 import { END_ID } from '../format/event';
 import { reportRefusal } from './error-report';
 import type { ClientKind, StreamRequest } from './stream-request';
@@ -100,7 +100,7 @@ function reportUnavailable(
   const headers = { 'Retry-After': String(retryAfter) };
   // Express's own error handler reads the headers of the error, other error handlers leave those of the response.
   if (!res.headersSent) res.setHeader('Retry-After', headers['Retry-After']);
-  reportRefusal(new SseError(code, message, { status: 503, headers }), request);
+  reportRefusal(sseError(code, message, { status: 503, headers }), request);
 }
 
 function checkedKey(key: unknown): string {
@@ -113,5 +113,5 @@ function checkedKey(key: unknown): string {
 
 function notAcceptableError({ headers }: HttpRequest): SseError {
   const message = `Expected Accept to allow text/event-stream, got ${describe(headers.accept)}. Send Accept: text/event-stream.`;
-  return new SseError('ERR_SSE_NOT_ACCEPTABLE', message, { status: 406 });
+  return sseError('ERR_SSE_NOT_ACCEPTABLE', message, { status: 406 });
 }

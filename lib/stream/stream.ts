@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { AbortCode } from '../abort';
 import { Connection, type ConnectionOwner, Ending } from '../connection/connection';
 import { offClosed, onClosed, queueSocketOf } from '../connection/http';
-import { isSseError, SseError, type SseErrorCode, warn } from '../errors';
+import { isSseError, type SseError, type SseErrorCode, sseError, warn } from '../errors';
 import { isServerSentEvent } from '../format/event';
 import { EMPTY_COMMENT_FRAME, encode, encodeEnd } from '../format/event-stream';
 import type { Frames } from '../format/frames';
@@ -432,7 +432,7 @@ function isEndOfChannel(error: unknown): boolean {
 
 function unavailableError(): SseError {
   const message = 'Cannot finish the stream: it was closed before its first event. Send the request again.';
-  return new SseError('ERR_SSE_CLOSING', message, { status: 503, headers: { 'Retry-After': '1' } });
+  return sseError('ERR_SSE_CLOSING', message, { status: 503, headers: { 'Retry-After': '1' } });
 }
 
 function startTimer(ms: number, callback: () => void): NodeJS.Timeout {
