@@ -11,7 +11,7 @@ const FILES = readdirSync(DOCS, { withFileTypes: true }).flatMap((entry) =>
 );
 const INDEX = read('README.md');
 /** Pages of reference, which have tests of their own. */
-const REFERENCE = ['clients.md', 'error-codes.md', 'troubleshooting.md'];
+const REFERENCE = ['clients.md', 'error-codes.md', 'runtimes.md', 'troubleshooting.md'];
 const PAGES = FILES.filter(
   (file) => file.endsWith('.md') && file !== 'README.md' && !REFERENCE.includes(file),
 );
