@@ -31,6 +31,15 @@ export function installProgram(program: NpmProgram): string {
   return pathOf(program);
 }
 
+/** @returns the newest version of a package within a major version */
+export function newestVersion(name: string, major: string): string {
+  const output = execFileSync('npm', ['view', `${name}@${major}`, 'version', '--json'], { encoding: 'utf8' });
+  const versions = [JSON.parse(output) as string | string[]].flat();
+  const newest = versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1);
+  if (newest === undefined) throw new Error(`The npm registry has no version ${major} of ${name}.`);
+  return newest;
+}
+
 function folderOf(program: NpmProgram): string {
   return join(CACHE, `${program.package.replace('/', '-')}-${program.version}`);
 }
