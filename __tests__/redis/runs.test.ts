@@ -33,8 +33,8 @@ for (const [name, connect] of CLIENTS) {
     afterEach(async () => {
       await Promise.all(processes.splice(0).map(({ runs, logs }) => runs.close().then(() => logs.close())));
       for (const user of users.splice(0)) await user.end();
-      while (timers.active().length > 0) await setImmediate();
-      timers.stop();
+      for (let turn = 0; turn < 1000 && timers.active().length > 0; turn++) await setImmediate();
+      expect(timers.stop()).toEqual([]);
       jest.restoreAllMocks();
     });
 
@@ -43,8 +43,9 @@ for (const [name, connect] of CLIENTS) {
       users.push(user);
       const logs = redisLogs(user.client);
       const runs = createRuns<string>({ logs, leaseMs: LEASE_MS, ...options });
-      processes.push({ logs, runs });
-      return { logs, runs };
+      const created = { logs, runs };
+      processes.push(created);
+      return created;
     }
 
     async function twoProcesses(options?: RunsOptions): Promise<[Process, Process]> {

@@ -2,6 +2,7 @@ import { abortError } from '../abort';
 import { outsideRequests } from '../async-context';
 import { type SseError, sseError } from '../errors';
 import type { ServerSentEvent } from '../format/event';
+import type { EventRecord } from '../format/record';
 import type { EventLog } from '../log/event-log';
 import type {
   LeaseGrant,
@@ -43,6 +44,8 @@ export class SharedRun implements LeaseObserver {
   #successor: RunSource<unknown> | undefined;
   #recovering = false;
   #ended = false;
+  /** This process does not know the run any more. */
+  #forgotten = false;
   #releaseTimer: NodeJS.Timeout | undefined;
 
   constructor(settings: RunSettings, lease: LogLease) {
@@ -154,10 +157,20 @@ export class SharedRun implements LeaseObserver {
   async #recover(): Promise<void> {
     const successor = this.#successor;
     const state = await this.#request('takeover');
+    if (this.#forgotten) {
+      await this.#abandon(state);
+      return;
+    }
     if (state.kind === 'ended') this.onEnded(state.remainingMs);
     else if (state.kind === 'none') this.onGone();
     else if (state.kind === 'granted' && successor !== undefined) await this.#run(successor, state.grant);
     else if (state.kind === 'granted') await this.#fail(state.grant);
+  }
+
+  /** These runs were closed meanwhile. */
+  async #abandon(state: LeaseState): Promise<void> {
+    this.#observe(undefined);
+    if (state.kind === 'granted') await state.grant.release(recordOf(lostError()));
   }
 
   async #fail(grant: LeaseGrant): Promise<void> {
@@ -167,7 +180,7 @@ export class SharedRun implements LeaseObserver {
 
   /** The last entry was appended. The result is retained, so the run stays known for a while. */
   #markEnded(remainingMs: number): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#forgotten) return;
     this.#ended = true;
     this.#log.grant = undefined;
     this.#observe(undefined);
@@ -185,10 +198,8 @@ export class SharedRun implements LeaseObserver {
     const { grant } = this.#log;
     if (grant === undefined) return undefined;
     this.#log.grant = undefined;
-    const error = shutDownError();
-    const record = { kind: 'error', type: error.code, data: error.message, serialized: false } as const;
     try {
-      return await grant.release(record);
+      return await grant.release(recordOf(shutDownError()));
     } catch {
       // The log is unavailable, so the lease expires.
       return undefined;
@@ -196,6 +207,7 @@ export class SharedRun implements LeaseObserver {
   }
 
   #forget(): void {
+    this.#forgotten = true;
     clearTimeout(this.#releaseTimer);
     this.#observe(undefined);
     this.#settings.onReleased(this);
@@ -213,6 +225,10 @@ export class SharedRun implements LeaseObserver {
       after = last.id;
     }
   }
+}
+
+function recordOf({ code, message }: SseError): EventRecord {
+  return { kind: 'error', type: code, data: message, serialized: false };
 }
 
 function lostError(): SseError {
