@@ -47,6 +47,11 @@ export class LeaseEntry {
     return this.#token;
   }
 
+  /** Whether this process still holds the lease with this token. A stopped process finds out here that it has expired. */
+  isHeld(token: string): boolean {
+    return this.#token === token && performance.now() < this.deadline;
+  }
+
   /** @param sentAt when the command was sent that has taken or renewed the lease */
   hold(token: string, sentAt: number): void {
     this.#token = token;

@@ -129,7 +129,7 @@ class RedisGrant implements LeaseGrant {
   /** Rejects when the lease is lost, also while Redis is disconnected. */
   #whileHeld<Result>(run: () => Promise<Result>): Promise<Result> {
     const { entry } = this.#options;
-    if (entry.token !== this.token) return Promise.reject(lostError());
+    if (!entry.isHeld(this.token)) return Promise.reject(lostError());
     return new Promise<Result>((resolve, reject) => {
       const remove = entry.whenLost(() => reject(lostError()));
       run().then(resolve, reject).finally(remove);
@@ -142,7 +142,7 @@ class RedisGrant implements LeaseGrant {
     const values = [...stream.appendArguments(record, bounds), this.token, String(sequence), ...times];
     const command = ['EVAL', APPEND_FENCED, '2', entry.keys.stream, entry.keys.lease, ...values];
     const reply = await connection.retrying(async (driver) =>
-      entry.token === this.token ? driver.send(stream.key, command) : ['lost'],
+      entry.isHeld(this.token) ? driver.send(stream.key, command) : ['lost'],
     );
     const [state, id = ''] = replyList(reply).map(replyText);
     if (state === 'appended') {
