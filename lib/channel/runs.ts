@@ -4,7 +4,7 @@ import { given } from '../given';
 import type { Awaitable, EventLog } from '../log/event-log';
 import type { LeasePurpose, LeaseTerms, LogLease } from '../log/log-lease';
 import { memoryLog } from '../log/memory-log';
-import type { Channel } from './channel';
+import type { Channel, Publishable } from './channel';
 import { LocalRun } from './local-run';
 import type { ResolvedChannelOptions } from './options';
 import {
@@ -15,7 +15,7 @@ import {
   type StartOptions,
 } from './runs-options';
 import { type RunSettings, SharedRun } from './shared-run';
-import type { RunContext, Values, Yielded } from './source-run';
+import type { RunContext, Values } from './source-run';
 
 /** Prepended to the key of a run, because a run that begins deletes what the log of its key has. */
 const PREFIX = 'run:';
@@ -29,7 +29,7 @@ const PREFIX = 'run:';
  *   for (let percent = done + 1; percent <= 100 && !signal.aborted; percent++) yield { percent };
  * };
  */
-export type RunFunction<Value> = (context: RunContext) => Awaitable<Values<Value>>;
+export type RunFunction<Value> = (context: RunContext) => Awaitable<Values<Publishable<Value>>>;
 
 /**
  * A run whose source runs in this process.
@@ -41,7 +41,7 @@ export interface RunningRun<Value = unknown> {
   /** The key with which it was started. */
   readonly key: string;
   /** The channel with the values of its source. */
-  readonly channel: Channel<Yielded<Value>>;
+  readonly channel: Channel<Value>;
   /** The signal of its source. */
   readonly signal: AbortSignal;
 }
@@ -71,7 +71,7 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
    * const runs = createRuns<string>();
    * app.post('/answers/:id', (req) => runs.start(req.params.id, ({ signal }) => rows({ signal })));
    */
-  start(key: string, source: RunFunction<Value>, options?: StartOptions): Awaitable<Channel<Yielded<Value>>>;
+  start(key: string, source: RunFunction<Value>, options?: StartOptions): Awaitable<Channel<Value>>;
   /**
    * The channel of the run with this key, also for `ttlMs` after its end.
    *
@@ -82,7 +82,7 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
    * const runs = createRuns<string>();
    * app.get('/answers/:id', async (req, res) => (await runs.find(req.params.id)) ?? void res.sendStatus(204));
    */
-  find(key: string): Awaitable<Channel<Yielded<Value>> | undefined>;
+  find(key: string): Awaitable<Channel<Value> | undefined>;
   /**
    * Ends the run in whichever process its source runs, within a second, also while the source waits: the signal of the source
    * is aborted, its `return()` is called, and its later values are not published. Subscribers receive the closing event.
