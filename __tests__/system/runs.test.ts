@@ -12,7 +12,7 @@ const FAULTS = Number(process.env.RUN_KILLS ?? 10);
 /** The groups of three processes that work side by side. */
 const GROUPS = Number(process.env.RUN_GROUPS ?? 2);
 
-const LEASE_MS = 2_000;
+const LEASE_MS = 3_000;
 
 /** Within it, the subscribers of a run have the failure or the continuation. */
 const LIMIT_MS = LEASE_MS + 1_000;

@@ -7,7 +7,7 @@ import type { EventRecord } from '../format/record';
  * const terms: LeaseTerms = { leaseMs: 5_000, ttlMs: 60_000 };
  */
 export interface LeaseTerms {
-  /** Milliseconds without a renewal after which the lease has expired. A log may let it expire up to a tenth earlier. */
+  /** Milliseconds without a renewal after which the lease has expired. A log may let it expire half a second earlier. */
   readonly leaseMs: number;
   /** Milliseconds for which the log retains a run after its end. Then the key is free again. */
   readonly ttlMs: number;
@@ -125,16 +125,36 @@ export interface LeaseGrant extends LeaseObservation {
  * const isRunning = ({ kind }: LeaseState) => kind === 'granted' || kind === 'held';
  */
 export type LeaseState =
-  /** The key is free: it has no run. */
-  | { readonly kind: 'none' }
-  /** This process has the lease. */
-  | { readonly kind: 'granted'; readonly grant: LeaseGrant }
-  /** Another process has it. */
-  | { readonly kind: 'held'; readonly observation: LeaseObservation }
-  /** No process has it, and the run has not ended. */
-  | { readonly kind: 'expired'; readonly hasSuccessor: boolean; readonly observation: LeaseObservation }
-  /** The run has ended; its log is retained for `remainingMs`. */
-  | { readonly kind: 'ended'; readonly remainingMs: number };
+  | {
+      /** The key is free: it has no run. */
+      readonly kind: 'none';
+    }
+  | {
+      /** This process has the lease. */
+      readonly kind: 'granted';
+      /** The right to append. */
+      readonly grant: LeaseGrant;
+    }
+  | {
+      /** Another process has the lease. */
+      readonly kind: 'held';
+      /** Ends the observer's registration. */
+      readonly observation: LeaseObservation;
+    }
+  | {
+      /** No process has the lease, and the run has not ended. */
+      readonly kind: 'expired';
+      /** As for `onExpired()` of an observer. */
+      readonly hasSuccessor: boolean;
+      /** Ends the observer's registration. */
+      readonly observation: LeaseObservation;
+    }
+  | {
+      /** The run has ended. */
+      readonly kind: 'ended';
+      /** Milliseconds for which its log is still retained. */
+      readonly remainingMs: number;
+    };
 
 /**
  * The lease of the run that a log stores, from `EventLog.lease`: the right of one process at a time to append to it.

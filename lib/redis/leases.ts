@@ -16,12 +16,12 @@ export interface LeaseKeys {
   readonly lease: string;
 }
 
-/**
- * How long Redis keeps a lease without a renewal. It is shorter than `leaseMs`, so that the processes that check every
- * second notice an expired lease before `leaseMs` and a second have passed.
- */
+/** The time that a busy process and Redis have to notice an expired lease, of `leaseMs` and a second. */
+const MARGIN_MS = 500;
+
+/** Milliseconds for which Redis keeps a lease without a renewal. */
 export function lifeOf({ leaseMs }: LeaseTerms): number {
-  return Math.floor(leaseMs * 0.9);
+  return leaseMs - MARGIN_MS;
 }
 
 /** One run that this process runs or watches. */
