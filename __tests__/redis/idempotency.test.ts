@@ -8,7 +8,7 @@ import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
 const PUBLISHES = Number(process.env.IDEMPOTENT_PUBLISHES ?? 2_000);
 
 /** On average, a response is dropped with its connection after this number of events. */
-const EVENTS_PER_CUT = 200;
+const EVENTS_PER_CUT = Number(process.env.EVENTS_PER_CUT ?? 200);
 
 const IN_FLIGHT = 50;
 

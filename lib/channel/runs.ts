@@ -35,7 +35,8 @@ export type RunFunction<Value> = (context: RunContext) => Awaitable<Values<Publi
  * A run whose source runs in this process.
  *
  * @example
- * for (const { key, signal }: RunningRun of createRuns()) console.log(key, signal.aborted);
+ * const runs = createRuns<string>();
+ * const abortedKeys = [...runs].filter(({ signal }: RunningRun<string>) => signal.aborted).map(({ key }) => key);
  */
 export interface RunningRun<Value = unknown> {
   /** The key with which it was started. */
@@ -80,6 +81,7 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
    *   is unavailable
    * @example
    * const runs = createRuns<string>();
+   * await runs.start('ACME', ({ signal }) => rows({ signal }));
    * app.get('/answers/:id', async (req, res) => (await runs.find(req.params.id)) ?? void res.sendStatus(204));
    */
   find(key: string): Awaitable<Channel<Value> | undefined>;
@@ -130,8 +132,10 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
  * @default `{ logs: () => memoryLog(), leaseMs: 5_000, ttlMs: 60_000 }`
  * @example
  * const runs = createRuns<string>({ ttlMs: 5 * 60_000 });
- * app.post('/reports/:id', (req) => runs.start(req.params.id, ({ signal }) => rows({ signal })));
- * app.get('/reports/:id', async (req, res) => (await runs.find(req.params.id)) ?? void res.sendStatus(204));
+ * app.get('/reports/:id', (req) => runs.start(req.params.id, ({ signal }) => rows({ signal })));
+ * app.delete('/reports/:id', async (req, res) => {
+ *   res.sendStatus((await runs.stop(req.params.id)) ? 204 : 404);
+ * });
  */
 export function createRuns<Value = unknown>(options?: RunsOptions): Runs<Value> {
   return new RunRegistry(resolveRunsOptions(options)) as Runs<unknown> as Runs<Value>;

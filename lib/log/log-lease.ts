@@ -65,7 +65,8 @@ export interface LeaseObserver {
  * A process's request for the lease of a run.
  *
  * @example
- * const request: LeaseRequest = { purpose: 'find', terms: { leaseMs: 5_000, ttlMs: 60_000 }, observer };
+ * const terms = { leaseMs: 5_000, ttlMs: 60_000 };
+ * const toFind = (observer: LeaseObserver): LeaseRequest => ({ purpose: 'find', terms, observer });
  */
 export interface LeaseRequest {
   /** Decides in which state of the key this process takes the lease. */
