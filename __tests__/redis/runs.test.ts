@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { Cluster } from 'ioredis';
+import { createCluster } from 'redis';
 import { createRuns, type RunContext, type Runs, type RunsOptions } from '../../lib';
 import { type RedisLogs, redisLogs } from '../../lib/redis';
 import { LossyProxy } from '../support/lossy-proxy';
@@ -310,3 +313,64 @@ for (const [name, connect] of CLIENTS) {
     });
   });
 }
+
+describeWithRedis(
+  'createRuns() on a Redis Cluster',
+  (server) => {
+    beforeAll(async () => {
+      await server.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+      while (!String(await server.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20);
+    }, 10_000);
+
+    const CLUSTERS: ReadonlyArray<readonly [string, () => Promise<Connected>]> = [
+      [
+        'ioredis',
+        async () => {
+          const client = new Cluster([{ host: '127.0.0.1', port: server.port }], { keyPrefix: 'mine:' });
+          client.on('error', () => undefined);
+          await once(client, 'ready');
+          return { client, end: () => client.disconnect() };
+        },
+      ],
+      [
+        'node-redis',
+        async () => {
+          const client = createCluster({ rootNodes: [{ url: `redis://127.0.0.1:${server.port}` }] });
+          client.on('error', () => undefined);
+          await client.connect();
+          return { client, end: () => client.destroy() };
+        },
+      ],
+    ];
+
+    it.each(CLUSTERS)('%s starts, stops, renews and loses runs of several slots', async (name, connect) => {
+      const user = await connect();
+      const [ours, theirs] = [redisLogs(user.client), redisLogs(user.client)];
+      const here = createRuns<string>({ logs: ours, leaseMs: LEASE_MS });
+      const there = createRuns<string>({ logs: theirs, leaseMs: LEASE_MS });
+      // Also keys with hash tags of their own.
+      const keys = ['a', 'b', 'c {tag} d', 'e{', 'f'].map((key) => `${name} ${key}`);
+      const sources = keys.map(() => new WaitingSource());
+      await Promise.all(keys.map((key, n) => here.start(key, (sources[n] as WaitingSource).run)));
+      await Promise.all(sources.map(({ started }) => started));
+      const channels = await Promise.all(keys.map((key) => there.find(key)));
+      const reading = channels.map(all);
+      await sleep(LEASE_MS + 500);
+      expect(here.size).toBe(keys.length);
+
+      for (const key of keys.slice(0, 3)) expect(await there.stop(key, 'stopped')).toBe(true);
+      await ours.close();
+
+      const outcomes = await Promise.all(reading);
+      expect(outcomes.map((outcome) => outcome.at(-1))).toEqual([
+        ...Array.from({ length: 3 }, () => 'stopped'),
+        ...Array.from({ length: 2 }, () => 'ERR_SSE_RUN_LOST'),
+      ]);
+      await here.close();
+      await there.close();
+      await theirs.close();
+      await user.end();
+    });
+  },
+  ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'],
+);
