@@ -4,6 +4,7 @@ import { Cluster } from 'ioredis';
 import { createCluster } from 'redis';
 import { createRuns, type RunContext, type Runs, type RunsOptions } from '../../lib';
 import { type RedisLogs, redisLogs } from '../../lib/redis';
+import { Gate } from '../support/gate';
 import { LossyProxy } from '../support/lossy-proxy';
 import { CLIENTS, type Connected, describeWithRedis } from '../support/redis';
 import { all, WaitingSource } from '../support/runs';
@@ -256,6 +257,34 @@ for (const [name, connect] of CLIENTS) {
 
       await here.runs.stop(key);
       expect(await all(channel)).toEqual(['after undefined', undefined]);
+    });
+
+    it.each([
+      ['has expired', 'until', '0'],
+      ['was taken', 'token', '9007199254740991'],
+    ])('appends nothing for a process whose lease %s', async (_name, field, value) => {
+      const { runs } = await newProcess();
+      const go = new Gate();
+      const aborted = new Gate<unknown>();
+      const published = new Gate();
+      await runs.start(key, async function* ({ signal }) {
+        signal.addEventListener('abort', () => aborted.open(signal.reason));
+        yield 'before';
+        published.open();
+        await go.promise;
+        yield 'after';
+      });
+      await published.promise;
+
+      // As another process does; this one has not noticed it yet.
+      await server.call('HSET', `{sse:run:${key}}:lease`, field, value);
+      go.open();
+
+      expect(await aborted.promise).toMatchObject({ name: 'AbortError', code: 'ERR_SSE_RUN_LOST' });
+      const stored = JSON.stringify(await server.call('XRANGE', `sse:run:${key}`, '-', '+'));
+      expect(stored).toContain('before');
+      expect(stored).not.toContain('after');
+      expect(runs.size).toBe(0);
     });
 
     it('fails the subscribers when Redis has lost the run', async () => {
