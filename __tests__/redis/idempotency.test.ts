@@ -81,13 +81,14 @@ for (const [name, connect] of CLIENTS) {
     it('remembers a limited number of keys', async () => {
       const channel = new Channel<number>({ log: logs[1]?.('bounded', { maxEvents: 50 }) });
 
-      for (let n = 0; n < 500; n++) await channel.publish(n, { idempotencyKey: `key ${n}` });
+      for (let n = 0; n < 2_000; n++) await channel.publish(n, { idempotencyKey: `key ${n}` });
 
       const keys = (await server.call('KEYS', '*bounded*once*')) as string[];
       let fields = 0;
       for (const key of keys) fields += Number(await server.call('HLEN', key));
       expect(fields).toBeGreaterThanOrEqual(50);
-      expect(fields).toBeLessThanOrEqual(100);
+      // Twice as many, and what is published in 10 ms.
+      expect(fields).toBeLessThan(500);
     });
 
     it('forgets the keys of a log that has expired', async () => {

@@ -92,7 +92,7 @@ export interface PublishOptions {
   /**
    * Identifies the event, in a string of 1 to 256 characters. Of all calls with the same key, in every process, the first
    * appends an event, and the others return its id. The log remembers the keys of at least its newest `maxEvents` events,
-   * and at most twice as many.
+   * and of about twice as many at most.
    * @default undefined: every call appends an event
    */
   readonly idempotencyKey?: string | undefined;
@@ -136,7 +136,11 @@ export function isPublishOptions(value: unknown): value is PublishOptions {
 
 /** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
 export function resolvePublishOptions(options: PublishOptions): PublishOptions {
-  return checked(options, PUBLISH_CHECKS);
+  const { idempotencyKey: key } = options;
+  if (typeof key !== 'string' || Object.keys(options).length > 1) return checked(options, PUBLISH_CHECKS);
+  // The usual case, for each event.
+  idempotencyKey('idempotencyKey', key);
+  return options;
 }
 
 /**
