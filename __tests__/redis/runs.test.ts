@@ -304,7 +304,8 @@ for (const [name, connect] of CLIENTS) {
 
     it('publishes each value once over a connection that loses replies', async () => {
       const proxy = new LossyProxy(server.port);
-      const { runs } = await newProcess({}, await proxy.listen());
+      // After several cuts, the client waits for up to two seconds before it reconnects.
+      const { runs } = await newProcess({ leaseMs: 15_000 }, await proxy.listen());
       const values = Array.from({ length: 30 }, (_, n) => String(n));
 
       const channel = await runs.start(key, async function* () {
