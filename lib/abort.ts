@@ -17,14 +17,15 @@ export type AbortCode = 'ERR_SSE_CLIENT_LEFT' | 'ERR_SSE_CLOSING' | 'ERR_SSE_EXP
 const ABORTED = 'This operation was aborted';
 
 // Made once, because every client that disconnects needs one.
-const MESSAGES: Readonly<Record<AbortCode, string>> = {
+const MESSAGES: Readonly<Record<AbortCode | 'ERR_SSE_RUN_LOST', string>> = {
   ERR_SSE_CLIENT_LEFT: abortMessage('ERR_SSE_CLIENT_LEFT', 'the client has disconnected'),
   ERR_SSE_CLOSING: abortMessage('ERR_SSE_CLOSING', 'the server has closed the stream'),
   ERR_SSE_EXPIRED: abortMessage('ERR_SSE_EXPIRED', 'maxDurationMs has passed'),
+  ERR_SSE_RUN_LOST: abortMessage('ERR_SSE_RUN_LOST', 'the lease of the run was lost'),
   ERR_SSE_STALLED: abortMessage('ERR_SSE_STALLED', 'the client has not read for stallTimeoutMs'),
 };
 
-function abortMessage(code: AbortCode, reason: string): string {
+function abortMessage(code: AbortCode | 'ERR_SSE_RUN_LOST', reason: string): string {
   return withPointer(code, `${ABORTED}: ${reason}.`);
 }
 
@@ -48,7 +49,7 @@ export function isAbortOf(signal: AbortSignal | undefined, error: unknown): bool
  * The same error as `controller.abort()` makes, with the code and its reason, but without a stack. The stack would show only
  * this package, and capturing it takes half the time of an abort (measured: 9 µs with it, 4 µs without).
  */
-export function abortError(code?: AbortCode): DOMException {
+export function abortError(code?: AbortCode | 'ERR_SSE_RUN_LOST'): DOMException {
   const { stackTraceLimit } = Error;
   // An assignment would throw if the app has frozen `Error`.
   Reflect.set(Error, 'stackTraceLimit', 0);

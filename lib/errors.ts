@@ -4,8 +4,8 @@ import { given } from './given';
 /**
  * Every `code` of an {@link SseError}.
  *
- * Reading from a channel or publishing to it throws `CHANNEL_CLOSED`, `CHANNEL_FAILED` and `OVERFLOW`, and its log throws
- * `LOG_UNAVAILABLE`. The others are passed to `next`, and so to your error handler.
+ * Reading from a channel or publishing to it throws `CHANNEL_CLOSED`, `CHANNEL_FAILED`, `RUN_LOST` and `OVERFLOW`, and its log
+ * throws `LOG_UNAVAILABLE`. The others are passed to `next`, and so to your error handler.
  *
  * @example
  * const harmless: ReadonlySet<SseErrorCode> = new Set(['ERR_SSE_FULL', 'ERR_SSE_NOT_ACCEPTABLE']);
@@ -22,6 +22,7 @@ export type SseErrorCode =
   | 'ERR_SSE_LOG_UNAVAILABLE'
   | 'ERR_SSE_NOT_ACCEPTABLE'
   | 'ERR_SSE_OVERFLOW'
+  | 'ERR_SSE_RUN_LOST'
   | 'ERR_SSE_STALLED';
 
 /** Every `code` of the `TypeError`s and `RangeError`s that report a caller's mistake. */

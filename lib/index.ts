@@ -14,7 +14,9 @@ export {
   type Publishable,
   type Subscribable,
 } from './channel/channel';
-export type { ChannelOptions, RunOptions } from './channel/options';
+export type { ChannelOptions, PublishOptions, RunOptions } from './channel/options';
+export { createRuns, type RunFunction, type RunningRun, type Runs } from './channel/runs';
+export type { RunsOptions, StartOptions } from './channel/runs-options';
 export type { DataOf, RunContext, RunSource, Yielded } from './channel/source-run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { Next } from './connection/http';
@@ -40,6 +42,16 @@ export type {
   LogSubscription,
   LogWindow,
 } from './log/event-log';
+export type {
+  LeaseGrant,
+  LeaseObservation,
+  LeaseObserver,
+  LeasePurpose,
+  LeaseRequest,
+  LeaseState,
+  LeaseTerms,
+  LogLease,
+} from './log/log-lease';
 export { memoryLog } from './log/memory-log';
 export type { MemoryLogOptions } from './log/options';
 export {

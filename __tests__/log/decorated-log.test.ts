@@ -19,6 +19,8 @@ function measured(
     compare: (a, b) => log.compare(a, b),
     idBeforeNewest: log.idBeforeNewest && ((count) => log.idBeforeNewest?.(count)),
     hasSubscribers: log.hasSubscribers && (() => log.hasSubscribers?.() ?? false),
+    appendOnce: log.appendOnce?.bind(log),
+    lease: log.lease,
     cacheSize: log.cacheSize,
     window: log.window,
   };

@@ -28,6 +28,25 @@ const MARKET = `${CHANNELS}
 
 /** Code that compiles. */
 const GOOD = {
+  'runs are found with the channel type of their values': `${CHANNELS}${SAME}
+    import { createRuns, type Channel as ChannelOf } from '../lib';
+    const runs = createRuns<Price>({ leaseMs: 10_000, ttlMs: undefined });
+    app.get('/runs/:key', async (req, res) => {
+      const run = await runs.find(req.params.key);
+      same<typeof run, ChannelOf<Price> | undefined>();
+      return run ?? void res.sendStatus(204);
+    });
+    app.post('/runs/:key', (req) =>
+      runs.start(req.params.key, async function* ({ signal, lastId, lastEvent }) {
+        same<typeof lastId, string>();
+        if (!signal.aborted && lastEvent === undefined) yield { symbol: 'A', cents: 1 };
+        yield event('split', { symbol: 'A', cents: 2 });
+        return 'done';
+      }, { takeover: true }));
+    for (const { key, channel } of runs) same<typeof channel, ChannelOf<Price>>();`,
+  'publish() takes an idempotency key': `${CHANNELS}
+    void prices.publish({ symbol: 'A', cents: 1 }, { idempotencyKey: 'a' });
+    void prices.publish({ symbol: 'A', cents: 1 }, { idempotencyKey: undefined });`,
   'a plain route finds res.sse': `${EXPRESS}${SAME}
     app.get('/x', async function* (req, res) {
       same<typeof res.sse.signal, AbortSignal>();

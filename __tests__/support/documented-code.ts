@@ -9,7 +9,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import express, { type ErrorRequestHandler, type Express } from 'express';
 import express4 from 'express4';
 import { createClient } from 'redis';
-import { Channel, createSse, event, memoryLog } from '../../lib';
+import { Channel, createRuns, createSse, event, memoryLog } from '../../lib';
 import { type RedisLogs, redisLogs } from '../../lib/redis';
 
 const PAGE = readFileSync(join(__dirname, '../../docs/error-codes.md'), 'utf8');
@@ -42,6 +42,7 @@ const GLOBALS = {
   clock,
   Channel,
   createClient,
+  createRuns,
   createSse,
   event,
   express4,

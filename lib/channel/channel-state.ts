@@ -1,12 +1,13 @@
 import { outsideRequests } from '../async-context';
-import { isSseError, messageOf, type SseError, sseError } from '../errors';
-import { endRecordOf, recordOf } from '../format/record';
-import type { Entry } from '../log/entry';
+import { isSseError, messageOf, type SseError, sseError, wrongType } from '../errors';
+import type { ServerSentEvent } from '../format/event';
+import { type EventRecord, endRecordOf, recordOf } from '../format/record';
+import { Entry, type LogEntry } from '../log/entry';
 import type { Awaitable, EventLog, LogHead } from '../log/event-log';
 import { Hub } from './hub';
 import type { ResolvedChannelOptions } from './options';
 import { ReplayLimit } from './replay-limit';
-import { type RunSource, SourceRun } from './source-run';
+import { type RunSource, SourceRun, type SourceRunOptions } from './source-run';
 import type { SubscribableChannel } from './subscription';
 
 /** The state of a channel: its log, its run, and its hub while it has subscribers. Only `Channel` has the types of values. */
@@ -38,9 +39,11 @@ export class ChannelState implements SubscribableChannel {
     return this.#options.replay;
   }
 
-  async publish(value: unknown): Promise<string> {
+  async publish(value: unknown, idempotencyKey?: string): Promise<string> {
     this.#checkOpen();
-    const appended = this.#log.append(recordOf(value, this.#options.serialize));
+    const record = recordOf(value, this.#options.serialize);
+    const appended =
+      idempotencyKey === undefined ? this.#log.append(record) : this.#appendOnce(record, idempotencyKey);
     const id = typeof appended === 'string' ? appended : await appended;
     const hub = this.#hub;
     if (hub === undefined) return id;
@@ -59,7 +62,7 @@ export class ChannelState implements SubscribableChannel {
 
   async end(value: unknown): Promise<void> {
     this.#checkOpen();
-    await this.#log.append(endRecordOf(value, this.#options.serialize));
+    await this.#log.append(this.endRecord(value));
     this.#hub?.noteEnded();
   }
 
@@ -69,8 +72,19 @@ export class ChannelState implements SubscribableChannel {
   }
 
   async fail(error: unknown): Promise<void> {
-    await this.#log.append({ kind: 'error', data: messageOf(error).toWellFormed(), serialized: false });
+    const type = isSseError(error) && error.code === 'ERR_SSE_RUN_LOST' ? error.code : undefined;
+    await this.#log.append({ kind: 'error', type, data: messageOf(error).toWellFormed(), serialized: false });
     this.#hub?.noteEnded();
+  }
+
+  /** Fails the subscribers of this process, without an entry in the log, and closes the channel. */
+  failHere(error: SseError): void {
+    if (this.closed) return;
+    this.#closing = Promise.resolve();
+    outsideRequests(() => {
+      this.#run?.cancel();
+      this.#hub?.closeAll(({ owner }) => owner.fail(error));
+    });
   }
 
   close(): Promise<void> {
@@ -78,9 +92,21 @@ export class ChannelState implements SubscribableChannel {
     return this.#closing;
   }
 
-  start(source: RunSource<unknown>, ttlMs: number | false): void {
-    this.#run = new SourceRun(source, ttlMs, this);
-    this.#run.start();
+  start(source: RunSource<unknown>, options: SourceRunOptions): SourceRun {
+    const run = new SourceRun(source, options, this);
+    this.#run = run;
+    run.start();
+    return run;
+  }
+
+  /** The closing record with a value, as {@link ChannelState.end} appends it. */
+  endRecord(value: unknown): EventRecord {
+    return endRecordOf(value, this.#options.serialize);
+  }
+
+  /** The event of a record with its id, as filters and iterators receive it. */
+  eventOf(entry: LogEntry): ServerSentEvent {
+    return Entry.of(entry).event(this.#options.parse);
   }
 
   hasSubscribers(): Awaitable<boolean> {
@@ -99,6 +125,7 @@ export class ChannelState implements SubscribableChannel {
 
   /** The error of a failed run: in the process of the run the error itself, in other processes its message from the log. */
   failureOf(entry: Entry): unknown {
+    if (entry.record.type === 'ERR_SSE_RUN_LOST') return sseError('ERR_SSE_RUN_LOST', entry.data);
     const failure = this.#run?.failure;
     if (failure === undefined) return failedError(entry.data);
     // An SseError of another channel, passed on unchanged, would be taken for the end of this one.
@@ -110,6 +137,15 @@ export class ChannelState implements SubscribableChannel {
     if (window !== undefined) return (window.after(id) ?? 0) >= limit.firstIn(window);
     const before = await limit.idBefore();
     return before === undefined || !(this.#log.compare(id, before) < 0);
+  }
+
+  #appendOnce(record: EventRecord, idempotencyKey: string): Awaitable<string> {
+    const { appendOnce } = this.#log;
+    if (appendOnce !== undefined) return appendOnce.call(this.#log, record, idempotencyKey);
+    const message =
+      'Expected the log to have a function appendOnce() for an idempotencyKey, got none. Use memoryLog() or redisLogs(), ' +
+      'pass appendOnce on in a log that wraps another, or leave the key out.';
+    throw wrongType('ERR_SSE_INVALID_OPTION', message);
   }
 
   #onEmpty(): void {

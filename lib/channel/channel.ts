@@ -4,7 +4,15 @@ import { given } from '../given';
 import { memoryLog } from '../log/memory-log';
 import { ChannelState } from './channel-state';
 import type { UntypedMap } from './lane';
-import { type ChannelOptions, type RunOptions, resolveChannelOptions, resolveRunOptions } from './options';
+import {
+  type ChannelOptions,
+  isPublishOptions,
+  type PublishOptions,
+  type RunOptions,
+  resolveChannelOptions,
+  resolvePublishOptions,
+  resolveRunOptions,
+} from './options';
 import type { DataOf, RunSource, Yielded } from './source-run';
 import { type ChannelEvent, createSubscription, type Subscriber, type Subscription } from './subscription';
 import type { Step, UntypedFilter } from './view';
@@ -41,6 +49,9 @@ export type Publishable<Value> = Value | EventOf<Value> | Hint<DataOf<Value>>;
 
 /** No value has this type. Without it, the compiler would accept only the first type of a union as the data of an event. */
 type Hint<Data> = ServerSentEvent<never, Data>;
+
+/** The state of a channel, for the runs that own it. */
+export let stateOf: <Value>(channel: Channel<Value>) => ChannelState;
 
 /** Marks the channels of every copy of this package in the process, as the brands of events do. */
 const BRAND = Symbol.for('express-yield.channel');
@@ -146,6 +157,10 @@ export abstract class Subscribable<Value> implements AsyncIterable<ChannelEvent<
  * await prices.publish({ symbol: 'ACME', price: 101.5 });
  */
 export class Channel<Value = unknown> extends Subscribable<Value> {
+  static {
+    stateOf = (channel) => channel.#state;
+  }
+
   readonly #state: ChannelState;
 
   /**
@@ -185,7 +200,7 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
   static from<Value>(source: RunSource<Value>, options?: RunOptions): Channel<Yielded<Value>> {
     const { ttlMs, ...channelOptions } = resolveRunOptions(options);
     const channel = new Channel<Yielded<Value>>(channelOptions);
-    channel.#state.start(source, ttlMs);
+    channel.#state.start(source, { ttlMs });
     return channel;
   }
 
@@ -205,20 +220,24 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
    * closed.
    *
    * @param value a value that a generator may yield, but not a `comment()` and not an `event()` with an id, because the log
-   *   gives the ids. An event of another channel gets a new id. For an event with a type, pass `event(type, data)` and no
-   *   second argument
-   * @returns the event's id, once the log has stored it
-   * @throws (rejects with) `TypeError` as `encode()` throws · `TypeError` `ERR_SSE_INVALID_EVENT` for a second argument ·
-   *   `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if the log is
-   *   unavailable
+   *   gives the ids. An event of another channel gets a new id. For an event with a type, pass `event(type, data)`
+   * @param options `idempotencyKey`: the event is appended once for all calls with the same key, in every process, so you
+   *   can publish again after a rejection. The log remembers the keys of at least its newest `maxEvents` events
+   * @returns the event's id, once the log has stored it; for an `idempotencyKey` that the log knows, the id of the first event
+   * @throws (rejects with) `TypeError` as `encode()` throws · `TypeError` `ERR_SSE_INVALID_EVENT` for any other second
+   *   argument · `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` if `idempotencyKey` is not a string of 1 to 256
+   *   characters · `SseError` `ERR_SSE_CHANNEL_CLOSED` after `close()` or `end()` · `SseError` `ERR_SSE_LOG_UNAVAILABLE` if
+   *   the log is unavailable
    * @example
    * const id = await prices.publish({ symbol: 'ACME', price: 101.5 });
    * await prices.publish(event('split', { symbol: 'ACME', price: 50.75 }));
+   * await prices.publish({ symbol: 'ACME', price: 102 }, { idempotencyKey: 'trade-4711' });
    */
-  publish(value: Publishable<Value>): Promise<string>;
+  publish(value: Publishable<Value>, options?: PublishOptions): Promise<string>;
   publish(value: Publishable<Value>, second?: unknown): Promise<string> {
-    return second === undefined
-      ? this.#state.publish(value)
+    if (second === undefined) return this.#state.publish(value);
+    return isPublishOptions(second)
+      ? this.#publishOnce(value, second)
       : Promise.reject(secondArgument('publish', value, second));
   }
 
@@ -285,6 +304,11 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
 
   override map<Mapped>(map: Mapper<Value, Mapped>): Subscribable<Yielded<Mapped>> {
     return this.#derive(mapStep(map));
+  }
+
+  async #publishOnce(value: unknown, options: PublishOptions): Promise<string> {
+    const { idempotencyKey } = resolvePublishOptions(options);
+    return this.#state.publish(value, idempotencyKey);
   }
 
   #derive<Derived>(step: Step): Subscribable<Derived> {

@@ -4,7 +4,7 @@ import { defaultSerialize, type Serialize } from '../format/serialize';
 import type { Parse } from '../log/entry';
 import type { EventLog } from '../log/event-log';
 import { refusePromise } from '../synchronous';
-import { type Check, checked, delay, ofType, oneOf } from '../validate';
+import { type Check, type Checks, checked, delay, ofType, oneOf } from '../validate';
 
 /**
  * The options of a channel. Every option may be omitted, and `undefined` counts as omitted. A misspelt option or an invalid
@@ -81,6 +81,23 @@ export interface RunOptions extends ChannelOptions {
   readonly ttlMs?: number | false | undefined;
 }
 
+/**
+ * The options of `publish()`.
+ *
+ * @example
+ * const options: PublishOptions = { idempotencyKey: 'order-4711' };
+ * await prices.publish({ symbol: 'ACME', price: 101.5 }, options);
+ */
+export interface PublishOptions {
+  /**
+   * Identifies the event, in a string of 1 to 256 characters. Of all calls with the same key, in every process, the first
+   * appends an event, and the others return its id. The log remembers the keys of at least its newest `maxEvents` events,
+   * and of about twice as many at most.
+   * @default undefined: every call appends an event
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
 /** {@link ChannelOptions} with every default applied, without the log. */
 export type ResolvedChannelOptions = Required<Omit<ChannelOptions, 'log'>>;
 
@@ -110,6 +127,22 @@ const CHECKS: Readonly<Record<keyof ChannelOptions, Check>> = {
 
 const RUN_CHECKS: Readonly<Record<keyof RunOptions, Check>> = { ...CHECKS, ttlMs: delay(1, 'optional') };
 
+const PUBLISH_CHECKS: Checks<PublishOptions> = { idempotencyKey };
+
+/** Whether the second argument of `publish()` is meant as options, and not as the data of an event. */
+export function isPublishOptions(value: unknown): value is PublishOptions {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'idempotencyKey');
+}
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolvePublishOptions(options: PublishOptions): PublishOptions {
+  const { idempotencyKey: key } = options;
+  if (typeof key !== 'string' || Object.keys(options).length > 1) return checked(options, PUBLISH_CHECKS);
+  // The usual case, for each event.
+  idempotencyKey('idempotencyKey', key);
+  return options;
+}
+
 /**
  * The result has one shape for all channels, and is one shared object for channels with default options.
  *
@@ -138,6 +171,15 @@ function safeParse(parse: Parse): Parse {
     refusePromise(data, 'parse', 'ERR_SSE_INVALID_DATA');
     return data;
   };
+}
+
+const MAX_KEY_LENGTH = 256;
+
+function idempotencyKey(name: string, value: unknown): void {
+  if (typeof value === 'string' && value.length > 0 && value.length <= MAX_KEY_LENGTH) return;
+  const message = `Expected ${name} to be a string of 1 to ${MAX_KEY_LENGTH} characters, got ${describe(value)}. Use the id of what the event reports.`;
+  if (typeof value === 'string') throw outOfRange('ERR_SSE_INVALID_OPTION', message);
+  throw wrongType('ERR_SSE_INVALID_OPTION', message);
 }
 
 /** A positive integer, or `false`. */

@@ -1,6 +1,6 @@
-import { isAbortOf } from '../abort';
+import { abortError, isAbortOf } from '../abort';
 import { CallbackContext, outsideRequests } from '../async-context';
-import { isSseError, sseError, warn } from '../errors';
+import { isSseError, type SseError, sseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
 import type { Awaitable } from '../log/event-log';
 import { yieldToEventLoop } from '../round-robin';
@@ -18,11 +18,26 @@ import { closeSource, type OpenSource, openSource } from '../source';
  * const clock = Channel.from(source);
  */
 export interface RunContext {
-  /** Aborted when the run is cancelled. Pass it to everything that the source awaits. */
+  /**
+   * Aborted when the run is cancelled. Pass it to everything that the source awaits. In a run of `createRuns()`, the `code`
+   * of its reason is `ERR_SSE_RUN_LOST` if the lease was lost, and `ERR_SSE_CLOSING` after `close()`.
+   */
   readonly signal: AbortSignal;
+  /**
+   * The id of the last event that an earlier process has published in the same run, whose source this one continues. `''`
+   * if the run begins.
+   */
+  readonly lastId: string;
+  /** The event with this id; `undefined` if the run begins, or if the log no longer retains the event. */
+  readonly lastEvent: ServerSentEvent | undefined;
 }
 
-type Values<Value> = AsyncIterable<Value> | Iterable<Value>;
+/** How much of a run an earlier process has published. */
+export type ResumePoint = Pick<RunContext, 'lastId' | 'lastEvent'>;
+
+const BEGINNING: ResumePoint = { lastId: '', lastEvent: undefined };
+
+export type Values<Value> = AsyncIterable<Value> | Iterable<Value>;
 
 /**
  * The source of `Channel.from()`: an iterable of values to publish, or a function that returns one or a promise of one.
@@ -62,6 +77,16 @@ export interface RunChannel {
   hasSubscribers(): Awaitable<boolean>;
 }
 
+/** The options of a {@link SourceRun}. */
+export interface SourceRunOptions {
+  /** Milliseconds without a subscriber after which the run is cancelled. */
+  readonly ttlMs: number | false;
+  /** `undefined` if the run begins. */
+  readonly resume?: ResumePoint | undefined;
+  /** Called once, when the source has ended or was cancelled, and its last value or error was published. */
+  readonly onEnded?: (() => void) | undefined;
+}
+
 /** After this many values the run yields to the event loop, because a source that never waits would block the process. */
 const VALUES_PER_TURN = 100;
 
@@ -77,7 +102,7 @@ export class SourceRun {
   /** The error of a failed or expired run; `undefined` for any other. */
   failure: { readonly error: unknown } | undefined;
   readonly #given: RunSource<unknown>;
-  readonly #ttlMs: number | false;
+  readonly #options: SourceRunOptions;
   readonly #channel: RunChannel;
   readonly #controller = new AbortController();
   #source: OpenSource | undefined;
@@ -86,10 +111,19 @@ export class SourceRun {
   /** Of the code that made the channel; `undefined` when the source has ended. */
   #context: CallbackContext | undefined = new CallbackContext();
 
-  constructor(source: RunSource<unknown>, ttlMs: number | false, channel: RunChannel) {
+  constructor(source: RunSource<unknown>, options: SourceRunOptions, channel: RunChannel) {
     this.#given = source;
-    this.#ttlMs = ttlMs;
+    this.#options = options;
     this.#channel = channel;
+  }
+
+  /** Whether the source runs. */
+  get running(): boolean {
+    return this.#state === RunState.RUNNING;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
 
   start(): void {
@@ -101,24 +135,32 @@ export class SourceRun {
 
   /** The last subscriber of this process has unsubscribed; other processes may still have subscribers. */
   onUnsubscribed(): void {
-    if (this.#ttlMs === false || this.#state === RunState.ENDED) return;
+    const { ttlMs } = this.#options;
+    if (ttlMs === false || this.#state === RunState.ENDED) return;
     clearTimeout(this.#ttlTimer);
-    const ttlMs = this.#ttlMs;
     this.#ttlTimer = outsideRequests(() => setTimeout(() => void this.#onTtl(), ttlMs).unref());
   }
 
   /**
    * Stops the source; no later value of it is published. Its listeners and its cleanup run in its own context, whoever
    * cancels it. Advances state to ENDED.
+   *
+   * @param reason the reason of its signal; by default an `AbortError`
    */
-  cancel(): void {
+  cancel(reason?: unknown): void {
+    if (this.#stop(reason)) this.#options.onEnded?.();
+  }
+
+  /** @returns whether the source was running */
+  #stop(reason?: unknown): boolean {
     const context = this.#context;
-    if (this.#state === RunState.ENDED || context === undefined) return;
+    if (this.#state === RunState.ENDED || context === undefined) return false;
     this.#end();
     context.runInAsyncScope(() => {
-      this.#controller.abort();
+      this.#controller.abort(reason);
       if (this.#source !== undefined) closeSource(this.#source).catch((error) => this.#onLateError(error));
     });
+    return true;
   }
 
   async #readAll(): Promise<void> {
@@ -135,7 +177,9 @@ export class SourceRun {
   }
 
   #callSource(): unknown {
-    return typeof this.#given === 'function' ? this.#given({ signal: this.#controller.signal }) : this.#given;
+    if (typeof this.#given !== 'function') return this.#given;
+    const { resume = BEGINNING } = this.#options;
+    return this.#given({ signal: this.#controller.signal, ...resume });
   }
 
   async #publishAll(source: OpenSource): Promise<void> {
@@ -146,17 +190,25 @@ export class SourceRun {
         await this.#finish(step.value);
         return;
       }
-      if (!(await isAccepted(this.#channel.publish(step.value)))) {
-        this.cancel();
-        return;
-      }
+      if (!(await this.#publish(step.value))) return;
       if (values % VALUES_PER_TURN === 0) await turnOfEventLoop();
     }
   }
 
+  /** @returns `false` if the channel does not accept values any more; the source is then cancelled */
+  async #publish(value: unknown): Promise<boolean> {
+    const refusal = await refusalOf(this.#channel.publish(value));
+    if (refusal === undefined) return true;
+    this.cancel(refusal.code === 'ERR_SSE_RUN_LOST' ? abortError('ERR_SSE_RUN_LOST') : undefined);
+    return false;
+  }
+
   async #finish(value: unknown): Promise<void> {
-    await isAccepted(this.#channel.end(value));
+    await refusalOf(this.#channel.end(value));
+    // Cancelled while its value was published.
+    if (this.#state === RunState.ENDED) return;
     this.#end();
+    this.#options.onEnded?.();
   }
 
   async #onThrow(error: unknown): Promise<void> {
@@ -170,6 +222,7 @@ export class SourceRun {
     // Subscribers receive the error. If there is none, only this warning reports it.
     if (!(await this.#hasSubscribers())) warn(error);
     await this.#fail(error);
+    this.#options.onEnded?.();
   }
 
   async #fail(error: unknown): Promise<void> {
@@ -177,6 +230,7 @@ export class SourceRun {
     try {
       await this.#channel.fail(error);
     } catch (unavailable) {
+      if (isRefusal(unavailable)) return;
       // The log cannot store the error: close the channel, so that subscribers reconnect.
       warn(unavailable);
       await this.#channel.close();
@@ -190,9 +244,11 @@ export class SourceRun {
       this.onUnsubscribed();
       return;
     }
-    this.cancel();
-    const message = `The run of this channel was cancelled: it had no subscriber for ${this.#ttlMs} ms (ttlMs).`;
+    this.#stop();
+    const { ttlMs } = this.#options;
+    const message = `The run of this channel was cancelled: it had no subscriber for ${ttlMs} ms (ttlMs).`;
     await this.#fail(sseError('ERR_SSE_CHANNEL_FAILED', message));
+    this.#options.onEnded?.();
   }
 
   /** True while the log is unavailable, because subscribers in other processes cannot be ruled out. */
@@ -221,13 +277,17 @@ function turnOfEventLoop(): Promise<void> {
   return new Promise((resume) => yieldToEventLoop({ resume }));
 }
 
-/** Whether the channel still accepts values; another caller may have ended it. */
-async function isAccepted(publishing: Promise<unknown>): Promise<boolean> {
+/** The error of a channel that does not accept values any more: it was ended, or another process has its lease. */
+async function refusalOf(publishing: Promise<unknown>): Promise<SseError | undefined> {
   try {
     await publishing;
-    return true;
+    return undefined;
   } catch (error) {
-    if (isSseError(error) && error.code === 'ERR_SSE_CHANNEL_CLOSED') return false;
+    if (isRefusal(error)) return error;
     throw error;
   }
+}
+
+function isRefusal(error: unknown): error is SseError {
+  return isSseError(error) && (error.code === 'ERR_SSE_CHANNEL_CLOSED' || error.code === 'ERR_SSE_RUN_LOST');
 }

@@ -1,5 +1,6 @@
 import type { EventRecord } from '../format/record';
 import type { LogEntry } from './entry';
+import type { LogLease } from './log-lease';
 import type { Window } from './window';
 
 /**
@@ -114,6 +115,8 @@ export type LogWindow = Window;
  *     compare: (a, b) => log.compare(a, b),
  *     idBeforeNewest: log.idBeforeNewest && ((count) => log.idBeforeNewest?.(count)),
  *     hasSubscribers: log.hasSubscribers && (() => log.hasSubscribers?.() ?? false),
+ *     appendOnce: log.appendOnce?.bind(log),
+ *     lease: log.lease,
  *     cacheSize: log.cacheSize,
  *     window: log.window,
  *   };
@@ -167,6 +170,23 @@ export interface EventLog {
    * count.
    */
   readonly hasSubscribers?: (() => Awaitable<boolean>) | undefined;
+
+  /**
+   * Appends an entry, unless one was appended with the same idempotency key in any process; then it returns the id of that
+   * entry. Two calls with the same key at the same moment must append one entry. The log must remember at least the keys of
+   * the entries that it retains, and must limit how many it remembers. It accepts a known key also after an `'end'`.
+   *
+   * Without this member, `publish(value, { idempotencyKey })` rejects.
+   *
+   * @throws (or rejects with) the errors of {@link EventLog.append}
+   */
+  readonly appendOnce?: ((record: EventRecord, idempotencyKey: string) => Awaitable<string>) | undefined;
+
+  /**
+   * The lease of the run that this log stores, if several processes share the log. Without this member, `createRuns()`
+   * takes the log for one of this process.
+   */
+  readonly lease?: LogLease | undefined;
 
   /**
    * The number of newest entries that each process caches in memory for its subscribers.

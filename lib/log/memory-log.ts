@@ -4,6 +4,7 @@ import type { EventRecord } from '../format/record';
 import { Entry } from './entry';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from './event-log';
 import { type MemoryLogOptions, resolveMemoryLogOptions } from './options';
+import { RecentKeys } from './recent-keys';
 import { Window, type WindowLimits } from './window';
 
 /**
@@ -34,6 +35,7 @@ class MemoryLog implements EventLog {
   #window: Window | undefined;
   #subscribers: Set<LogSubscriber> | undefined;
   #ageTimer: NodeJS.Timeout | undefined;
+  #recentKeys: RecentKeys | undefined;
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
@@ -54,6 +56,15 @@ class MemoryLog implements EventLog {
     window.push(entry);
     if (this.#limits.maxAgeMs !== false) this.#ageTimer ??= this.#startAging(this.#limits.maxAgeMs);
     for (const subscriber of this.#subscribers ?? []) void subscriber.onEntries([entry], false);
+    return id;
+  }
+
+  appendOnce(record: EventRecord, idempotencyKey: string): string {
+    this.#recentKeys ??= new RecentKeys(this.#limits.maxEvents);
+    const first = this.#recentKeys.idOf(idempotencyKey);
+    if (first !== undefined) return first;
+    const id = this.append(record);
+    this.#recentKeys.add(idempotencyKey, id);
     return id;
   }
 

@@ -32,6 +32,8 @@ export interface RedisAddress {
   readonly keyPrefix: string;
   /** Part of each channel name, because Redis does not separate pub/sub messages by database. */
   readonly database: number;
+  /** Whether a command may only have keys of one slot. */
+  readonly isCluster: boolean;
   readonly connectForCommands: Connect;
   readonly connectForMessages: Connect;
 }
@@ -51,7 +53,13 @@ export function addressOf(client: RedisClient): RedisAddress {
 function addressOfIoredis(client: Ioredis): RedisAddress {
   const { keyPrefix = '', db = 0 } = client.options;
   const connect: Connect = (listener) => new IoredisDriver(client, listener);
-  return { keyPrefix, database: db, connectForCommands: connect, connectForMessages: connect };
+  return {
+    keyPrefix,
+    database: db,
+    isCluster: false,
+    connectForCommands: connect,
+    connectForMessages: connect,
+  };
 }
 
 /** A cluster forwards every message to all of its nodes, so a connection to any one of them receives all messages. */
@@ -59,6 +67,7 @@ function addressOfIoredisCluster(client: Ioredis): RedisAddress {
   return {
     keyPrefix: client.options.keyPrefix ?? '',
     database: 0,
+    isCluster: true,
     connectForCommands: (listener) => new IoredisDriver(client, listener),
     connectForMessages: (listener) => new IoredisDriver(randomNode(client.nodes?.('master') ?? []), listener),
   };
@@ -67,13 +76,14 @@ function addressOfIoredisCluster(client: Ioredis): RedisAddress {
 function addressOfNodeRedis(client: NodeRedis): RedisAddress {
   const { keyPrefix = '', database = 0 } = client.options ?? {};
   const connect: Connect = (listener) => new NodeRedisDriver(client, listener);
-  return { keyPrefix, database, connectForCommands: connect, connectForMessages: connect };
+  return { keyPrefix, database, isCluster: false, connectForCommands: connect, connectForMessages: connect };
 }
 
 function addressOfNodeRedisCluster(client: NodeRedisCluster): RedisAddress {
   return {
     keyPrefix: client._options?.keyPrefix ?? '',
     database: 0,
+    isCluster: true,
     connectForCommands: (listener) => new NodeRedisClusterDriver(client, listener),
     connectForMessages: (listener) => {
       const nodes = client.masters.map((master) => master.client).filter(isNodeRedis);

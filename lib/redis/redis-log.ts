@@ -1,8 +1,10 @@
 import { describe, emitWarning, endedError, messageOf, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
+import type { LogLease } from '../log/log-lease';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
 import { StreamFollower } from './follower';
+import { RedisLeases } from './leases';
 import {
   type RedisLogOptions,
   type RedisLogsOptions,
@@ -10,6 +12,7 @@ import {
   resolveRedisLogsOptions,
 } from './options';
 import { RedisConnection } from './redis-connection';
+import { RedisLease } from './redis-lease';
 import { compareIds, FIRST, isId, RedisStream } from './redis-stream';
 import { RedisSubscriptions } from './subscriptions';
 
@@ -76,7 +79,7 @@ const MAX_DRIFT = 0.001;
  */
 export function redisLogs(client: RedisClient, options?: RedisLogsOptions): RedisLogs {
   const { prefix } = resolveRedisLogsOptions(options);
-  const link = new RedisLink(addressOf(client));
+  const link = new RedisLink(addressOf(client), prefix);
   const logs = (key: string, logOptions?: RedisLogOptions) => {
     const resolved = resolveRedisLogOptions(logOptions);
     return new RedisLog(link, prefix + checkedKey(key), resolved);
@@ -89,11 +92,12 @@ class RedisLink {
   readonly address: RedisAddress;
   readonly commands: RedisConnection;
   readonly subscriptions: RedisSubscriptions;
+  readonly leases: RedisLeases;
   /** Whether the warning of this outage was emitted. */
   #warned = false;
   #closed: Promise<void> | undefined;
 
-  constructor(address: RedisAddress) {
+  constructor(address: RedisAddress, prefix: string) {
     const onReady = () => this.#onReady();
     const onLost = (error: unknown) => this.#warnOnce(error);
     this.address = address;
@@ -103,9 +107,14 @@ class RedisLink {
       onLost,
       onMessage: () => undefined,
     });
+    this.leases = new RedisLeases(this.commands, this.subscriptions, {
+      prefix: address.keyPrefix + prefix,
+      isCluster: address.isCluster,
+    });
   }
 
   close(): Promise<void> {
+    this.leases.close();
     this.#closed ??= Promise.all([this.commands.close(), this.subscriptions.close()]).then(() => undefined);
     return this.#closed;
   }
@@ -133,6 +142,7 @@ class RedisLog implements EventLog {
   readonly #options: Required<RedisLogOptions>;
   /** The greatest id that was appended or received in this process. */
   #newest = FIRST;
+  #lease: RedisLease | undefined;
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
     const { keyPrefix, database } = link.address;
@@ -142,8 +152,27 @@ class RedisLog implements EventLog {
     this.#options = options;
   }
 
-  async append(record: EventRecord): Promise<string> {
-    const id = await this.#stream.append(record, this.#options);
+  get lease(): LogLease {
+    this.#lease ??= new RedisLease({
+      stream: this.#stream,
+      bounds: this.#options,
+      connection: this.#link.commands,
+      leases: this.#link.leases,
+      onAppended: (id) => this.#updateNewest(id),
+    });
+    return this.#lease;
+  }
+
+  append(record: EventRecord): Promise<string> {
+    return this.#append(record);
+  }
+
+  appendOnce(record: EventRecord, idempotencyKey: string): Promise<string> {
+    return this.#append(record, idempotencyKey);
+  }
+
+  async #append(record: EventRecord, idempotencyKey?: string): Promise<string> {
+    const id = await this.#stream.append(record, this.#options, idempotencyKey);
     if (id === undefined) throw endedError();
     this.#updateNewest(id);
     return id;

@@ -11,6 +11,8 @@ export interface ChannelListener {
    */
   onSubscribed(): void;
   onMessage(message: StreamMessage): void;
+  /** A message that is not about an entry of a stream. */
+  onNotice?(text: string): void;
   /** The subscriptions are closed for good. */
   onClose(error: unknown): void;
 }
@@ -127,8 +129,11 @@ export class RedisSubscriptions {
 
   #forward(channel: string, text: string): void {
     const subscription = this.#subscriptions.get(channel);
-    const message = subscription && parseMessage(text);
-    if (message === undefined) return;
-    for (const listener of subscription?.listeners ?? []) listener.onMessage(message);
+    if (subscription === undefined) return;
+    const message = parseMessage(text);
+    for (const listener of subscription.listeners) {
+      if (message === undefined) listener.onNotice?.(text);
+      else listener.onMessage(message);
+    }
   }
 }

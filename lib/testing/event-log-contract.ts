@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, rejects, strictEqual } from 'node:assert/st
 import type { EventRecord } from '../format/record';
 import type { LogEntry } from '../log/entry';
 import type { Awaitable, EventLog } from '../log/event-log';
+import type { LeaseObserver, LeasePurpose, LeaseState, LeaseTerms } from '../log/log-lease';
 
 /**
  * Makes a log for a test of {@link eventLogContract}.
@@ -204,7 +205,142 @@ export const eventLogContract: readonly LogCase[] = [
     strictEqual(leaving.entries.length, 1);
     staying.close();
   }),
+
+  optionalClause(
+    'appendOnce',
+    'appends once what has one idempotency key, in every process',
+    async (make) => {
+      const [log, other] = [await make('a', 100), await make('a', 100)];
+      const first = await once(log, record('one'), 'key');
+      const repeated = [await once(log, record('again'), 'key'), await once(other, record('again'), 'key')];
+      const second = await once(other, record('two'), 'other key');
+      deepStrictEqual(repeated, [first, first]);
+      const { entries } = await log.read('', 100);
+      deepStrictEqual(
+        entries.map(({ id, record: { data } }) => [id, data]),
+        [
+          [first, 'one'],
+          [second, 'two'],
+        ],
+      );
+    },
+  ),
+
+  optionalClause(
+    'appendOnce',
+    'appends once what is appended with one idempotency key at the same moment',
+    async (make) => {
+      const logs = [await make('a', 1_000), await make('a', 1_000)];
+      const keys = Array.from({ length: 200 }, (_, n) => `key ${n % 50}`);
+      const ids = await Promise.all(keys.flatMap((key) => logs.map((log) => once(log, record(key), key))));
+      strictEqual(new Set(ids).size, 50);
+      const { data } = await read(logs[0] as EventLog, '', 1_000);
+      deepStrictEqual([...data].sort(), [...new Set(keys)].sort());
+    },
+  ),
+
+  optionalClause(
+    'appendOnce',
+    'knows the idempotency keys of its newest entries, also after its end',
+    async (make) => {
+      const log = await make('a', 100);
+      const ids: string[] = [];
+      for (let n = 0; n < 250; n++) ids.push(await once(log, record(`${n}`), `key ${n}`));
+      await log.append({ ...record('last'), kind: 'end' });
+      for (let n = 150; n < 250; n++) strictEqual(await once(log, record('again'), `key ${n}`), ids[n]);
+      await rejects(async () => once(log, record('late'), 'new key'), { code: 'ERR_SSE_CHANNEL_CLOSED' });
+    },
+  ),
+
+  optionalClause('lease', 'grants the lease of a run to one process', async (make) => {
+    const logs = [await make('a', 100), await make('a', 100)];
+    const states = await Promise.all(logs.map((log) => requestLease(log, 'start')));
+    deepStrictEqual(states.map(({ kind }) => kind).sort(), ['granted', 'held']);
+    deepStrictEqual((await requestLease(await make('b', 100), 'find')).kind, 'none');
+    states.forEach(close);
+  }),
+
+  optionalClause(
+    'lease',
+    'appends for the holder of the lease, and reports the end to every process',
+    async (make) => {
+      const [log, other] = [await make('a', 100), await make('a', 100)];
+      const state = await requestLease(log, 'start');
+      const watching = new RecordingObserver();
+      const watched = await requestLease(other, 'find', watching);
+      ok(state.kind === 'granted');
+      const ids = await Promise.all(['1', '2', '3'].map((data) => state.grant.append(record(data))));
+      await state.grant.append({ ...record('last'), kind: 'end' });
+      await rejects(state.grant.append(record('late')), { code: 'ERR_SSE_CHANNEL_CLOSED' });
+      deepStrictEqual(await read(other), { data: ['1', '2', '3', 'last'], gap: false });
+      deepStrictEqual(ids, [...ids].sort(log.compare.bind(log)));
+      const remainingMs = await watching.ended;
+      ok(remainingMs > 0 && remainingMs <= TERMS.ttlMs, `${remainingMs} ms`);
+      strictEqual((await requestLease(other, 'start')).kind, 'ended');
+      [state, watched].forEach(close);
+    },
+  ),
+
+  optionalClause('lease', 'ends a run in another process, whose holder is notified', async (make) => {
+    const [log, other] = [await make('a', 100), await make('a', 100)];
+    const holding = new RecordingObserver();
+    const state = await requestLease(log, 'start', holding);
+    ok(state.kind === 'granted');
+    const end: EventRecord = { ...record('stopped'), kind: 'end' };
+    deepStrictEqual([await other.lease?.end(end, TERMS), await other.lease?.end(end, TERMS)], [true, false]);
+    strictEqual(await (await make('b', 100)).lease?.end(end, TERMS), false);
+    await holding.ended;
+    await rejects(state.grant.append(record('late')), { code: 'ERR_SSE_CHANNEL_CLOSED' });
+    deepStrictEqual(await read(log), { data: ['stopped'], gap: false });
+    close(state);
+  }),
+
+  optionalClause(
+    'lease',
+    'refuses the appends of a deposed holder, and lets another process take over',
+    async (make) => {
+      const [log, other] = [await make('a', 100), await make('a', 100)];
+      const state = await requestLease(log, 'start');
+      ok(state.kind === 'granted');
+      const lastId = await state.grant.append(record('1'));
+      const watching = new RecordingObserver();
+      const watched = await requestLease(other, 'find', watching);
+      // Not renewed any more, as if the process had died.
+      state.grant.close();
+      await watching.expired;
+      await rejects(state.grant.append(record('late')), { code: 'ERR_SSE_RUN_LOST' });
+      const next = await requestLease(other, 'takeover');
+      ok(next.kind === 'granted');
+      strictEqual(next.grant.lastId, lastId);
+      ok(Number(next.grant.token) > Number(state.grant.token));
+      await next.grant.append(record('2'));
+      deepStrictEqual(await read(log), { data: ['1', '2'], gap: false });
+      [watched, next].forEach(close);
+    },
+  ),
+
+  optionalClause(
+    'lease',
+    'gives a lease up: with a record, or to a process that can take over',
+    async (make) => {
+      for (const canTakeOver of [false, true]) {
+        const [log, other] = [await make(`${canTakeOver}`, 100), await make(`${canTakeOver}`, 100)];
+        const state = await requestLease(log, 'start');
+        const watching = new RecordingObserver(canTakeOver);
+        const watched = await requestLease(other, 'find', watching);
+        ok(state.kind === 'granted');
+        await watching.checked;
+        strictEqual(await state.grant.release({ ...record('closed'), kind: 'error' }), canTakeOver);
+        if (canTakeOver) await watching.expired;
+        else await watching.ended;
+        deepStrictEqual(await read(other), { data: canTakeOver ? [] : ['closed'], gap: false });
+        close(watched);
+      }
+    },
+  ),
 ];
+
+const TERMS: LeaseTerms = { leaseMs: 2_000, ttlMs: 30_000 };
 
 /** Ids that a client may send, but that no log has assigned. */
 const INVALID_IDS: readonly string[] = [
@@ -273,8 +409,79 @@ class RecordingSubscriber {
   }
 }
 
+/** Records the changes of a lease. */
+class RecordingObserver implements LeaseObserver {
+  readonly #canTakeOver: boolean;
+  #resolve: Record<'checked' | 'expired', () => void> = {
+    checked: () => undefined,
+    expired: () => undefined,
+  };
+  #resolveEnded: (remainingMs: number) => void = () => undefined;
+  /** Resolves when the log has checked the lease once. */
+  readonly checked = new Promise<void>((resolve) => {
+    this.#resolve.checked = resolve;
+  });
+  readonly expired = new Promise<void>((resolve) => {
+    this.#resolve.expired = resolve;
+  });
+  readonly ended = new Promise<number>((resolve) => {
+    this.#resolveEnded = resolve;
+  });
+
+  constructor(canTakeOver = false) {
+    this.#canTakeOver = canTakeOver;
+  }
+
+  get canTakeOver(): boolean {
+    // The mark of this process is stored when the next check reads it.
+    setTimeout(() => this.#resolve.checked(), 500);
+    return this.#canTakeOver;
+  }
+
+  onDeposed(): void {}
+
+  onGone(): void {}
+
+  onExpired(): void {
+    this.#resolve.expired();
+  }
+
+  onEnded(remainingMs: number): void {
+    this.#resolveEnded(remainingMs);
+  }
+}
+
 function clause(name: string, run: LogCase['run']): LogCase {
   return { name, run };
+}
+
+/** A clause that only a log with an optional member must fulfil. */
+function optionalClause(member: 'appendOnce' | 'lease', name: string, run: LogCase['run']): LogCase {
+  const runIfPresent = async (make: MakeLog) => {
+    if ((await make('optional', 100))[member] !== undefined) await run(make);
+  };
+  return { name, run: runIfPresent };
+}
+
+async function once(log: EventLog, event: EventRecord, key: string): Promise<string> {
+  const id = await log.appendOnce?.(event, key);
+  ok(id !== undefined);
+  return id;
+}
+
+async function requestLease(
+  log: EventLog,
+  purpose: LeasePurpose,
+  observer: LeaseObserver = new RecordingObserver(),
+): Promise<LeaseState> {
+  const state = await log.lease?.request({ purpose, terms: TERMS, observer });
+  ok(state !== undefined);
+  return state;
+}
+
+function close(state: LeaseState): void {
+  if (state.kind === 'granted') state.grant.close();
+  else if (state.kind === 'held' || state.kind === 'expired') state.observation.close();
 }
 
 function record(data: string): EventRecord {
