@@ -4,17 +4,9 @@ import { encodeRetry, KEEP_ALIVE_FRAME } from '../format/event-stream';
 import { Frames } from '../format/frames';
 import { type Resumable, yieldToEventLoop } from '../round-robin';
 import { type HeadOptions, hasEventStreamHead, writeHead } from './head';
-import {
-  cut,
-  discardUnreadBody,
-  type HttpResponse,
-  http2StreamOf,
-  isGone,
-  offClosed,
-  onClosed,
-  queueSocketOf,
-} from './http';
+import { cut, discardUnreadBody, type HttpResponse, http2StreamOf, isGone } from './http';
 import { KeepAlive, type KeepAliveTarget } from './keep-alive';
+import { offClosed, onClosed } from './pipeline';
 import { chooseWriter, type Writer } from './writer';
 
 /** The options of one connection. */
@@ -247,10 +239,7 @@ export class Connection implements KeepAliveTarget, Resumable {
   }
 
   destroy(): void {
-    if (this.#state === ConnectionState.CLOSED) return;
-    this.#res.destroy();
-    // A response that waits in a pipeline emits nothing.
-    if (queueSocketOf(this.#res) !== undefined) this.#close();
+    if (this.#state !== ConnectionState.CLOSED) this.#res.destroy();
   }
 
   /** Returns the untouched response to the error handler. Advances state to CLOSED. */

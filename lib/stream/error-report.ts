@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { type HttpResponse, isGone, type Next } from '../connection/http';
+import { destroy } from '../connection/pipeline';
 import { answerFailure } from '../connection/short-responses';
 import { inspected, isSseError, propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
@@ -54,7 +55,7 @@ function warnUnlessRefused(error: unknown): void {
 function endResponse(res: HttpResponse, statusCode: number): string {
   if (isGone(res)) return 'The response had ended before.';
   if (!res.headersSent && sendFailure(res, statusCode)) return `The response is a ${statusCode}.`;
-  res.destroy();
+  destroy(res);
   return 'The connection was closed.';
 }
 
