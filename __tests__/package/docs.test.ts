@@ -1,7 +1,4 @@
 import diagnostics from 'node:diagnostics_channel';
-import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { trace } from '@opentelemetry/api';
 import {
@@ -10,32 +7,27 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { sse } from '../../lib/index';
+import { noStreams, startRecipe, stopRecipe } from '../support/recipe';
 
 /** The examples subscribe for the lifetime of the process, which other tests share. */
 const subscribed = jest.spyOn(diagnostics, 'subscribe');
-const { app: traced } =
-  jest.requireActual<typeof import('../../docs/opentelemetry')>('../../docs/opentelemetry');
-const { app: measured } = jest.requireActual<typeof import('../../docs/prometheus')>('../../docs/prometheus');
 
 afterAll(() => {
   for (const [name, listener] of subscribed.mock.calls) diagnostics.unsubscribe(name, listener);
   expect(diagnostics.hasSubscribers('express-yield:open')).toBe(false);
 });
 
-/** Runs `use` with the app on a real socket and waits until no stream is open. */
-async function withServer(app: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  while (sse.size > 0) await setImmediate();
-  server.close();
-  server.closeAllConnections();
-  await once(server, 'close');
+/** Runs `use` with the example's server and waits until no stream is open. */
+async function withExample(name: string, use: (url: string) => Promise<void>): Promise<void> {
+  const example = await startRecipe(name);
+  await use(example.url);
+  await noStreams();
+  await stopRecipe(example);
 }
 
 describe('docs/prometheus.ts', () => {
   it('counts open streams, the reasons for closing, events and bytes', () =>
-    withServer(measured, async (url) => {
+    withExample('prometheus', async (url) => {
       const metrics = async () => (await fetch(`${url}/metrics`)).text();
       const leaving = new AbortController();
       const response = await fetch(`${url}/clock`, { signal: leaving.signal });
@@ -62,7 +54,7 @@ describe('docs/opentelemetry.ts', () => {
       new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
     );
 
-    await withServer(traced, async (url) => {
+    await withExample('opentelemetry', async (url) => {
       await (await fetch(`${url}/report`)).text();
       // The answer is incomplete, so reading it rejects.
       const broken = fetch(`${url}/broken`).then((response) => response.text());

@@ -43,7 +43,7 @@ describeInChromium('docs/react-hook', (tabs) => {
     await shown(page, 'ACME … OPEN', 'INIT … OPEN', '0 % OPEN');
     await onlyTwoStreams();
 
-    await recipe.prices.publish(event('price', { symbol: 'ACME', price: 1 }));
+    await fetch(`${recipe.url}/prices/ACME/1`, { method: 'POST' });
     await recipe.prices.publish(event('price', { symbol: 'INIT', price: 2 }));
     await shown(page, 'ACME 1 OPEN', 'INIT 2 OPEN');
 
