@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
 import diagnostics from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { trace } from '@opentelemetry/api';
 import {
   BasicTracerProvider,
@@ -73,5 +77,24 @@ describe('docs/opentelemetry.ts', () => {
       events: [{ name: 'exception', attributes: { 'exception.message': 'The disk is full.' } }],
     });
     trace.disable();
+  });
+});
+
+describe('docs/troubleshooting.md', () => {
+  const page = readFileSync(join(__dirname, '../../docs/troubleshooting.md'), 'utf8');
+  const programs = [...page.matchAll(/^### (http: [^\n]*)\n[^#]*?^```js\n(.*?)^```$/gms)].map(
+    ([, title = '', code = '']) => ({ title, code }),
+  );
+
+  it('has a program of at most 18 lines for each fault of Node', () => {
+    expect(programs.map(({ code }) => code.split('\n').length <= 18)).toEqual([true, true]);
+  });
+
+  // Versions of Node differ in what they print.
+  it.each(programs)('shows whether Node has the fault: $title', async ({ code }) => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--eval', code]);
+
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^(?:complete|frozen after \d+ bytes|closed|open after 3 s)\n$/);
   });
 });
