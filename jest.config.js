@@ -3,5 +3,7 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', {}] },
+  // Ends a test that hangs. It is no assertion about time: a test runs as long as its processes and browsers take.
+  testTimeout: 60_000,
   moduleNameMapper: { '^express-yield$': '<rootDir>/lib/index.ts' },
 };

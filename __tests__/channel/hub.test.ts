@@ -11,8 +11,6 @@ import { releaseAll, serve, type TestServer } from '../support/serve';
 
 afterEach(releaseAll);
 
-jest.setTimeout(20_000);
-
 /** A server on a Unix socket, whose small buffers make backpressure cheap. */
 class SmallServer {
   static async start(listener: RequestListener): Promise<SmallServer> {

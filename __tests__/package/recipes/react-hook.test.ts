@@ -8,8 +8,6 @@ import { noStreams, type Started, startRecipe, stopRecipe } from '../../support/
 
 let recipe: Started<typeof import('../../../docs/react-hook/server')>;
 
-jest.setTimeout(20_000);
-
 beforeAll(async () => {
   recipe = await startRecipe('react-hook/server');
 });

@@ -8,8 +8,6 @@ import { TYPESCRIPT_ARGS } from '../../support/user-project';
 const ROOT = join(__dirname, '../../..');
 const FILES = join(ROOT, 'docs/testing');
 
-jest.setTimeout(60_000);
-
 let folder: string;
 
 /** A project of a user, with the built package and the files of the recipe. */
