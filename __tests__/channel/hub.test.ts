@@ -46,9 +46,9 @@ class SmallServer {
   }
 }
 
-/** Publishes until the socket of the first client needs a drain. */
+/** Publishes until the socket of the first client is full. */
 async function fill(server: TestServer, channel: Channel<string>): Promise<void> {
-  while (!server.responses[0]?.socket?.writableNeedDrain) {
+  while (!server.isFull) {
     void channel.publish('x'.repeat(60_000));
     await setImmediate();
   }

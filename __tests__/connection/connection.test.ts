@@ -277,7 +277,8 @@ describe('backpressure', () => {
     for (let turn = 0; turn < 100; turn++) await setImmediate();
 
     expect(pulled - before).toBeLessThanOrEqual(2);
-    expect(server.responses[0]?.socket?.writableLength).toBeLessThan(100_000);
+    // Two writes, also where the high-water mark of Node is 64 KiB.
+    expect(server.responses[0]?.socket?.writableLength).toBeLessThan(40_000);
     client.drop();
     await done.promise;
   });

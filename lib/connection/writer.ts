@@ -29,6 +29,12 @@ export interface Writer {
  */
 const PIECE_LENGTH = 64 * 1024;
 
+/**
+ * The bytes of a connection that may wait in its socket, as by default in Node 20. From version 22 on, the default of Node is
+ * four times that, which each client that does not read would hold.
+ */
+const HIGH_WATER_MARK = 16 * 1024;
+
 /** The response's own `write`, which middleware may have wrapped. */
 class ResponseWriter implements Writer {
   bytes = 0;
@@ -80,7 +86,7 @@ class ResponseWriter implements Writer {
     const bytes = Buffer.byteLength(piece);
     this.bytes += bytes;
     // Newer versions of Node count the bytes of a string here and its characters in the socket, and then never drain.
-    const data = bytes === piece.length ? piece : Buffer.from(piece);
+    const data = bytes === piece.length ? piece : bytesOf(piece, bytes);
     const accepted: boolean | undefined = this.#res.write(data);
     if (this.#compress && this.#rest === '') this.#res.flush?.();
     // A wrapper that returns `undefined` has not asked to wait.
@@ -105,6 +111,7 @@ class ChunkWriter implements Writer {
   readonly #res: ServerResponse;
   readonly #socket: Socket;
   #rest: Buffer | undefined;
+  #drainListener: (() => void) | undefined;
 
   constructor(res: ServerResponse, socket: Socket) {
     this.#res = res;
@@ -143,7 +150,7 @@ class ChunkWriter implements Writer {
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
     if (bytes > PIECE_LENGTH) return this.#writeInPieces(Buffer.from(chunk));
     // As many bytes as characters: ASCII, which Node writes as latin1 without transcoding.
-    return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8');
+    return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8') && !this.#isFull();
   }
 
   writeShared(frames: Frames): boolean {
@@ -151,7 +158,8 @@ class ChunkWriter implements Writer {
     if (!this.#socket.writable) return false;
     const chunk = chunkOf(frames);
     this.bytes += frames.bytes;
-    return chunk.length > PIECE_LENGTH ? this.#writeInPieces(chunk) : this.#socket.write(chunk);
+    if (chunk.length > PIECE_LENGTH) return this.#writeInPieces(chunk);
+    return this.#socket.write(chunk) && !this.#isFull();
   }
 
   resume(): boolean {
@@ -162,6 +170,7 @@ class ChunkWriter implements Writer {
   }
 
   onDrain(listener: () => void): void {
+    this.#drainListener = listener;
     this.#socket.on('drain', listener);
   }
 
@@ -169,10 +178,17 @@ class ChunkWriter implements Writer {
     this.#socket.off('drain', listener);
   }
 
+  /** Whether the socket holds enough although it accepts more. It emits no 'drain' then, but calls back after its last byte. */
+  #isFull(): boolean {
+    if (this.#socket.writableLength < HIGH_WATER_MARK) return false;
+    this.#socket.write('', () => this.#drainListener?.());
+    return true;
+  }
+
   #writeInPieces(chunk: Buffer): boolean {
     for (let offset = 0; offset < chunk.length; offset += PIECE_LENGTH) {
       const end = offset + PIECE_LENGTH;
-      if (this.#socket.write(chunk.subarray(offset, end))) continue;
+      if (this.#socket.write(chunk.subarray(offset, end)) && !this.#isFull()) continue;
       if (end < chunk.length) this.#rest = chunk.subarray(end);
       return false;
     }
@@ -181,8 +197,29 @@ class ChunkWriter implements Writer {
 }
 
 function chunkOf(frames: Frames): Buffer {
-  frames.chunk ??= Buffer.from(`${frames.bytes.toString(16)}\r\n${frames.text}\r\n`);
+  frames.chunk ??= newChunk(frames.bytes, frames.text);
   return frames.chunk;
+}
+
+function newChunk(bytes: number, text: string): Buffer {
+  const length = bytes.toString(16);
+  return bytesOf(`${length}\r\n${text}\r\n`, length.length + bytes + 4);
+}
+
+/** The largest Buffer that Node 20 takes from its pool. */
+const MAX_POOLED_BYTES = 4 * 1024;
+
+/**
+ * From version 24 on, Node takes buffers of up to 32 KiB from a pool of 64 KiB, all of which a client that does not read would
+ * hold with one of them.
+ *
+ * @param bytes the length of the text in UTF-8
+ */
+function bytesOf(text: string, bytes: number): Buffer {
+  if (bytes < MAX_POOLED_BYTES) return Buffer.from(text);
+  const buffer = Buffer.allocUnsafeSlow(bytes);
+  buffer.write(text);
+  return buffer;
 }
 
 const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
