@@ -49,7 +49,8 @@ export function http2StreamOf(res: HttpResponse): Http2ServerResponse['stream'] 
 /** Whether a write would be lost (client gone, or response already ended). */
 export function isGone(res: HttpResponse): boolean {
   if (res.writableEnded || res.destroyed === true || res.closed === true) return true;
-  if (res instanceof ServerResponse) return queueSocketOf(res)?.destroyed === true;
+  // `destroyed` and `closed` are not documented for a response; what its client has caused shows on the socket, too.
+  if (res instanceof ServerResponse) return (res.socket ?? queueSocketOf(res))?.destroyed === true;
   return 'stream' in res && http2StreamOf(res)?.destroyed !== false;
 }
 
@@ -70,9 +71,15 @@ export function cut(res: HttpResponse): void {
   }
   const { socket } = res;
   if (socket === null) res.destroy();
-  else if (res instanceof ServerResponse && res.chunkedEncoding) socket.destroySoon();
+  else if (isChunked(res)) socket.destroySoon();
   // Without `end()`: a FIN before the reset would end the response regularly.
   else socket.write('', () => socket.resetAndDestroy());
+}
+
+/** Whether a response has a last chunk; by its request, where `chunkedEncoding`, which is not documented, is missing. */
+function isChunked(res: HttpResponse): boolean {
+  const { chunkedEncoding = res.req.httpVersion !== '1.0' } = res as Partial<ServerResponse>;
+  return chunkedEncoding;
 }
 
 /**

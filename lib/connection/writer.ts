@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 import type { Frames } from '../format/frames';
 import { type HttpResponse, isGone, isUnwritable } from './http';
 
+const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
+
 /** Writes the bytes of a connection; chosen once per connection. */
 export interface Writer {
   /** The number of bytes of all frames written. */
   readonly bytes: number;
-  /** Writes the first frames, with the head; otherwise as {@link Writer.write}. */
-  begin(frames: string | Frames): boolean;
   /**
    * Writes whole frames. Large ones are written in pieces.
    *
@@ -35,8 +35,8 @@ const PIECE_LENGTH = 64 * 1024;
  */
 const HIGH_WATER_MARK = 16 * 1024;
 
-/** The response's own `write`, which middleware may have wrapped. */
-class ResponseWriter implements Writer {
+/** The response's own `write`, which middleware may have wrapped. Right for each response, on each runtime. */
+export class ResponseWriter implements Writer {
   bytes = 0;
   readonly #res: HttpResponse;
   readonly #compress: boolean;
@@ -45,10 +45,6 @@ class ResponseWriter implements Writer {
   constructor(res: HttpResponse, compress: boolean) {
     this.#res = res;
     this.#compress = compress;
-  }
-
-  begin(frames: string | Frames): boolean {
-    return this.write(typeof frames === 'string' ? frames : frames.text);
   }
 
   /** A write that would be lost is accepted: the 'close' event follows. */
@@ -106,14 +102,29 @@ function pieceLengthOf(text: string): number {
  * pieces of each, through a response whose prototype Express has changed (measured: 1.3 times the CPU for an event per timer
  * tick, 1.6 times for a keep-alive).
  */
-class ChunkWriter implements Writer {
+export class ChunkWriter implements Writer {
+  /**
+   * The writer of a response whose head is fixed and not sent; `undefined` where chunks written to the socket would not equal
+   * those of `res.write`: if that is wrapped, as by compression(), or the response is corked. HTTP/1.0 has no chunks, an HTTP/2
+   * stream has no socket of its own, and a pipelined response has none before the previous response has ended.
+   */
+  static of(res: HttpResponse): ChunkWriter | undefined {
+    const native =
+      res instanceof ServerResponse &&
+      res.write === NATIVE_WRITE &&
+      res.flushHeaders === NATIVE_FLUSH_HEADERS;
+    // `chunkedEncoding` is not documented, `finished` is deprecated: without either, this writer is not used.
+    if (!native || res.finished !== false || !res.chunkedEncoding || res.writableCorked > 0) return undefined;
+    return res.socket === null ? undefined : new ChunkWriter(res, res.socket);
+  }
+
   bytes = 0;
   readonly #res: ServerResponse;
   readonly #socket: Socket;
   #rest: Buffer | undefined;
   #drainListener: (() => void) | undefined;
 
-  constructor(res: ServerResponse, socket: Socket) {
+  private constructor(res: ServerResponse, socket: Socket) {
     this.#res = res;
     this.#socket = socket;
   }
@@ -127,14 +138,18 @@ class ChunkWriter implements Writer {
   }
 
   /**
-   * One write of two pieces. Through `res.write` it would be four, and the response would retain its head as the 29 strings
-   * from which it was concatenated (measured: 640 bytes more for each idle stream).
+   * Writes the head and the first frames: one write of two pieces. Through `res.write` it would be four, and the response would
+   * retain its head as the 29 strings from which it was concatenated (measured: 640 bytes more for each idle stream).
+   *
+   * @returns `undefined` if nothing was written, because the response does not write to this socket immediately
    */
-  begin(frames: string | Frames): boolean {
+  begin(frames: string | Frames): boolean | undefined {
     if (isGone(this.#res)) return true;
     this.#socket.cork();
     try {
+      const before = this.#socket.bytesWritten;
       this.#res.flushHeaders();
+      if (this.#socket.bytesWritten === before) return undefined;
       return typeof frames === 'string' ? this.write(frames) : this.writeShared(frames);
     } finally {
       this.#socket.uncork();
@@ -220,25 +235,4 @@ function bytesOf(text: string, bytes: number): Buffer {
   const buffer = Buffer.allocUnsafeSlow(bytes);
   buffer.write(text);
   return buffer;
-}
-
-const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
-
-/** Chooses the writer of a response whose head is fixed, before its first bytes. */
-export function chooseWriter(res: HttpResponse, compress: boolean): Writer {
-  // Chunks written to the socket equal those of `res.write` only if that is not wrapped, as by compression(), and the response
-  // is not corked. HTTP/1.0 has no chunks, an HTTP/2 stream has no socket of its own, and a pipelined response has none
-  // before the previous response has ended.
-  const native =
-    res instanceof ServerResponse && res.write === NATIVE_WRITE && res.flushHeaders === NATIVE_FLUSH_HEADERS;
-  if (
-    !native ||
-    res.finished !== false ||
-    !res.chunkedEncoding ||
-    res.writableCorked > 0 ||
-    res.socket === null
-  ) {
-    return new ResponseWriter(res, compress);
-  }
-  return new ChunkWriter(res, res.socket);
 }
