@@ -4,5 +4,7 @@ module.exports = {
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', {}] },
   reporters: ['default', '<rootDir>/tools/open-tests.cjs'],
+  // Ends a test that hangs. It is no assertion about time: a test runs as long as its processes and browsers take.
+  testTimeout: 60_000,
   moduleNameMapper: { '^express-yield$': '<rootDir>/lib/index.ts' },
 };

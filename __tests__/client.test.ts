@@ -9,8 +9,6 @@ import { releaseAll, serve } from './support/serve';
 
 const ROOT = join(__dirname, '..');
 
-jest.setTimeout(60_000);
-
 interface Price {
   readonly symbol: string;
   readonly cents: number;

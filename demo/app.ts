@@ -31,6 +31,8 @@ export function createApp({ prices, jobs, ports = [] }: Backing): Express {
   const droppable = new Map<string, Response>();
 
   const keep: RequestHandler<{ key: string }> = ({ query }, res, next) => {
+    // The client may have left while express.static() looked for a file: no 'close' follows.
+    if (res.closed) return next();
     const connection = String(query.connection);
     droppable.set(connection, res);
     res.once('close', () => {

@@ -22,11 +22,16 @@ export const prices = new Channel<Price>();
 const schema = buildSchema(`
   type Price { symbol: String! price: Float! }
   type Query { symbols: [String!]! }
+  type Mutation { setPrice(symbol: String!, price: Float!): Price! }
   type Subscription { price(symbol: String!): Price! }
 `);
 
 const rootValue = {
   symbols: ['ACME', 'INIT'],
+  async setPrice(price: Price) {
+    await prices.publish(price);
+    return price;
+  },
   async *price({ symbol }: Price, { sse }: Context) {
     for await (const { id, data } of prices.filter((price) => price.symbol === symbol).subscribe(sse)) {
       if (id !== undefined) yield { price: data };
@@ -64,8 +69,3 @@ async function* results(result: AsyncIterable<ExecutionResult> | ExecutionResult
 }
 
 export const server = app.listen(process.env.PORT ?? 3000);
-
-if (require.main === module) {
-  const publish = () => prices.publish({ symbol: 'ACME', price: Math.random() });
-  setInterval(() => publish().catch(console.error), 500);
-}

@@ -29,7 +29,7 @@ subscribe('express-yield:close', (message) => {
   span?.end();
 });
 
-export const app = express();
+const app = express();
 app.use(sse());
 
 app.get('/report', async function* () {
@@ -42,4 +42,4 @@ app.get('/broken', async function* () {
   throw new Error('The disk is full.');
 });
 
-if (require.main === module) app.listen(3000);
+export const server = app.listen(process.env.PORT ?? 3000);

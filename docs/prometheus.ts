@@ -49,7 +49,7 @@ subscribe('express-yield:close', (message) => {
   duration.observe({ route }, stream.durationMs / 1_000);
 });
 
-export const app = express();
+const app = express();
 app.use(sse());
 
 app.get('/clock', async function* (_req, res) {
@@ -61,4 +61,4 @@ app.get('/metrics', async (_req, res) => {
   res.type(registry.contentType).send(await registry.metrics());
 });
 
-if (require.main === module) app.listen(3000);
+export const server = app.listen(process.env.PORT ?? 3000);

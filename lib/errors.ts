@@ -181,7 +181,9 @@ const ON_ONE_LINE = { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxString
 /** The value as Node prints it, with its stack if it is an error. Never throws. */
 export function inspected(value: unknown, options?: InspectOptions): string {
   try {
-    return inspect(value, options) || outlineOf(value);
+    const shown = inspect(value, options);
+    // From version 24 on, Node shows no more of an error whose name throws.
+    return shown === '' || shown === '[object Error]' ? outlineOf(value) : shown;
   } catch {
     // Its stack, its inspect function or another property throws.
     return outlineOf(value);

@@ -14,8 +14,6 @@ import { Store, StoredLog } from '../support/stored-log';
 
 afterEach(releaseAll);
 
-jest.setTimeout(60_000);
-
 /** The data of the events up to the newest one, and `gap` in the place of a gap. */
 async function dataOf(subscription: Subscription<number>, last: number): Promise<unknown[]> {
   const all: unknown[] = [];

@@ -1,4 +1,4 @@
-import { types } from 'node:util';
+import { inspect, types } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import {
   type EventSourceMessage as FetchMessage,
@@ -206,12 +206,8 @@ describe('encode()', () => {
       ],
       ['a Uint8Array', new Uint8Array(1), 'Uint8Array(1) [ 0 ] (object)', binary],
       ['a Buffer', Buffer.from('a'), '<Buffer 61> (object)', binary],
-      [
-        'an ArrayBuffer',
-        new ArrayBuffer(1),
-        'ArrayBuffer { [Uint8Contents]: <00>, byteLength: 1 } (object)',
-        binary,
-      ],
+      // Versions of Node differ in how they show it.
+      ['an ArrayBuffer', new ArrayBuffer(1), `${inspect(new ArrayBuffer(1))} (object)`, binary],
       [
         'a BigInt',
         5n,

@@ -93,7 +93,7 @@ describe('the docstrings', () => {
 
   it('have examples that compile with the types of a browser', () => {
     expect(compile(EXAMPLES)).toEqual([]);
-  }, 60_000);
+  });
 
   it('have examples in which a misspelt option does not compile', () => {
     const code = 'sse({ keepAlive: 5 });';
@@ -101,7 +101,7 @@ describe('the docstrings', () => {
     expect(compile([{ name: 'wrong', code }])).toEqual([
       expect.stringContaining("Did you mean to write 'keepAliveMs'?"),
     ]);
-  }, 60_000);
+  });
 
   it('have examples that run and whose routes respond', () => {
     const examples = EXAMPLES.filter(({ entry }) => entry === 'index' || entry === 'testing');
@@ -111,7 +111,7 @@ describe('the docstrings', () => {
     expect(stderr).toBe('');
     expect(stdout).toContain(`${examples.length} run\n`);
     expect(status).toBe(0);
-  }, 60_000);
+  });
 
   it('have browser examples that run and receive events, with npm eventsource as EventSource', () => {
     const examples = EXAMPLES.filter(({ entry }) => entry === 'client');
@@ -125,7 +125,7 @@ describe('the docstrings', () => {
     );
     expect(showing.length).toBeGreaterThan(2);
     expect(status).toBe(0);
-  }, 60_000);
+  });
 
   it('have a runner that reports a failing example', () => {
     const { status, stderr } = run([
@@ -134,7 +134,7 @@ describe('the docstrings', () => {
 
     expect(stderr).toContain('wrong: Out of order.');
     expect(status).toBe(1);
-  }, 60_000);
+  });
 });
 
 describeWithRedis('the docstrings with Redis', (server) => {
@@ -146,7 +146,7 @@ describeWithRedis('the docstrings with Redis', (server) => {
     expect(stderr).toBe('');
     expect(stdout).toContain(`${examples.length} run\n`);
     expect(status).toBe(0);
-  }, 60_000);
+  });
 });
 
 describe('docs/api', () => {
@@ -161,7 +161,7 @@ describe('docs/api', () => {
 
     expect({ status, problems: status === 0 ? '' : stdout + stderr }).toEqual({ status: 0, problems: '' });
     expect(pagesIn(fresh)).toEqual(pagesIn(join(ROOT, 'docs/api')));
-  }, 60_000);
+  });
 
   it('contains no local path, line number or commit', () => {
     const text = Object.values(pagesIn(join(ROOT, 'docs/api'))).join('\n');

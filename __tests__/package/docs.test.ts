@@ -1,8 +1,9 @@
+import { execFile } from 'node:child_process';
 import diagnostics from 'node:diagnostics_channel';
-import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { trace } from '@opentelemetry/api';
 import {
   BasicTracerProvider,
@@ -10,32 +11,27 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { sse } from '../../lib/index';
+import { noStreams, startRecipe, stopRecipe } from '../support/recipe';
 
 /** The examples subscribe for the lifetime of the process, which other tests share. */
 const subscribed = jest.spyOn(diagnostics, 'subscribe');
-const { app: traced } =
-  jest.requireActual<typeof import('../../docs/opentelemetry')>('../../docs/opentelemetry');
-const { app: measured } = jest.requireActual<typeof import('../../docs/prometheus')>('../../docs/prometheus');
 
 afterAll(() => {
   for (const [name, listener] of subscribed.mock.calls) diagnostics.unsubscribe(name, listener);
   expect(diagnostics.hasSubscribers('express-yield:open')).toBe(false);
 });
 
-/** Runs `use` with the app on a real socket and waits until no stream is open. */
-async function withServer(app: RequestListener, use: (url: string) => Promise<void>): Promise<void> {
-  const server = createServer(app).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  while (sse.size > 0) await setImmediate();
-  server.close();
-  server.closeAllConnections();
-  await once(server, 'close');
+/** Runs `use` with the example's server and waits until no stream is open. */
+async function withExample(name: string, use: (url: string) => Promise<void>): Promise<void> {
+  const example = await startRecipe(name);
+  await use(example.url);
+  await noStreams();
+  await stopRecipe(example);
 }
 
 describe('docs/prometheus.ts', () => {
   it('counts open streams, the reasons for closing, events and bytes', () =>
-    withServer(measured, async (url) => {
+    withExample('prometheus', async (url) => {
       const metrics = async () => (await fetch(`${url}/metrics`)).text();
       const leaving = new AbortController();
       const response = await fetch(`${url}/clock`, { signal: leaving.signal });
@@ -62,7 +58,7 @@ describe('docs/opentelemetry.ts', () => {
       new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
     );
 
-    await withServer(traced, async (url) => {
+    await withExample('opentelemetry', async (url) => {
       await (await fetch(`${url}/report`)).text();
       // The answer is incomplete, so reading it rejects.
       const broken = fetch(`${url}/broken`).then((response) => response.text());
@@ -81,5 +77,24 @@ describe('docs/opentelemetry.ts', () => {
       events: [{ name: 'exception', attributes: { 'exception.message': 'The disk is full.' } }],
     });
     trace.disable();
+  });
+});
+
+describe('docs/troubleshooting.md', () => {
+  const page = readFileSync(join(__dirname, '../../docs/troubleshooting.md'), 'utf8');
+  const programs = [...page.matchAll(/^### (http: [^\n]*)\n[^#]*?^```js\n(.*?)^```$/gms)].map(
+    ([, title = '', code = '']) => ({ title, code }),
+  );
+
+  it('has a program of at most 18 lines for each fault of Node', () => {
+    expect(programs.map(({ code }) => code.split('\n').length <= 18)).toEqual([true, true]);
+  });
+
+  // Versions of Node differ in what they print.
+  it.each(programs)('shows whether Node has the fault: $title', async ({ code }) => {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--eval', code]);
+
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^(?:complete|frozen after \d+ bytes|closed|open after 3 s)\n$/);
   });
 });

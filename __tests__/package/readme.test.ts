@@ -128,7 +128,7 @@ describe('the README', () => {
 
   it('has code that compiles', () => {
     expect(compile(FILES)).toEqual([]);
-  }, 60_000);
+  });
 
   it('has code in which a misspelt option does not compile', () => {
     const code = "import { sse } from 'express-yield';\nsse({ keepAlive: 5 });\n";
@@ -136,7 +136,7 @@ describe('the README', () => {
     expect(compile([{ name: 'wrong.mts', code }])).toEqual([
       expect.stringContaining("Did you mean to write 'keepAliveMs'?"),
     ]);
-  }, 60_000);
+  });
 
   it.each(RUNNING.filter(({ code }) => !code.includes(REDIS)))('block $index runs and streams', (block) =>
     runAndStream(block),

@@ -1,9 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import * as nodeModule from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../tools/free-port';
-import { endDemos, runDemo } from '../support/demo';
+import { type DemoProcess, endDemos, runInProject } from '../support/demo';
+import { UserProject } from '../support/user-project';
 
 const DOCS = join(__dirname, '../../docs');
 const FILES = readdirSync(DOCS, { withFileTypes: true }).flatMap((entry) =>
@@ -24,9 +26,25 @@ const WITH_FRONT_END = FILES.filter(
   (file) => file.endsWith('.html') && FILES.includes(file.replace('.html', '.ts')),
 );
 
+const CODE = readdirSync(DOCS, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+/** The recipes that respond as soon as they run, without a page of their own. */
+const WITHOUT_FRONT_END = CODE.filter(
+  (file) =>
+    /app\.listen\(/.test(read(file)) &&
+    !/redis|postgres/i.test(read(file)) &&
+    !WITH_FRONT_END.includes(file.replace('.ts', '.html')),
+);
+/** Those that need a server, are part of another one, or run in a test runner. */
+const OTHERS = CODE.filter(
+  (file) => !WITHOUT_FRONT_END.includes(file) && !WITH_FRONT_END.includes(file.replace('.ts', '.html')),
+);
+
 function read(file: string): string {
   return readFileSync(join(DOCS, file), 'utf8');
 }
+
+/** Node 20 cannot strip types: there a recipe runs with tsx. */
+const { stripTypeScriptTypes = String } = nodeModule as { stripTypeScriptTypes?: (code: string) => string };
 
 /** The code blocks of a page, each with its language. */
 function blocksOf(page: string): Array<{ language: string; code: string }> {
@@ -71,16 +89,44 @@ describe('the recipes', () => {
   it.each(PAGES)('%s has a test', (page) => {
     expect(existsSync(join(__dirname, 'recipes', page.replace('.md', '.test.ts')))).toBe(true);
   });
+});
 
-  it.each(WITH_FRONT_END)('%s is served by its recipe in a separate process', async (file) => {
-    const port = await freePort();
-    const recipe = runDemo(`docs/${file.replace('.html', '.ts')}`, { PORT: `${port}` });
+// As `node file.ts`, where Node runs TypeScript.
+describe('in a project of a user', () => {
+  let project: UserProject;
 
-    const response = await fetched(port, recipe.child);
+  beforeAll(() => {
+    project = new UserProject();
+    project.copy('docs');
+    project.copy('tsconfig.json');
+  });
+
+  afterAll(() => project.remove());
+
+  it.each(WITH_FRONT_END)('%s is served by its recipe', async (file) => {
+    const [response, recipe] = await respond(file.replace('.html', '.ts'));
 
     expect([response.status, await response.text()]).toEqual([200, read(file)]);
     expect(recipe.stderr).toBe('');
   });
+
+  it.each(WITHOUT_FRONT_END)('%s runs', async (file) => {
+    const [, recipe] = await respond(file);
+
+    expect(recipe.stderr).toBe('');
+  });
+
+  it.each(OTHERS)('%s has nothing that Node cannot strip of its types', (file) => {
+    expect(() => stripTypeScriptTypes(read(file))).not.toThrow();
+    expect(read(file)).not.toMatch(/require\.main|__dirname|from '\.\.?\/[^']*(?<!\.tsx?)'/);
+  });
+
+  /** Starts a recipe. @returns its first response */
+  async function respond(file: string): Promise<[Response, DemoProcess]> {
+    const port = await freePort();
+    const recipe = runInProject(project, `docs/${file}`, { PORT: `${port}` });
+    return [await fetched(port, recipe.child), recipe];
+  }
 });
 
 /** The first response of the program. */

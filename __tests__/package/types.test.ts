@@ -364,7 +364,7 @@ describe('the types', () => {
 
   beforeAll(() => {
     errors = compile(code);
-  }, 60_000);
+  });
 
   it.each(Object.keys(GOOD))('compile: %s', (name) => {
     expect(errors.get(name)).toBe('');

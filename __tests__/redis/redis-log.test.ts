@@ -771,7 +771,7 @@ describeWithRedis(
     beforeAll(async () => {
       await server.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
       while (!String(await server.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await sleep(20);
-    }, 10_000);
+    });
 
     const connects: ReadonlyArray<readonly [string, () => Promise<Connected>]> = [
       [

@@ -57,7 +57,9 @@ afterEach(() => {
 async function respond(path: string, value: unknown): Promise<{ status: number; body: string }> {
   thrown = value;
   const { port } = server.address() as AddressInfo;
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { Connection: 'close' } });
+  // As an EventSource, whose response ends: that of a fetch client is cut, which only newer versions of fetch notice.
+  const headers = { Accept: 'text/event-stream', Connection: 'close' };
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
   const body = await response.text();
   await warned;
   return { status: response.status, body };

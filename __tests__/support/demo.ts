@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { TYPESCRIPT_ARGS, type UserProject } from './user-project';
 
 export const ROOT = join(__dirname, '../..');
 
@@ -13,9 +14,9 @@ export class DemoProcess {
   stdout = '';
   stderr = '';
 
-  constructor(script: string, env: NodeJS.ProcessEnv) {
-    const options = { cwd: ROOT, env: { ...process.env, ...env } };
-    this.child = spawn(process.execPath, ['--import', 'tsx', script], options);
+  constructor(script: string, env: NodeJS.ProcessEnv, cwd = ROOT, args = ['--import', 'tsx']) {
+    const options = { cwd, env: { ...process.env, ...env } };
+    this.child = spawn(process.execPath, [...args, script], options);
     this.exited = once(this.child, 'close');
     this.child.stdout?.on('data', (text: Buffer) => {
       this.stdout += text.toString();
@@ -44,7 +45,15 @@ const running: DemoProcess[] = [];
 
 /** Runs a script; {@link endDemos} ends it. */
 export function runDemo(script: string, env: NodeJS.ProcessEnv): DemoProcess {
-  const demo = new DemoProcess(script, env);
+  return ended(new DemoProcess(script, env));
+}
+
+/** Runs a script of a user's project, without a loader where Node needs none. */
+export function runInProject({ folder }: UserProject, script: string, env: NodeJS.ProcessEnv): DemoProcess {
+  return ended(new DemoProcess(script, env, folder, TYPESCRIPT_ARGS));
+}
+
+function ended(demo: DemoProcess): DemoProcess {
   running.push(demo);
   return demo;
 }

@@ -20,7 +20,12 @@ export interface Filling {
   readonly bytesPerEvent: number;
 }
 
-export type ReplayCommand = Filling | 'measure';
+/** Measures when all of these clients have been sent as much as they take. */
+export interface Measuring {
+  readonly clients: number;
+}
+
+export type ReplayCommand = Filling | Measuring;
 
 const toResult = (data: object) => ({ jsonrpc: '2.0', method: 'event', params: data });
 
@@ -56,8 +61,9 @@ async function collectGarbage(): Promise<void> {
 }
 
 /** Waits until no subscriber can be sent more. */
-async function measure(): Promise<ReplayMemory> {
+async function measure({ clients }: Measuring): Promise<ReplayMemory> {
   let [last, idle] = [-1, 0];
+  while (channel.size < clients) await sleep(10);
   while (idle < 20) {
     await sleep(10);
     const { user } = process.cpuUsage();
@@ -76,7 +82,7 @@ setInterval(() => {
 }, 10);
 
 process.on('message', async (command: ReplayCommand) => {
-  process.send?.(command === 'measure' ? await measure() : await fill(command));
+  process.send?.('clients' in command ? await measure(command) : await fill(command));
 });
 process.on('disconnect', () => process.exit());
 

@@ -18,8 +18,6 @@ import {
 } from '../support/demo';
 import { describeWithRedis } from '../support/redis';
 
-jest.setTimeout(60_000);
-
 afterEach(() => endDemos('SIGTERM'));
 
 describeWithRedis('npm run demo:cluster', (redis) => {

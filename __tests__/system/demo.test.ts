@@ -15,8 +15,6 @@ import { countTo, endDemos, pricesOf, RECORD, ROOT, runDemo, stepsOf, tallyOf } 
 import { Gate } from '../support/gate';
 import { releaseAll, serve, type TestServer } from '../support/serve';
 
-jest.setTimeout(30_000);
-
 /** Functions that stop the background work of the demos of a test. */
 const cleanups: Array<() => void> = [];
 

@@ -12,8 +12,6 @@ const PROCESSES = 3;
 /** The time of undisturbed traffic before the first fault and after each fault. */
 const QUIET_MS = 150;
 
-jest.setTimeout(60_000);
-
 /** A child process that can be killed and restarted. Keeps the events that it has reported. */
 class Worker {
   readonly received: Array<{ readonly id: string; readonly data: string }> = [];

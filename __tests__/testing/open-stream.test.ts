@@ -407,7 +407,7 @@ describe('next(), take() and until()', () => {
   });
 
   it('report what was received when they time out, and take nothing', async () => {
-    const stream = await openTracked(app(), '/open', { timeoutMs: 60 });
+    const stream = await openTracked(app(), '/open', { timeoutMs: 500 });
     await stream.next();
 
     const [many, missing, then] = await Promise.allSettled([
@@ -418,8 +418,8 @@ describe('next(), take() and until()', () => {
 
     const received =
       'Received: 200 text/event-stream; charset=utf-8, 3 events, 1 taken:\ndata: a\n\ndata: b\n\ndata: c\n\n';
-    expect(many).toMatchObject({ reason: { message: `Expected 3 more events from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
-    expect(missing).toMatchObject({ reason: { message: `Expected an event for which the predicate returns true from GET /open, but 60 ms have passed. ${received}` } }); // biome-ignore format: one line
+    expect(many).toMatchObject({ reason: { message: `Expected 3 more events from GET /open, but 500 ms have passed. ${received}` } }); // biome-ignore format: one line
+    expect(missing).toMatchObject({ reason: { message: `Expected an event for which the predicate returns true from GET /open, but 500 ms have passed. ${received}` } }); // biome-ignore format: one line
     expect(then).toMatchObject({ value: data('b', 'c') });
   });
 
@@ -511,16 +511,16 @@ describe('untilText(), ended() and closed()', () => {
   });
 
   it('name in their error what they waited for', async () => {
-    const stream = await openTracked(app(), '/open', { timeoutMs: 30 });
+    const stream = await openTracked(app(), '/open', { timeoutMs: 500 });
 
     await expect(stream.untilText('nope\n')).rejects.toThrow(
-      /^Expected "nope\\n" from GET \/open, but 30 ms/,
+      /^Expected "nope\\n" from GET \/open, but 500 ms/,
     );
     await expect(stream.ended()).rejects.toThrow(
-      /^Expected the end of the response from GET \/open, but 30 ms/,
+      /^Expected the end of the response from GET \/open, but 500 ms/,
     );
     await expect(stream.closed()).rejects.toThrow(
-      /^Expected the connection to close from GET \/open, but 30 ms/,
+      /^Expected the connection to close from GET \/open, but 500 ms/,
     );
   });
 
@@ -553,13 +553,13 @@ describe('untilText(), ended() and closed()', () => {
 
 describe('stall() and resume()', () => {
   it('pause and continue reading, and a wait reports the stall', async () => {
-    const stream = await openTracked(app(), '/large', { timeoutMs: 50 });
+    const stream = await openTracked(app(), '/large', { timeoutMs: 1_000 });
     await stream.next();
     stream.stall();
     const { length } = stream.text;
 
     await expect(stream.take(10_000)).rejects.toThrow(
-      '50 ms have passed, during which this client was stalled.',
+      '1000 ms have passed, during which this client was stalled.',
     );
     expect(stream.text.length).toBe(length);
     stream.resume();
@@ -651,7 +651,7 @@ describe('close()', () => {
   });
 
   it('leaves no unhandled rejection for waits that are not awaited', async () => {
-    const stream = await openTracked(app(), '/open', { timeoutMs: 10 });
+    const stream = await openTracked(app(), '/open', { timeoutMs: 500 });
     await stream.take(3);
 
     void stream.next();
@@ -750,15 +750,15 @@ describe('eventStream()', () => {
   it.each([
     [
       { take: 4 },
-      'Expected 4 more events, but 40 ms have passed. Received: 200 text/event-stream; charset=utf-8, 3 events:\ndata: a\n\n',
+      'Expected 4 more events, but 500 ms have passed. Received: 200 text/event-stream; charset=utf-8, 3 events:\ndata: a\n\n',
     ],
-    [{ until: () => false }, 'Expected an event for which the predicate returns true, but 40 ms'],
-    [{}, 'Expected the end of the response, but 40 ms'],
+    [{ until: () => false }, 'Expected an event for which the predicate returns true, but 500 ms'],
+    [{}, 'Expected the end of the response, but 500 ms'],
   ])('times out with an error that shows what was received (%j)', async (options, message) => {
     const pending = request(app())
       .get('/open')
       .buffer()
-      .parse(eventStream({ ...options, timeoutMs: 40 }));
+      .parse(eventStream({ ...options, timeoutMs: 500 }));
 
     await expect(pending).rejects.toThrow(message);
   });

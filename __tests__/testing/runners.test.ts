@@ -117,7 +117,7 @@ describe('express-yield/testing under', () => {
     ['import', 'node.test.mjs', `import { test } from 'node:test';${ASSERT.esm}${IMPORTS}${SUITE}`],
     ['require', 'node.test.cjs', `const { test } = require('node:test');${ASSERT.cjs}${REQUIRES}${SUITE}`],
   ])('node:test by %s', async (_how, file, code) => {
-    expect(await run(file, code, ['--test', file])).toMatch(/^# pass 4\n# fail 0$/m);
+    expect(await run(file, code, ['--test', '--test-reporter=tap', file])).toMatch(/^# pass 4\n# fail 0$/m);
   });
 
   it.each([

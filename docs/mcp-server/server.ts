@@ -5,7 +5,7 @@ import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import express, { type Request } from 'express';
 import { sse } from 'express-yield';
 import { z } from 'zod';
-import { SessionTransport } from './transport';
+import { SessionTransport } from './transport.ts';
 
 const { PORT = 3000 } = process.env;
 

@@ -1,6 +1,6 @@
 import { StrictMode, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-import { sharedStream, useEventStream, useSharedStream } from './use-event-stream';
+import { sharedStream, useEventStream, useSharedStream } from './use-event-stream.ts';
 
 interface PriceEvents {
   price: { symbol: string; price: number };

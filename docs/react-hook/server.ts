@@ -1,4 +1,7 @@
-/** The page of this recipe and its streams. Run it with `npx tsx docs/react-hook/server.ts`. */
+/**
+ * The page of this recipe and its streams. Run it with `npx tsx docs/react-hook/server.ts`, open http://localhost:3000, then
+ * run `curl -X POST localhost:3000/prices/ACME/12.5` and `curl -X POST localhost:3000/job`.
+ */
 import { setTimeout } from 'node:timers/promises';
 import { buildSync } from 'esbuild';
 import express from 'express';
@@ -17,6 +20,18 @@ const app = express();
 app.use(sse({ retryMs: 500 }));
 app.get('/prices', () => prices);
 app.get('/job', () => job);
+app.post('/prices/:symbol/:price', async ({ params: { symbol, price } }, res) => {
+  await prices.publish(event('price', { symbol, price: Number(price) }));
+  res.sendStatus(204);
+});
+app.post('/job', async (_req, res) => {
+  res.sendStatus(202);
+  for (let percent = 10; percent <= 100; percent += 10) {
+    await setTimeout(500);
+    await job.publish(event('progress', { percent }));
+  }
+  await job.end();
+});
 app.get('/', (_req, res) => res.send(PAGE));
 
 const options = { bundle: true, write: false, jsx: 'automatic' } as const;
@@ -24,14 +39,3 @@ const { outputFiles } = buildSync({ ...options, entryPoints: ['docs/react-hook/p
 app.get('/page.js', (_req, res) => res.type('js').send(outputFiles[0]?.text));
 
 export const server = app.listen(process.env.PORT ?? 3000);
-
-if (require.main === module) void publish();
-
-async function publish(): Promise<void> {
-  setInterval(() => prices.publish(event('price', { symbol: 'ACME', price: Math.random() })), 500);
-  for (let percent = 10; percent <= 100; percent += 10) {
-    await setTimeout(500);
-    await job.publish(event('progress', { percent }));
-  }
-  await job.end();
-}

@@ -1,5 +1,5 @@
 import { openStream } from 'express-yield/testing';
-import { app, orders } from './app';
+import { app, orders } from './app.ts';
 
 beforeEach(() => jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] }));
 afterEach(() => jest.useRealTimers());

@@ -3,7 +3,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import type { StreamRecord } from 'express-yield';
 import { openStream } from 'express-yield/testing';
-import { app, orders } from './app';
+import { app, orders } from './app.ts';
 
 const headers = { Authorization: 'Bearer test' };
 

@@ -2,7 +2,7 @@ import { equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventStream } from 'express-yield/testing';
 import request from 'supertest';
-import { app } from './app';
+import { app } from './app.ts';
 
 test('reads the first event of an endless stream', async () => {
   const res = await request(app)

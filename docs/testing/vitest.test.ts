@@ -1,6 +1,6 @@
 import { openStream } from 'express-yield/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { app } from './app';
+import { app } from './app.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });

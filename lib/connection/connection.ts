@@ -4,18 +4,10 @@ import { encodeRetry, KEEP_ALIVE_FRAME } from '../format/event-stream';
 import { Frames } from '../format/frames';
 import { type Resumable, yieldToEventLoop } from '../round-robin';
 import { type HeadOptions, hasEventStreamHead, writeHead } from './head';
-import {
-  cut,
-  discardUnreadBody,
-  type HttpResponse,
-  http2StreamOf,
-  isGone,
-  offClosed,
-  onClosed,
-  queueSocketOf,
-} from './http';
+import { cut, discardUnreadBody, type HttpResponse, http2StreamOf, isGone } from './http';
 import { KeepAlive, type KeepAliveTarget } from './keep-alive';
-import { chooseWriter, type Writer } from './writer';
+import { offClosed, onClosed } from './pipeline';
+import { ChunkWriter, ResponseWriter, type Writer } from './writer';
 
 /** The options of one connection. */
 export interface ConnectionOptions extends HeadOptions {
@@ -134,6 +126,7 @@ export class Connection implements KeepAliveTarget, Resumable {
     }
     if (!this.#res.headersSent) writeHead(this.#res, this.#options);
     else if (!hasEventStreamHead(this.#res)) throw headSentError();
+    else this.#writer = new ResponseWriter(this.#res, this.#options.compress);
     this.#state = ConnectionState.OPEN;
     discardUnreadBody(this.#res.req);
     const { keepAliveMs, retryMs } = this.#options;
@@ -247,10 +240,7 @@ export class Connection implements KeepAliveTarget, Resumable {
   }
 
   destroy(): void {
-    if (this.#state === ConnectionState.CLOSED) return;
-    this.#res.destroy();
-    // A response that waits in a pipeline emits nothing.
-    if (queueSocketOf(this.#res) !== undefined) this.#close();
+    if (this.#state !== ConnectionState.CLOSED) this.#res.destroy();
   }
 
   /** Returns the untouched response to the error handler. Advances state to CLOSED. */
@@ -308,8 +298,17 @@ export class Connection implements KeepAliveTarget, Resumable {
     if (this.#writer !== undefined) {
       return typeof frames === 'string' ? this.#writer.write(frames) : this.#writer.writeShared(frames);
     }
-    this.#writer = chooseWriter(this.#res, this.#options.compress);
-    return this.#writer.begin(frames);
+    return this.#begin(frames);
+  }
+
+  /** Sends the head with the first frames. */
+  #begin(frames: string | Frames): boolean {
+    const writer = ChunkWriter.of(this.#res);
+    this.#writer = writer;
+    const accepted = writer?.begin(frames);
+    if (accepted !== undefined) return accepted;
+    this.#writer = new ResponseWriter(this.#res, this.#options.compress);
+    return this.#writer.write(typeof frames === 'string' ? frames : frames.text);
   }
 
   #awaitDrain(): void {

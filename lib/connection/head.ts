@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { ServerResponse } from 'node:http';
 import { fitsHeader, MAX_ID_BYTES } from '../format/event';
 import { given } from '../given';
 import type { HttpRequest, HttpResponse } from './http';
@@ -30,8 +31,10 @@ export function isEventStreamType(type: unknown): boolean {
 export function hasEventStreamHead(res: HttpResponse & { readonly _header?: unknown }): boolean {
   const type = res.getHeader('Content-Type');
   if (type !== undefined) return isEventStreamType(type);
-  // Headers that were passed to `writeHead()` alone are in the head only, which Node keeps as text (not documented).
-  return typeof res._header === 'string' && EVENT_STREAM_HEADER.test(res._header);
+  // Headers that were passed to `writeHead()` alone are in the head only, which Node keeps as text. That is not documented:
+  // without it, the handler is trusted.
+  if (typeof res._header === 'string') return EVENT_STREAM_HEADER.test(res._header);
+  return res instanceof ServerResponse;
 }
 
 /** Whether a request is that of an EventSource: a GET whose `Accept` names event streams. */

@@ -49,7 +49,8 @@ export function http2StreamOf(res: HttpResponse): Http2ServerResponse['stream'] 
 /** Whether a write would be lost (client gone, or response already ended). */
 export function isGone(res: HttpResponse): boolean {
   if (res.writableEnded || res.destroyed === true || res.closed === true) return true;
-  if (res instanceof ServerResponse) return queueSocketOf(res)?.destroyed === true;
+  // `destroyed` and `closed` are not documented for a response; what its client has caused shows on the socket, too.
+  if (res instanceof ServerResponse) return (res.socket ?? queueSocketOf(res))?.destroyed === true;
   return 'stream' in res && http2StreamOf(res)?.destroyed !== false;
 }
 
@@ -70,9 +71,15 @@ export function cut(res: HttpResponse): void {
   }
   const { socket } = res;
   if (socket === null) res.destroy();
-  else if (res instanceof ServerResponse && res.chunkedEncoding) socket.destroySoon();
+  else if (isChunked(res)) socket.destroySoon();
   // Without `end()`: a FIN before the reset would end the response regularly.
   else socket.write('', () => socket.resetAndDestroy());
+}
+
+/** Whether a response has a last chunk; by its request, where `chunkedEncoding`, which is not documented, is missing. */
+function isChunked(res: HttpResponse): boolean {
+  const { chunkedEncoding = res.req.httpVersion !== '1.0' } = res as Partial<ServerResponse>;
+  return chunkedEncoding;
 }
 
 /**
@@ -94,60 +101,4 @@ function exceedsBuffer({ headers, readableHighWaterMark }: HttpRequest): boolean
 export function queueSocketOf(res: HttpResponse): Socket | undefined {
   if (!(res instanceof ServerResponse) || res.socket !== null || res.writableFinished) return undefined;
   return res.req?.socket;
-}
-
-/** The responses that wait in the pipeline of one connection; one listener notifies all of them of its end. */
-class PipelinedResponses {
-  static readonly #bySocket = new WeakMap<Socket, PipelinedResponses>();
-
-  static of(socket: Socket): PipelinedResponses {
-    const known = PipelinedResponses.known(socket);
-    if (known !== undefined) return known;
-    const created = new PipelinedResponses(socket);
-    PipelinedResponses.#bySocket.set(socket, created);
-    return created;
-  }
-
-  static known(socket: Socket): PipelinedResponses | undefined {
-    return PipelinedResponses.#bySocket.get(socket);
-  }
-
-  readonly #socket: Socket;
-  readonly #responses = new Map<() => void, HttpResponse>();
-  readonly #onClose = () => {
-    for (const [listener, res] of this.#responses) {
-      if (queueSocketOf(res) !== undefined) listener();
-    }
-  };
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-  }
-
-  add(res: HttpResponse, listener: () => void): void {
-    if (this.#responses.size === 0) this.#socket.on('close', this.#onClose);
-    this.#responses.set(listener, res);
-  }
-
-  delete(listener: () => void): void {
-    if (this.#responses.delete(listener) && this.#responses.size === 0)
-      this.#socket.off('close', this.#onClose);
-  }
-}
-
-/**
- * Calls `listener` once the response has closed, also if it never left the pipeline: Node does not notify a response without
- * a socket when the connection closes (measured).
- */
-export function onClosed(res: HttpResponse, listener: () => void): void {
-  res.on('close', listener);
-  const socket = queueSocketOf(res);
-  if (socket !== undefined) PipelinedResponses.of(socket).add(res, listener);
-}
-
-/** Removes a listener of {@link onClosed}. A closure for this would cost each idle stream 110 bytes. */
-export function offClosed(res: HttpResponse, listener: () => void): void {
-  res.off('close', listener);
-  if (res instanceof ServerResponse && res.req !== undefined)
-    PipelinedResponses.known(res.req.socket)?.delete(listener);
 }

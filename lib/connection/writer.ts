@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 import type { Frames } from '../format/frames';
 import { type HttpResponse, isGone, isUnwritable } from './http';
 
+const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
+
 /** Writes the bytes of a connection; chosen once per connection. */
 export interface Writer {
   /** The number of bytes of all frames written. */
   readonly bytes: number;
-  /** Writes the first frames, with the head; otherwise as {@link Writer.write}. */
-  begin(frames: string | Frames): boolean;
   /**
    * Writes whole frames. Large ones are written in pieces.
    *
@@ -29,8 +29,14 @@ export interface Writer {
  */
 const PIECE_LENGTH = 64 * 1024;
 
-/** The response's own `write`, which middleware may have wrapped. */
-class ResponseWriter implements Writer {
+/**
+ * The bytes of a connection that may wait in its socket, as by default in Node 20. From version 22 on, the default of Node is
+ * four times that, which each client that does not read would hold.
+ */
+const HIGH_WATER_MARK = 16 * 1024;
+
+/** The response's own `write`, which middleware may have wrapped. Right for each response, on each runtime. */
+export class ResponseWriter implements Writer {
   bytes = 0;
   readonly #res: HttpResponse;
   readonly #compress: boolean;
@@ -39,10 +45,6 @@ class ResponseWriter implements Writer {
   constructor(res: HttpResponse, compress: boolean) {
     this.#res = res;
     this.#compress = compress;
-  }
-
-  begin(frames: string | Frames): boolean {
-    return this.write(typeof frames === 'string' ? frames : frames.text);
   }
 
   /** A write that would be lost is accepted: the 'close' event follows. */
@@ -80,7 +82,7 @@ class ResponseWriter implements Writer {
     const bytes = Buffer.byteLength(piece);
     this.bytes += bytes;
     // Newer versions of Node count the bytes of a string here and its characters in the socket, and then never drain.
-    const data = bytes === piece.length ? piece : Buffer.from(piece);
+    const data = bytes === piece.length ? piece : bytesOf(piece, bytes);
     const accepted: boolean | undefined = this.#res.write(data);
     if (this.#compress && this.#rest === '') this.#res.flush?.();
     // A wrapper that returns `undefined` has not asked to wait.
@@ -100,13 +102,29 @@ function pieceLengthOf(text: string): number {
  * pieces of each, through a response whose prototype Express has changed (measured: 1.3 times the CPU for an event per timer
  * tick, 1.6 times for a keep-alive).
  */
-class ChunkWriter implements Writer {
+export class ChunkWriter implements Writer {
+  /**
+   * The writer of a response whose head is fixed and not sent; `undefined` where chunks written to the socket would not equal
+   * those of `res.write`: if that is wrapped, as by compression(), or the response is corked. HTTP/1.0 has no chunks, an HTTP/2
+   * stream has no socket of its own, and a pipelined response has none before the previous response has ended.
+   */
+  static of(res: HttpResponse): ChunkWriter | undefined {
+    const native =
+      res instanceof ServerResponse &&
+      res.write === NATIVE_WRITE &&
+      res.flushHeaders === NATIVE_FLUSH_HEADERS;
+    // `chunkedEncoding` is not documented, `finished` is deprecated: without either, this writer is not used.
+    if (!native || res.finished !== false || !res.chunkedEncoding || res.writableCorked > 0) return undefined;
+    return res.socket === null ? undefined : new ChunkWriter(res, res.socket);
+  }
+
   bytes = 0;
   readonly #res: ServerResponse;
   readonly #socket: Socket;
   #rest: Buffer | undefined;
+  #drainListener: (() => void) | undefined;
 
-  constructor(res: ServerResponse, socket: Socket) {
+  private constructor(res: ServerResponse, socket: Socket) {
     this.#res = res;
     this.#socket = socket;
   }
@@ -120,14 +138,18 @@ class ChunkWriter implements Writer {
   }
 
   /**
-   * One write of two pieces. Through `res.write` it would be four, and the response would retain its head as the 29 strings
-   * from which it was concatenated (measured: 640 bytes more for each idle stream).
+   * Writes the head and the first frames: one write of two pieces. Through `res.write` it would be four, and the response would
+   * retain its head as the 29 strings from which it was concatenated (measured: 640 bytes more for each idle stream).
+   *
+   * @returns `undefined` if nothing was written, because the response does not write to this socket immediately
    */
-  begin(frames: string | Frames): boolean {
+  begin(frames: string | Frames): boolean | undefined {
     if (isGone(this.#res)) return true;
     this.#socket.cork();
     try {
+      const before = this.#socket.bytesWritten;
       this.#res.flushHeaders();
+      if (this.#socket.bytesWritten === before) return undefined;
       return typeof frames === 'string' ? this.write(frames) : this.writeShared(frames);
     } finally {
       this.#socket.uncork();
@@ -143,7 +165,7 @@ class ChunkWriter implements Writer {
     const chunk = `${bytes.toString(16)}\r\n${frames}\r\n`;
     if (bytes > PIECE_LENGTH) return this.#writeInPieces(Buffer.from(chunk));
     // As many bytes as characters: ASCII, which Node writes as latin1 without transcoding.
-    return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8');
+    return this.#socket.write(chunk, bytes === frames.length ? 'latin1' : 'utf8') && !this.#isFull();
   }
 
   writeShared(frames: Frames): boolean {
@@ -151,7 +173,8 @@ class ChunkWriter implements Writer {
     if (!this.#socket.writable) return false;
     const chunk = chunkOf(frames);
     this.bytes += frames.bytes;
-    return chunk.length > PIECE_LENGTH ? this.#writeInPieces(chunk) : this.#socket.write(chunk);
+    if (chunk.length > PIECE_LENGTH) return this.#writeInPieces(chunk);
+    return this.#socket.write(chunk) && !this.#isFull();
   }
 
   resume(): boolean {
@@ -162,6 +185,7 @@ class ChunkWriter implements Writer {
   }
 
   onDrain(listener: () => void): void {
+    this.#drainListener = listener;
     this.#socket.on('drain', listener);
   }
 
@@ -169,10 +193,17 @@ class ChunkWriter implements Writer {
     this.#socket.off('drain', listener);
   }
 
+  /** Whether the socket holds enough although it accepts more. It emits no 'drain' then, but calls back after its last byte. */
+  #isFull(): boolean {
+    if (this.#socket.writableLength < HIGH_WATER_MARK) return false;
+    this.#socket.write('', () => this.#drainListener?.());
+    return true;
+  }
+
   #writeInPieces(chunk: Buffer): boolean {
     for (let offset = 0; offset < chunk.length; offset += PIECE_LENGTH) {
       const end = offset + PIECE_LENGTH;
-      if (this.#socket.write(chunk.subarray(offset, end))) continue;
+      if (this.#socket.write(chunk.subarray(offset, end)) && !this.#isFull()) continue;
       if (end < chunk.length) this.#rest = chunk.subarray(end);
       return false;
     }
@@ -181,27 +212,27 @@ class ChunkWriter implements Writer {
 }
 
 function chunkOf(frames: Frames): Buffer {
-  frames.chunk ??= Buffer.from(`${frames.bytes.toString(16)}\r\n${frames.text}\r\n`);
+  frames.chunk ??= newChunk(frames.bytes, frames.text);
   return frames.chunk;
 }
 
-const { write: NATIVE_WRITE, flushHeaders: NATIVE_FLUSH_HEADERS } = OutgoingMessage.prototype;
+function newChunk(bytes: number, text: string): Buffer {
+  const length = bytes.toString(16);
+  return bytesOf(`${length}\r\n${text}\r\n`, length.length + bytes + 4);
+}
 
-/** Chooses the writer of a response whose head is fixed, before its first bytes. */
-export function chooseWriter(res: HttpResponse, compress: boolean): Writer {
-  // Chunks written to the socket equal those of `res.write` only if that is not wrapped, as by compression(), and the response
-  // is not corked. HTTP/1.0 has no chunks, an HTTP/2 stream has no socket of its own, and a pipelined response has none
-  // before the previous response has ended.
-  const native =
-    res instanceof ServerResponse && res.write === NATIVE_WRITE && res.flushHeaders === NATIVE_FLUSH_HEADERS;
-  if (
-    !native ||
-    res.finished !== false ||
-    !res.chunkedEncoding ||
-    res.writableCorked > 0 ||
-    res.socket === null
-  ) {
-    return new ResponseWriter(res, compress);
-  }
-  return new ChunkWriter(res, res.socket);
+/** The largest Buffer that Node 20 takes from its pool. */
+const MAX_POOLED_BYTES = 4 * 1024;
+
+/**
+ * From version 24 on, Node takes buffers of up to 32 KiB from a pool of 64 KiB, all of which a client that does not read would
+ * hold with one of them.
+ *
+ * @param bytes the length of the text in UTF-8
+ */
+function bytesOf(text: string, bytes: number): Buffer {
+  if (bytes < MAX_POOLED_BYTES) return Buffer.from(text);
+  const buffer = Buffer.allocUnsafeSlow(bytes);
+  buffer.write(text);
+  return buffer;
 }

@@ -1,13 +1,7 @@
 import { type AbortCode, abortError, isAbortOf } from '../abort';
 import { lastEventIdOf } from '../connection/head';
-import {
-  type HttpRequest,
-  type HttpResponse,
-  isGone,
-  type Next,
-  offClosed,
-  onClosed,
-} from '../connection/http';
+import { type HttpRequest, type HttpResponse, isGone, type Next } from '../connection/http';
+import { offClosed, onClosed } from '../connection/pipeline';
 import type { ResolvedSseOptions } from './options';
 import type { Registry } from './registry';
 

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { types } from 'node:util';
-import { cut, type HttpResponse, isGone, type Next, offClosed, onClosed } from '../connection/http';
+import { cut, type HttpResponse, isGone, type Next } from '../connection/http';
+import { destroy, offClosed, onClosed } from '../connection/pipeline';
 import { answerFailure } from '../connection/short-responses';
 import { inspected, isSseError, propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
@@ -75,7 +76,7 @@ function warnUnlessRefused(error: unknown): void {
 function endResponse(res: HttpResponse, statusCode: number): string {
   if (isGone(res)) return 'The response had ended before.';
   if (!res.headersSent && sendFailure(res, statusCode)) return `The response is a ${statusCode}.`;
-  res.destroy();
+  destroy(res);
   return 'The connection was closed.';
 }
 

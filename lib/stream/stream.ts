@@ -1,7 +1,8 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { AbortCode } from '../abort';
 import { Connection, type ConnectionOwner, Ending } from '../connection/connection';
-import { offClosed, onClosed, queueSocketOf } from '../connection/http';
+import { queueSocketOf } from '../connection/http';
+import { destroy, offClosed, offTurn, onClosed, onTurn } from '../connection/pipeline';
 import { isSseError, type SseError, type SseErrorCode, sseError, warn } from '../errors';
 import { isServerSentEvent } from '../format/event';
 import { EMPTY_COMMENT_FRAME, encode, encodeEnd } from '../format/event-stream';
@@ -59,19 +60,21 @@ function begin(producer: Producer, request: StreamRequest): void {
  */
 function beginInTurn(producer: Producer, request: StreamRequest): void {
   const { res } = request;
-  const onTurn = AsyncResource.bind(() => {
+  const onReady = AsyncResource.bind(() => {
     stopWaiting();
     begin(producer, request);
   });
   const onGone = AsyncResource.bind(() => {
     stopWaiting();
+    // By the handler and not by the client: the connection follows.
+    if (res.destroyed === true) destroy(res);
     producer.cancel(warn);
   });
   const stopWaiting = () => {
-    res.off('socket', onTurn);
+    offTurn(res, onReady);
     offClosed(res, onGone);
   };
-  res.on('socket', onTurn);
+  onTurn(res, onReady);
   onClosed(res, onGone);
 }
 

@@ -1,4 +1,5 @@
-import { type HttpRequest, type HttpResponse, isGone, offClosed, onClosed } from '../connection/http';
+import { type HttpRequest, type HttpResponse, isGone } from '../connection/http';
+import { offClosed, onClosed } from '../connection/pipeline';
 import { emitWarning, type WarningCode } from '../errors';
 import { LazyTimeout } from '../lazy-timeout';
 import type { RequestContext } from './context';

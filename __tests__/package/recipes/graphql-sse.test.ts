@@ -46,6 +46,20 @@ describe('docs/graphql-sse.ts', () => {
     while (recipe.prices.size > 0) await setImmediate();
   });
 
+  it('publishes the price that a mutation sets', async () => {
+    const client = await graphql();
+    const results = client.iterate(SUBSCRIPTION);
+    const first = results.next();
+    while (recipe.prices.size === 0) await setImmediate();
+
+    const mutation = client.iterate({ query: 'mutation { setPrice(symbol: "ACME", price: 3) { price } }' });
+
+    expect(await mutation.next()).toEqual({ done: false, value: { data: { setPrice: { price: 3 } } } });
+    expect(await first).toEqual({ done: false, value: { data: { price: { symbol: 'ACME', price: 3 } } } });
+    await results.return?.();
+    while (recipe.prices.size > 0) await setImmediate();
+  });
+
   it('responds with 400 to a document that is not valid', async () => {
     const client = await graphql();
 

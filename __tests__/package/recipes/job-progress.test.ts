@@ -5,8 +5,6 @@ import { countTo } from '../../support/demo';
 import { noStreams, type Started, startRecipe, stopRecipe } from '../../support/recipe';
 
 // A browser takes several seconds to reconnect and receive the 204.
-jest.setTimeout(20_000);
-
 let recipe: Started<typeof import('../../../docs/job-progress')>;
 
 beforeAll(async () => {

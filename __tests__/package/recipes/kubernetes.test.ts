@@ -36,8 +36,6 @@ const [container] = template.spec.containers;
 const CLIENTS = 12;
 const [SPREAD_MS, GRACE_MS, REQUESTS_MS] = [1_500, 500, 500];
 
-jest.setTimeout(20_000);
-
 afterEach(() => endDemos('SIGKILL'));
 
 describe('docs/kubernetes.yaml', () => {

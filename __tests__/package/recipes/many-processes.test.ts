@@ -8,8 +8,6 @@ import { describeWithRedis } from '../../support/redis';
 const WORKERS = 2;
 const CLIENTS = 6;
 
-jest.setTimeout(30_000);
-
 afterEach(() => endDemos('SIGKILL'));
 
 /** A client that reconnects after every end, as an `EventSource` does. */

@@ -5,8 +5,6 @@ import { openStream } from '../../../lib/testing';
 import { freePort } from '../../../tools/free-port';
 import { type DemoProcess, endDemos, runDemo } from '../../support/demo';
 
-jest.setTimeout(30_000);
-
 let nest: DemoProcess;
 let url: string;
 

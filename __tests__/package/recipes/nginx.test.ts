@@ -31,5 +31,5 @@ describeWithCommand('nginx', 'the recipe for nginx', () => {
     }
 
     expect([open, field.server.sse.size]).toEqual([600, 600]);
-  }, 20_000);
+  });
 });

@@ -4,8 +4,6 @@ import { freePort } from '../../../tools/free-port';
 import { endDemos, runDemo } from '../../support/demo';
 import { describeWithPostgres } from '../../support/postgres';
 
-jest.setTimeout(20_000);
-
 const INSERT =
   "INSERT INTO outbox (type, data) SELECT 'order', to_jsonb(n) FROM generate_series($1::int, $2::int) n";
 const LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT id, type, data FROM outbox%'";

@@ -8,8 +8,6 @@ import { noStreams, type Started, startRecipe, stopRecipe } from '../../support/
 
 let recipe: Started<typeof import('../../../docs/react-hook/server')>;
 
-jest.setTimeout(20_000);
-
 beforeAll(async () => {
   recipe = await startRecipe('react-hook/server');
 });
@@ -43,7 +41,7 @@ describeInChromium('docs/react-hook', (tabs) => {
     await shown(page, 'ACME … OPEN', 'INIT … OPEN', '0 % OPEN');
     await onlyTwoStreams();
 
-    await recipe.prices.publish(event('price', { symbol: 'ACME', price: 1 }));
+    await fetch(`${recipe.url}/prices/ACME/1`, { method: 'POST' });
     await recipe.prices.publish(event('price', { symbol: 'INIT', price: 2 }));
     await shown(page, 'ACME 1 OPEN', 'INIT 2 OPEN');
 

@@ -3,10 +3,10 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { TYPESCRIPT_ARGS } from '../../support/user-project';
+
 const ROOT = join(__dirname, '../../..');
 const FILES = join(ROOT, 'docs/testing');
-
-jest.setTimeout(60_000);
 
 let folder: string;
 
@@ -47,7 +47,8 @@ describe('docs/testing', () => {
     ['streams.test.ts', 5],
     ['supertest.test.ts', 2],
   ])('%s passes with node:test', async (file, count) => {
-    const printed = await run('--import', 'tsx', '--test', file);
+    // The recipe runs as it is, without a loader where Node needs none.
+    const printed = await run(...TYPESCRIPT_ARGS, '--test', '--test-reporter=tap', file);
 
     expect(printed).toMatch(new RegExp(`^# pass ${count}\n# fail 0$`, 'm'));
   });

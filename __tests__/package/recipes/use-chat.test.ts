@@ -10,8 +10,6 @@ import { describeInChromium } from '../../support/chromium';
 import { type DemoProcess, endDemos, runDemo } from '../../support/demo';
 import { Gate } from '../../support/gate';
 
-jest.setTimeout(30_000);
-
 /** A substitute for the model, with OpenAI's API. */
 let model: Server;
 /** The next request to the model. */

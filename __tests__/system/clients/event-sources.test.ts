@@ -265,7 +265,7 @@ function describeEventSource(client: EventSourceClient): void {
 
         expect(requestsTo(server)[1]?.statusCode).toBe(204);
         note('without the line', 'requests it for ever');
-      }, 15_000);
+      });
     }
 
     it('reconnects after sse.close()', async () => {
@@ -283,7 +283,7 @@ function describeEventSource(client: EventSourceClient): void {
 
       expect(requestsTo(server).map(({ statusCode }) => statusCode)).toEqual([200, 200]);
       note('`sse.close()`', 'reconnects');
-    }, 15_000);
+    });
 
     it(`resumes a channel after the last event ID, which it sends in the ${client.resumesBy}`, async () => {
       const channel = new Channel<string>();
@@ -308,7 +308,7 @@ function describeEventSource(client: EventSourceClient): void {
       const sent = client.resumesBy === 'header' ? req?.headers['last-event-id'] : req?.query.lastEventId;
       expect(sent).toMatch(/.-1$/);
       note('resume', `by ${client.resumesBy}`);
-    }, 15_000);
+    });
 
     if (client.staysAwayAfterCut) {
       it('does not reconnect after a connection that was cut', async () => {
@@ -330,7 +330,7 @@ function describeEventSource(client: EventSourceClient): void {
 
         expect(requestsTo(server)).toHaveLength(1);
         note('after a cut', 'does not reconnect');
-      }, 15_000);
+      });
     }
 
     it(`${client.ignoresIdWithoutData ? 'ignores' : 'keeps'} an id without data`, async () => {
@@ -348,7 +348,7 @@ function describeEventSource(client: EventSourceClient): void {
       const sent = client.resumesBy === 'header' ? headers?.['last-event-id'] : query?.lastEventId;
       expect(sent).toEqual(client.ignoresIdWithoutData ? undefined : expect.stringMatching(/.-0$/));
       note('id without data', client.ignoresIdWithoutData ? 'ignored' : 'kept');
-    }, 15_000);
+    });
 
     it('aborts the signal of the generator when it is closed', async () => {
       const left = new Gate<unknown>();

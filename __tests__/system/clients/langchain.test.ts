@@ -105,5 +105,5 @@ describe('@langchain/langgraph-sdk with a run that can be joined', () => {
 
     expect(parts).toEqual([{ text: HALVES[0] }, { text: HALVES[1] }]);
     expect(lastEventIds).toEqual([expect.stringMatching(/.-2$/)]);
-  }, 15_000);
+  });
 });

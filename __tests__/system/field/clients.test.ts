@@ -24,8 +24,6 @@ import { describeWithCommand } from '../../support/proxy';
 import { releaseAll, serve, type TestServer } from '../../support/serve';
 
 // The browser takes time to start.
-jest.setTimeout(15_000);
-
 const matrix = new Matrix('client');
 const closers: Array<() => void> = [];
 const servers: StreamServer[] = [];

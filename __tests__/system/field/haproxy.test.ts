@@ -6,8 +6,6 @@ import { haproxy } from '../../support/haproxy';
 import { describeWithCommand } from '../../support/proxy';
 
 // With the defaults of HAProxy, each event is 200 ms late.
-jest.setTimeout(15_000);
-
 const GZIP = { 'Accept-Encoding': 'gzip' };
 const matrix = new Matrix('HAProxy');
 

@@ -297,7 +297,7 @@ export function describeFetchClient(client: FetchClient, matrix: Matrix): void {
         expect(await conversation.read(1)).toBe(TEXT);
         expect(conversation.started).toBe(2);
         note('429', 'retried');
-      }, 15_000);
+      });
     }
 
     it('reports an error, not half an answer, when the generator throws in the middle', async () => {
