@@ -28,7 +28,8 @@ export const server = app.listen(process.env.PORT ?? 3000);
 if (require.main === module) void publish();
 
 async function publish(): Promise<void> {
-  setInterval(() => prices.publish(event('price', { symbol: 'ACME', price: Math.random() })), 500);
+  const publishPrice = () => prices.publish(event('price', { symbol: 'ACME', price: Math.random() }));
+  setInterval(() => publishPrice().catch(console.error), 500);
   for (let percent = 10; percent <= 100; percent += 10) {
     await setTimeout(500);
     await job.publish(event('progress', { percent }));
