@@ -9,6 +9,7 @@ import {
 } from '../connection/short-responses';
 import { describe, SseError, wrongType } from '../errors';
 import { END_ID } from '../format/event';
+import { refusePromise } from '../synchronous';
 import { report } from './error-report';
 import type { ClientKind, StreamRequest } from './stream-request';
 
@@ -115,6 +116,7 @@ function reportUnavailable(
 
 function checkedKey(key: unknown): string {
   if (typeof key === 'string') return key;
+  refusePromise(key, 'keyOf', 'ERR_SSE_INVALID_OPTION');
   throw wrongType(
     'ERR_SSE_INVALID_OPTION',
     `Expected keyOf to return a string, got ${describe(key)}. Return '' for requests that share one limit.`,
