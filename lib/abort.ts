@@ -1,3 +1,5 @@
+import { getMaxListeners, setMaxListeners } from 'node:events';
+
 /**
  * Why the signal of a stream was aborted: the `code` of its reason.
  *
@@ -11,6 +13,16 @@
  * });
  */
 export type AbortCode = 'ERR_SSE_CLIENT_LEFT' | 'ERR_SSE_CLOSING' | 'ERR_SSE_EXPIRED' | 'ERR_SSE_STALLED';
+
+/**
+ * A controller whose signal may have any number of listeners: a generator may await many calls at a time. Node 20 warns of a
+ * leak after ten listeners; later versions have no limit for signals.
+ */
+export function abortController(): AbortController {
+  const controller = new AbortController();
+  if (getMaxListeners(controller.signal) > 0) setMaxListeners(0, controller.signal);
+  return controller;
+}
 
 /**
  * Whether `error` was caused by an aborted signal: the signal's reason, or the error that a library throws for it, under

@@ -1,4 +1,4 @@
-import { isAbortOf } from '../abort';
+import { abortController, isAbortOf } from '../abort';
 import { CallbackContext, outsideRequests } from '../async-context';
 import { isSseError, SseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
@@ -79,7 +79,7 @@ export class SourceRun {
   readonly #given: RunSource<unknown>;
   readonly #ttlMs: number | false;
   readonly #channel: RunChannel;
-  readonly #controller = new AbortController();
+  readonly #controller = abortController();
   #source: OpenSource | undefined;
   #state = RunState.RUNNING;
   #ttlTimer: NodeJS.Timeout | undefined;
