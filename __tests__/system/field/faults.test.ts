@@ -22,6 +22,21 @@ function page(file: string): string {
   return readFileSync(join(ROOT, file), 'utf8').replace(/\s+/g, ' ');
 }
 
+it('A: troubleshooting has a row for a process that ends with the rejection of a publish()', async () => {
+  const channel = `const channel = new (require('./dist/index.js').Channel)();`;
+
+  await expect(outputOf(`${channel} channel.publish(undefined);`)).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("code: 'ERR_SSE_INVALID_DATA'"),
+  });
+  expect(
+    await outputOf(`${channel} channel.publish(undefined).catch(({ code }) => console.log(code));`),
+  ).toBe('ERR_SSE_INVALID_DATA\n');
+  expect(page('docs/troubleshooting.md')).toMatch(
+    /\| the process ends with an unhandled rejection that has the code `ERR_SSE_INVALID_DATA` \| [^|]*`publish\(\)`[^|]*\| [^|]*`\.catch\(\)`/,
+  );
+});
+
 it('B12: README and the pages claim nothing of clients beyond the tables, which name those that do not stop at a 204', () => {
   const pages = readdirSync(join(ROOT, 'docs')).filter((file) => file.endsWith('.md'));
   const claims = ['README.md', ...pages.map((file) => `docs/${file}`)].flatMap((file) =>
