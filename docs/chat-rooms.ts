@@ -15,7 +15,7 @@ export class Room {
 
   enter(name: string): void {
     const member = this.#members.get(name);
-    if (member === undefined) void this.channel.publish(event('join', { name }));
+    if (member === undefined) this.#publish('join', name);
     clearTimeout(member?.removal);
     this.#members.set(name, { tabs: (member?.tabs ?? 0) + 1 });
   }
@@ -28,7 +28,11 @@ export class Room {
 
   #remove(name: string): void {
     this.#members.delete(name);
-    void this.channel.publish(event('leave', { name }));
+    this.#publish('leave', name);
+  }
+
+  #publish(type: string, name: string): void {
+    this.channel.publish(event(type, { name })).catch(console.error);
   }
 }
 

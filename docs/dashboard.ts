@@ -10,7 +10,7 @@ const current = new Map<string, unknown>();
 
 export function show(topic: string, value: unknown): void {
   current.set(topic, value);
-  void board.publish(event(topic, value));
+  board.publish(event(topic, value)).catch(console.error);
 }
 
 /** Shows the latest value, at most one per `ms`; the values between are dropped. */

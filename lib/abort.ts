@@ -1,3 +1,4 @@
+import { getMaxListeners, setMaxListeners } from 'node:events';
 import { withPointer } from './errors';
 
 /**
@@ -27,6 +28,16 @@ const MESSAGES: Readonly<Record<AbortCode | 'ERR_SSE_RUN_LOST', string>> = {
 
 function abortMessage(code: AbortCode | 'ERR_SSE_RUN_LOST', reason: string): string {
   return withPointer(code, `${ABORTED}: ${reason}.`);
+}
+
+/**
+ * A controller whose signal may have any number of listeners: a generator may await many calls at a time. Node 20 warns of a
+ * leak after ten listeners; later versions have no limit for signals.
+ */
+export function abortController(): AbortController {
+  const controller = new AbortController();
+  if (getMaxListeners(controller.signal) > 0) setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /**

@@ -315,7 +315,9 @@ function createMiddleware(options: ResolvedSseOptions, registry: Registry) {
 function contextOf(req: HttpRequest, res: HttpResponse & { sse?: unknown }): RequestContext {
   if (res.sse instanceof RequestContext) return res.sse;
   const context = new RequestContext(req, res);
-  res.sse = context;
+  if (res.sse === undefined) res.sse = context;
+  // Express itself may have a `res.sse()`: an own property shadows it, also where an assignment would throw.
+  else Object.defineProperty(res, 'sse', descriptor({ value: context, writable: true, configurable: true }));
   return context;
 }
 

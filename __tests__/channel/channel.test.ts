@@ -762,6 +762,25 @@ describe('publish()', () => {
   });
 
   it.each([
+    ['publish', 'price', { symbol: 'ACME' }, "got a second one: { symbol: 'ACME' } (object). Use event('price', data)."],
+    ['publish', 'price', null, "got a second one: null. Use event('price', data)."],
+    ['publish', { symbol: 'ACME' }, 'price', "got a second one: 'price' (string). Use event(type, data)."],
+    ['end', 'done', { rows: 2 }, "got a second one: { rows: 2 } (object). Use event('done', data)."],
+  ] as const)('takes one value: %s(%p, %p) rejects, and changes nothing', async (method, first, second, message) => {
+    const channel = new Channel({ replay: true });
+    const untyped = channel as unknown as Record<typeof method, (...all: unknown[]) => Promise<unknown>>;
+
+    await expect(untyped[method](first, second)).rejects.toMatchObject({
+      name: 'TypeError',
+      code: 'ERR_SSE_INVALID_EVENT',
+      message: expect.stringContaining(`Expected ${method}() to get one value, ${message}`),
+    });
+    await channel.publish('next');
+
+    expect((await channel.subscribe().next()).value).toMatchObject({ data: 'next' });
+  }); // biome-ignore format: table
+
+  it.each([
     ['end()', (channel: Channel) => channel.end(), 'ENDED'],
     ['close()', (channel: Channel) => channel.close(), 'CLOSED'],
   ])('rejects after %s, and names the state', async (_name, stop, state) => {

@@ -8,6 +8,7 @@ import {
   memoryLog,
   type Subscription,
 } from '../../lib';
+import { eventLogContract } from '../../lib/testing';
 import { runWithGc } from '../support/gc-process';
 import { releaseAll, serve } from '../support/serve';
 import { Store, StoredLog } from '../support/stored-log';
@@ -52,6 +53,17 @@ class SearchableLog extends CountedLog {
     return events.at(-count - 1)?.id;
   }
 }
+
+describe('the log of these tests that finds the beginning of a replay', () => {
+  it.each(eventLogContract)('$name', ({ run }) => {
+    const stores = new Map<string, Store>();
+    return run((key, maxEvents) => {
+      const store = stores.get(key) ?? new Store(maxEvents);
+      stores.set(key, store);
+      return new SearchableLog(store, 5);
+    });
+  });
+});
 
 const LOGS: Array<[string, () => EventLog]> = [
   ['a log in memory', () => memoryLog()],

@@ -75,7 +75,8 @@ async function runAndStream(
   env?: NodeJS.ProcessEnv,
 ): Promise<void> {
   const port = await freePort();
-  const [, path = '/'] = code.match(/app\.get\('([^']+)'/) ?? [];
+  const paths = [...code.matchAll(/app\.get\('([^']+)'/g)].map(([, path = '']) => path);
+  if (paths.length === 0) paths.push('/');
   const name = writeBuilt(index, code.replace('listen(3000)', `listen(${port})`));
   const program = spawn(process.execPath, ['--import', 'tsx', name], {
     cwd: ROOT,
@@ -83,13 +84,21 @@ async function runAndStream(
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 
-  const client = await opened(program, `http://127.0.0.1:${port}${path}`);
+  try {
+    await (await opened(program, `http://127.0.0.1:${port}`)).close();
+    for (const path of paths) await expectStream(`http://127.0.0.1:${port}${path}`, path === paths[0]);
+  } finally {
+    program.kill();
+    await once(program, 'exit');
+  }
+}
 
-  expect(client.headers['content-type']).toBe('text/event-stream; charset=utf-8');
-  await client.next();
+/** An event, or the first frame of a stream whose filter may accept none. */
+async function expectStream(url: string, hasEvents: boolean): Promise<void> {
+  const client = await openStream(url);
+  expect([url, client.headers['content-type']]).toEqual([url, 'text/event-stream; charset=utf-8']);
+  await (hasEvents ? client.next() : client.untilText('\n\n'));
   await client.close();
-  program.kill();
-  await once(program, 'exit');
 }
 
 /** @returns the path of a module with this code, which imports the built package */

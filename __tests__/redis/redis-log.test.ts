@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import IoRedis, { Cluster } from 'ioredis';
 import { createClient, createCluster } from 'redis';
+import { Channel, type ChannelEvent } from '../../lib';
 import type { EventRecord } from '../../lib/format/record';
 import type { EventLog } from '../../lib/log/event-log';
 import { type RedisLogOptions, type RedisLogs, redisLogs } from '../../lib/redis';
@@ -353,6 +354,76 @@ for (const [name, connect] of CLIENTS) {
       });
     });
 
+    describe('idBeforeNewest()', () => {
+      /** What Redis has run since the last `CONFIG RESETSTAT`, by the name of the command. */
+      async function calls(command: string): Promise<number> {
+        const stats = String(await server.call('INFO', 'commandstats'));
+        return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats)?.[1] ?? 0);
+      }
+
+      it('finds the id with one command, however long the log is', async () => {
+        const [log, other] = logs({ maxEvents: 10_000 });
+        const ids = await appendAll(log, numbers(1, 3_000));
+        await server.call('CONFIG', 'RESETSTAT');
+
+        expect(await other.idBeforeNewest?.(400)).toBe(ids[2_599]);
+
+        expect([await calls('xrevrange'), await calls('xrange'), await calls('eval')]).toEqual([1, 0, 0]);
+      });
+
+      it('reads a large number of events in several commands', async () => {
+        const [log, other] = logs({ maxEvents: 10_000 });
+        const ids = await appendAll(log, numbers(1, 3_000));
+        await server.call('CONFIG', 'RESETSTAT');
+
+        expect(await other.idBeforeNewest?.(2_999)).toBe(ids[0]);
+        expect(await other.idBeforeNewest?.(3_000)).toBeUndefined();
+
+        expect(await calls('xrevrange')).toBe(6 + 7);
+      });
+
+      it('counts no foreign entries and not the end', async () => {
+        const [log, other] = logs();
+        const ids = await appendAll(log, numbers(1, 3));
+        for (let n = 0; n < 20; n++) await server.call('XADD', redisKey(), '*', 'foreign', 'entry');
+        const last = await log.append(record(4));
+        await log.append(record('done', 'end'));
+
+        const found = [0, 1, 2, 3, 4].map((count) => other.idBeforeNewest?.(count));
+
+        expect(await Promise.all(found)).toEqual([last, ids[2], ids[1], ids[0], undefined]);
+      });
+
+      it('is asked once for all subscribers of a channel that replays at most maxReplayEvents', async () => {
+        const [log, other] = logs({ maxEvents: 10_000, cacheSize: 5 });
+        const ids = await appendAll(other, numbers(1, 3_000));
+        const channel = new Channel<string>({ log, maxReplayEvents: 10 });
+        // The first subscriber waits for the position of the log, the others for the same search.
+        const lost = ['made-up', '1-1', ids[0] ?? '', ids[1_500] ?? ''];
+        const subscriptions = Array.from({ length: 20 }, (_, n) =>
+          channel.subscribe({ lastEventId: lost[n % 4] as string }),
+        );
+        await server.call('CONFIG', 'RESETSTAT');
+
+        const received = await Promise.all(
+          subscriptions.map(async (subscription) => {
+            const data: unknown[] = [];
+            while (data.at(-1) !== '3000') {
+              const { id, data: one } = (await subscription.next()).value as ChannelEvent<string>;
+              data.push(id === undefined ? 'gap' : one);
+            }
+            return data;
+          }),
+        );
+
+        for (const data of received) expect(data).toEqual(['gap', ...numbers(2_991, 3_000)]);
+        // Besides, each head() needs one.
+        expect(await calls('xrevrange')).toBeLessThanOrEqual(1 + 2 * (await calls('eval')));
+        expect(await calls('xrange')).toBeLessThanOrEqual(4);
+        await channel.close();
+      });
+    });
+
     describe('trimming', () => {
       it('by number results in a gap for a reader after an old id', async () => {
         const [log] = logs({ maxEvents: 10 });
@@ -661,7 +732,12 @@ for (const [name, connect] of CLIENTS) {
         await server.kill();
         const fresh = redisLogs(user.client);
         const log = fresh('close');
-        const waiting = [log.head(), log.read('', 1), log.subscribe(new LogRecorder()).from];
+        const waiting = [
+          log.head(),
+          log.read('', 1),
+          log.idBeforeNewest?.(1),
+          log.subscribe(new LogRecorder()).from,
+        ];
 
         await fresh.close();
 

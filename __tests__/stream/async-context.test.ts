@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { RequestHandler } from 'express';
 import { sse } from '../../lib';
 import { aborted, Gate } from '../support/gate';
-import { releaseAll, serve } from '../support/serve';
+import { releaseAll, serve, type TestServer } from '../support/serve';
 import { Wire } from '../support/wire';
 
 const store = new AsyncLocalStorage<string>();
@@ -64,6 +64,30 @@ describe('in the AsyncLocalStorage context of its own request runs', () => {
     await cleaned.promise;
 
     expect(stores[0]).toBe('alice');
+  });
+
+  it.each<[string, (server: TestServer) => unknown]>([
+    ['sse.close()', (server) => server.sse.close({ spreadMs: 0, graceMs: 0 })],
+    ['close() of the stream', (server) => [...server.sse.streams()][0]?.close()],
+  ])('finally of a generator that waits at a yield, after %s in another context', async (_how, close) => {
+    const cleaned = new Gate<string | undefined>();
+    const server = await serve(
+      (app) =>
+        void app.get('/', withStore, async function* () {
+          try {
+            for (;;) yield 'x'.repeat(100_000);
+          } finally {
+            cleaned.open(store.getStore());
+          }
+        }),
+    );
+    const client = await server.openStream('/', alice);
+    client.stall();
+    await server.full();
+
+    store.run('operator', () => void close(server));
+
+    expect(await cleaned.promise).toBe('alice');
   });
 
   it('return() of a hand-made iterator', async () => {

@@ -389,6 +389,24 @@ describe('sse.close(), with a fetch client', () => {
 });
 
 describe('the reason of an aborted signal', () => {
+  it('has the code ERR_SSE_STALLED if the client does not read', async () => {
+    const reason = new Gate<unknown>();
+    const server = await started({ stallTimeoutMs: 30 }, (app) => {
+      app.get('/', async function* (_req, res) {
+        const { signal } = res.sse;
+        try {
+          for (;;) yield 'x'.repeat(100_000);
+        } finally {
+          reason.open(signal.reason);
+        }
+      });
+    });
+    const client = await server.openStream('/');
+    client.stall();
+
+    expect(await reason.promise).toMatchObject({ name: 'AbortError', code: 'ERR_SSE_STALLED' });
+  });
+
   it('has the code ERR_SSE_CLIENT_LEFT after the client has left', async () => {
     const { route, cleaned, signal } = waiting();
     const server = await started({}, (app) => void app.post('/', route));

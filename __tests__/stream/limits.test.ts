@@ -2,12 +2,22 @@ import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { type SseOptions, sse } from '../../lib';
+import type { Response } from 'express';
+import { createSse, type SseOptions, sse } from '../../lib';
+import type { StreamInit } from '../../lib/testing';
 import { aborted, Gate } from '../support/gate';
+import { HandlerServer } from '../support/handler';
 import { releaseAll, type ServeOptions, serve } from '../support/serve';
-import { Wire } from '../support/wire';
+import { WarningCollector } from '../support/warnings';
+import { get, Wire } from '../support/wire';
 
 afterEach(releaseAll);
+
+const END = 'event: end\nid: ~end\ndata: null\n\n';
+
+async function* one() {
+  yield 1;
+}
 
 const user = (name: string) => ({ headers: { 'x-user': name } });
 
@@ -97,6 +107,16 @@ describe('maxStreamsPerKey', () => {
       () => 7,
       { code: 'ERR_SSE_INVALID_OPTION', message: expect.stringContaining('keyOf') },
     ],
+    [
+      'returns a promise, also one that rejects',
+      async () => {
+        throw new Error('Jest fails a test with an unhandled rejection.');
+      },
+      {
+        code: 'ERR_SSE_INVALID_OPTION',
+        message: expect.stringContaining('Expected keyOf to return its result and not a promise of it'),
+      },
+    ],
   ])('passes the error of a keyOf that %s to next, and starts no generator', async (_name, keyOf, error) => {
     const { counts, route } = counted();
     const server = await serve((app) => void app.get('/', route), {
@@ -176,7 +196,18 @@ describe('a pipelined request after an endless stream', () => {
 });
 
 describe('a response head that the handler has begun', () => {
-  it.each<[string, (res: import('express').Response) => unknown, string]>([
+  /** What arrives before the server closes the connection. The client would keep it open. */
+  async function textUntilClosed(port: number, path: string): Promise<string> {
+    const wire = await Wire.open(port, get(path, 'Connection: keep-alive\r\n'));
+    wire.socket.on('error', () => undefined);
+    const tooLate = setTimeout(() => wire.socket.destroy(new Error('Still open.')), 3_000);
+    const [hadError] = await once(wire.socket, 'close');
+    clearTimeout(tooLate);
+    expect([path, hadError]).toEqual([path, false]);
+    return wire.text;
+  }
+
+  const USED: Array<[string, (res: Response) => unknown, string]> = [
     ['set and flushed', (res) => res.type('text/event-stream').flushHeaders(), ''],
     ['written with writeHead()', (res) => res.writeHead(200, { 'Content-Type': 'text/event-stream' }), ''],
     [
@@ -184,7 +215,9 @@ describe('a response head that the handler has begun', () => {
       (res) => res.set('Content-Type', 'text/event-stream; charset=utf-8').write(':ok\n\n'),
       ':ok\n\n',
     ],
-  ])('%s is used if it has the type of an event stream', async (_name, begin, before) => {
+  ];
+
+  it.each(USED)('%s is used if it has the type of an event stream', async (_name, begin, before) => {
     const server = await serve((app) => {
       app.get('/', async function* (_req, res) {
         begin(res);
@@ -194,7 +227,7 @@ describe('a response head that the handler has begun', () => {
 
     const client = await server.openStream('/');
 
-    expect(await client.ended()).toBe(`${before}data: 1\n\nevent: end\nid: ~end\ndata: null\n\n`);
+    expect(await client.ended()).toBe(`${before}data: 1\n\n${END}`);
   });
 
   const CLIENTS: Array<[client: string, accept: string, body: string]> = [
@@ -295,19 +328,76 @@ describe('a response head that the handler has begun', () => {
     await once(server, 'close');
   });
 
-  it('with another type is an error, and the response ends', async () => {
-    const server = await serve((app) => {
-      app.get('/', async function* (_req, res) {
-        res.flushHeaders();
-        yield 1;
+  it.each(USED)('%s is used if it has the type of an event stream: in a middleware', async (_name, begin, before) => {
+    const server = await serve((app, sse) => {
+      app.use((_req, res, next) => {
+        begin(res);
+        next();
       });
+      app.all('/', one);
+      app.get('/wrapped', sse(one));
+    });
+    const bodyOf = async (path: string, init?: StreamInit) => (await server.openStream(path, init)).ended();
+
+    const bodies = await Promise.all([bodyOf('/'), bodyOf('/wrapped'), bodyOf('/', { method: 'POST' })]);
+
+    const frames = `${before}data: 1\n\n`;
+    expect(bodies).toEqual([frames + END, frames + END, frames]);
+    expect(server.errors).toEqual([]);
+  }); // biome-ignore format: one line
+
+  const UNUSABLE: Array<[string, (res: Response) => unknown]> = [
+    ['flushed', (res) => res.flushHeaders()],
+    ['written with writeHead()', (res) => res.writeHead(200)],
+    ['followed by a comment', (res) => res.write(':ok\n\n')],
+    ['that of JSON', (res) => res.type('json').flushHeaders()],
+  ];
+
+  it.each(UNUSABLE)('%s with another type is an error, and the response ends', async (_name, begin) => {
+    const cleaned = new Gate();
+    const server = await serve((app, sse) => {
+      const handler = async function* (_req: unknown, res: Response) {
+        begin(res);
+        try {
+          yield 1;
+        } finally {
+          cleaned.open();
+        }
+      };
+      app.get('/', handler);
+      app.get('/wrapped', sse(handler));
+      app.use('/before', (_req, res, next) => {
+        begin(res);
+        next();
+      });
+      app.get('/before', one);
     });
 
-    const client = await server.openStream('/').catch(() => undefined);
+    for (const path of ['/', '/wrapped', '/before']) {
+      expect(await textUntilClosed(server.port, path)).not.toContain('data:');
+    }
 
-    await client?.closed();
-    expect(await server.errorsHandled(1)).toEqual([expect.objectContaining({ code: 'ERR_SSE_HEAD_SENT' })]);
+    await cleaned.promise;
+    const refused = expect.objectContaining({ code: 'ERR_SSE_HEAD_SENT' });
+    expect(await server.errorsHandled(3)).toEqual([refused, refused, refused]);
   });
+
+  it.each(UNUSABLE.slice(0, 3))('%s with another type on node:http is a warning, and the connection closes', async (_name, begin) => {
+    const warnings = new WarningCollector();
+    const own = createSse();
+    const server = await HandlerServer.start(
+      own(async function* (_req, res) {
+        begin(res as unknown as Response);
+        yield 1;
+      }),
+    );
+
+    const text = await textUntilClosed(server.port, '/').finally(() => server.close());
+
+    warnings.stop();
+    expect(warnings.all).toMatchObject([{ code: 'SSE_UNHANDLED_ERROR', message: expect.stringContaining('ERR_SSE_HEAD_SENT') }]);
+    expect([text, own.size]).toEqual([expect.not.stringContaining('data:'), 0]);
+  }); // biome-ignore format: one line
 
   it('keeps a Content-Type of event streams that was set before', async () => {
     const server = await serve((app) => {

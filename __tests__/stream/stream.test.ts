@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { Agent, get as httpGet } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import compression from 'compression';
 import express, { type Express, type Response } from 'express';
 import { comment, event } from '../../lib/index';
-import type { StreamInit } from '../../lib/testing';
+import type { OpenedStream, StreamInit } from '../../lib/testing';
 import { aborted, Gate } from '../support/gate';
-import { releaseAll, serve } from '../support/serve';
+import { releaseAll, serve, type TestServer } from '../support/serve';
 import { get, Wire } from '../support/wire';
 
 afterEach(releaseAll);
@@ -23,6 +24,20 @@ function waiting(done: Gate, ...values: unknown[]) {
       done.open();
     }
   };
+}
+
+/** The connection of the only client so far. */
+function connection(server: TestServer): Socket {
+  const socket = server.responses[0]?.socket;
+  if (!socket) throw new Error('Expected a response with a socket.');
+  return socket;
+}
+
+/** Every response that has closed counts as destroyed, so this asks the socket, and the client for the end of the response. */
+async function expectReset(socket: Socket, client: OpenedStream): Promise<void> {
+  expect(socket.destroyed).toBe(true);
+  client.resume();
+  await expect(client.ended()).rejects.toThrow('the connection was lost');
 }
 
 describe('before the head', () => {
@@ -998,12 +1013,13 @@ describe('sse.close()', () => {
     });
     const client = await server.openStream('/');
     client.stall();
+    const socket = connection(server);
     await server.full();
 
     await server.sse.close({ spreadMs: 0, graceMs: 0 });
 
     await done.promise;
-    expect(server.responses[0]?.destroyed).toBe(true);
+    await expectReset(socket, client);
   });
 
   it('destroys a finishing stream that the client does not read', async () => {
@@ -1015,11 +1031,12 @@ describe('sse.close()', () => {
     });
     const client = await server.openStream('/');
     client.stall();
+    const socket = connection(server);
     await server.full();
 
     await server.sse.close({ spreadMs: 0, graceMs: 0 });
 
-    expect(server.responses[0]?.destroyed).toBe(true);
+    await expectReset(socket, client);
   });
 
   it('shortens the grace period of a stream that maxDurationMs has already aborted', async () => {
@@ -1150,10 +1167,12 @@ describe('stallTimeoutMs', () => {
     );
     const client = await server.openStream('/');
     client.stall();
+    const socket = connection(server);
 
     await done.promise;
 
     expect(server.sse.size).toBe(0);
+    await expectReset(socket, client);
   });
 
   it('destroys the connection of a client that does not read a large last value', async () => {
@@ -1168,10 +1187,11 @@ describe('stallTimeoutMs', () => {
     );
     const client = await server.openStream('/');
     client.stall();
+    const socket = connection(server);
 
     while (server.sse.size > 0) await sleep(1);
 
-    expect(server.responses[0]?.destroyed).toBe(true);
+    await expectReset(socket, client);
   });
 
   it('destroys the connection of a client that does not read the end', async () => {
@@ -1182,10 +1202,11 @@ describe('stallTimeoutMs', () => {
     }, { stallTimeoutMs: 30 }); // biome-ignore format: one line
     const client = await server.openStream('/');
     client.stall();
+    const socket = connection(server);
 
     while (server.sse.size > 0) await sleep(1);
 
-    expect(server.responses[0]?.destroyed).toBe(true);
+    await expectReset(socket, client);
   });
 });
 

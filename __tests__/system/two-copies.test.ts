@@ -1,11 +1,16 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BuildOptions, buildSync } from 'esbuild';
+import express from 'express';
 import * as host from '../../lib';
 import type { OpenedStream } from '../../lib/testing';
 import { releaseAll, serve, type TestServer } from '../support/serve';
+import { WarningCollector } from '../support/warnings';
 
 type Package = typeof import('../../lib');
 
@@ -51,6 +56,9 @@ const COPIES: ReadonlyArray<readonly [name: string, other: Package]> = [
   ['a second build', build()],
   ['a minified bundle', minified()],
 ];
+
+/** These, the host, and the copy of another version. */
+const LOADED_COPIES = COPIES.length + 2;
 
 /** The events that follow, with ids that count from the first. */
 async function take(stream: OpenedStream, count: number): Promise<string[]> {
@@ -117,6 +125,20 @@ describe.each(COPIES)('%s of this package', (_name, other) => {
     );
   });
 
+  it('has the fields of a returned event checked again', async () => {
+    class Loose extends other.ServerSentEvent {}
+    const server = await serve((app) => {
+      // biome-ignore lint/correctness/useYield: the test needs only a return value
+      app.get('/', async function* () {
+        return Object.assign(new Loose('a', 1), { type: 'a\n\ndata: forged' });
+      });
+    });
+
+    await responseText(server, '/');
+
+    expect(server.errors).toEqual([expect.objectContaining({ code: 'ERR_SSE_INVALID_EVENT' })]);
+  });
+
   it('makes events that a channel publishes, and no comments', async () => {
     const channel = new host.Channel();
     const subscription = channel.subscribe();
@@ -147,6 +169,44 @@ describe.each(COPIES)('%s of this package', (_name, other) => {
       expect(each.id).not.toBe(id);
       break;
     }
+  });
+
+  it('has published events that a map function may return', async () => {
+    const [from, to] = [new other.Channel({ replay: true }), new host.Channel({ replay: true })];
+    await from.publish(other.event('row', { n: 1 }));
+    const id = await to.publish('any');
+    const { value: published } = await from.subscribe().next();
+
+    const mapped = await to
+      .map(() => published)
+      .subscribe()
+      .next();
+
+    expect(mapped.value).toMatchObject({ type: 'row', data: { n: 1 }, id });
+  });
+
+  it('has subscriptions and channels that are named if nothing streams them', async () => {
+    const channel = new other.Channel();
+    const warnings = new WarningCollector();
+    const routes = express()
+      .get('/subscription', () => channel.subscribe())
+      .get('/channel', () => channel);
+    const server = createServer(routes).listen(0);
+    const { port } = server.address() as AddressInfo;
+    const requests = ['/subscription', '/channel'].map((path) => get({ port, path }).on('error', () => {}));
+
+    // Each copy in this process warns of both.
+    await warnings.collected(2 * LOADED_COPIES);
+    warnings.stop();
+    for (const request of requests) request.destroy();
+    server.close();
+    await once(server, 'close');
+
+    const named = new Set(warnings.all.map(({ message }) => message.split(', but')[0]));
+    expect([...named].sort()).toEqual([
+      'GET /channel returned a channel',
+      'GET /subscription returned a subscription',
+    ]);
   });
 
   describe.each<[string, (channel: host.Channel, res: { readonly sse: host.SseContext }) => unknown]>([

@@ -1,6 +1,6 @@
 import { outsideRequests } from '../async-context';
 import { describe, wrongType } from '../errors';
-import { PublishedEvent, ServerSentEvent } from '../format/event';
+import { isPublishedEvent, isServerSentEvent, type ServerSentEvent } from '../format/event';
 import { recordOf } from '../format/record';
 import type { Serialize } from '../format/serialize';
 import { Entry } from '../log/entry';
@@ -133,14 +133,14 @@ export class MapLane implements ScanInterval {
 }
 
 function checkMapped(value: unknown): void {
-  if (!(value instanceof ServerSentEvent)) return;
+  if (!isServerSentEvent(value)) return;
   if (value.type === undefined && value.data === undefined) {
     throw wrongType(
       'ERR_SSE_INVALID_MAP',
       'Expected a map function to return data or event(type, data), got a comment(). To drop events, use filter().',
     );
   }
-  if (value.id === undefined || value instanceof PublishedEvent) return;
+  if (value.id === undefined || isPublishedEvent(value)) return;
   throw wrongType(
     'ERR_SSE_INVALID_MAP',
     `Expected a map function to return an event without an id, got ${describe(value.id)}. Leave it out: each event keeps the id that its log gave it.`,

@@ -1,4 +1,4 @@
-import { abortError, isAbortOf } from '../abort';
+import { abortController, abortError, isAbortOf } from '../abort';
 import { CallbackContext, outsideRequests } from '../async-context';
 import { isSseError, type SseError, sseError, warn } from '../errors';
 import type { ServerSentEvent } from '../format/event';
@@ -104,7 +104,7 @@ export class SourceRun {
   readonly #given: RunSource<unknown>;
   readonly #options: SourceRunOptions;
   readonly #channel: RunChannel;
-  readonly #controller = new AbortController();
+  readonly #controller = abortController();
   #source: OpenSource | undefined;
   #state = RunState.RUNNING;
   #ttlTimer: NodeJS.Timeout | undefined;

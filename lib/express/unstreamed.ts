@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { Subscription } from '../channel/subscription';
+import { isSubscription } from '../channel/subscription';
 import { isGone } from '../connection/http';
 import type { WarningCode } from '../errors';
 import { has, isAsyncGenerator, isNodeReadable, isSyncGenerator } from '../source';
@@ -96,7 +96,7 @@ function notStreamed(result: unknown): Mistake | undefined {
 
 /** What nothing but this package streams. Express ignores a generator, so that it is a mistake without this package, too. */
 function sourceName(result: unknown): string | undefined {
-  if (isSubscribable(result)) return result instanceof Subscription ? 'a subscription' : 'a channel';
+  if (isSubscribable(result)) return isSubscription(result) ? 'a subscription' : 'a channel';
   if (isAsyncGenerator(result)) return 'an async generator';
   return isSyncGenerator(result) ? 'a generator' : undefined;
 }

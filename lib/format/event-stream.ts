@@ -50,8 +50,9 @@ export function encode(value: unknown, serialize: Serialize = defaultSerialize):
  * @throws `TypeError` as {@link encode} does, and `ERR_SSE_INVALID_EVENT` for an event with an id of its own
  */
 export function encodeEnd(value: unknown, serialize: Serialize): string {
-  const last =
-    value instanceof ServerSentEvent ? value : new ServerSentEvent('end', value === undefined ? null : value);
+  const last = isServerSentEvent(value)
+    ? checkedEvent(value)
+    : new ServerSentEvent('end', value === undefined ? null : value);
   const { comment, type = 'end', id, retry } = last;
   if (id !== undefined) {
     throw wrongType(

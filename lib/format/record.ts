@@ -1,6 +1,6 @@
 import { describe, wrongType } from '../errors';
 import { given } from '../given';
-import { checkedEvent, END_ID, isPublishedEvent, isServerSentEvent, ServerSentEvent } from './event';
+import { checkedEvent, END_ID, isPublishedEvent, isServerSentEvent, type ServerSentEvent } from './event';
 import { fieldLines, linesOf } from './event-stream';
 import { dataText, type Serialize } from './serialize';
 
@@ -47,7 +47,7 @@ export function isEmptyEnd({ kind, type, data, serialized }: EventRecord): boole
 
 /** The last record of a channel that has ended. @throws as {@link recordOf} */
 export function endRecordOf(value: unknown, serialize: Serialize): EventRecord {
-  if (!(value instanceof ServerSentEvent)) {
+  if (!isServerSentEvent(value)) {
     if (value === undefined) return completeRecord({ kind: 'end', data: '', serialized: true });
     return dataRecord('end', undefined, value, serialize);
   }

@@ -219,6 +219,10 @@ class RedisLog implements EventLog {
     return compareIds(a, b);
   }
 
+  idBeforeNewest(count: number): Promise<string | undefined> {
+    return this.#stream.idBeforeNewest(count);
+  }
+
   async hasSubscribers(): Promise<boolean> {
     return (await this.#stream.subscriberCount()) > 0;
   }

@@ -8,6 +8,9 @@ export const FIRST = '0-0';
 
 const ID = /^(\d{1,15})-(\d{1,15})$/;
 
+/** The largest number of rows that one command of a search may return. */
+const MAX_ROWS = 500;
+
 /** How much Redis retains of a stream. */
 export interface StreamBounds {
   readonly maxEvents: number;
@@ -173,6 +176,26 @@ export class RedisStream {
       page = { ...(await this.#pageOfRows(page.lastId, count)), contiguous: page.contiguous };
     }
     return page;
+  }
+
+  /**
+   * The id after which the newest `count` events follow; `undefined` if no more are retained. A single command for up to
+   * about {@link MAX_ROWS} events: a script that returned only the id would take two to five times as much of Redis's time
+   * (measured, 1,000 events of 100 bytes to 16 kB).
+   */
+  async idBeforeNewest(count: number): Promise<string | undefined> {
+    let missing = count + 1;
+    for (let end = '+'; ; ) {
+      // One more, for the closing entry, which is no event.
+      const limit = Math.min(missing + 1, MAX_ROWS);
+      const rows = parseRows(await this.#send('XREVRANGE', this.key, end, '-', 'COUNT', String(limit)));
+      const events = rows.filter(({ record }) => record?.kind === 'event');
+      const last = rows.at(-1);
+      if (events.length >= missing) return events[missing - 1]?.id;
+      if (last === undefined || rows.length < limit) return undefined;
+      missing -= events.length;
+      end = `(${last.id}`;
+    }
   }
 
   /** The number of connections that are subscribed to the channel, on all nodes. */

@@ -3,6 +3,7 @@ import { type HttpRequest, isGone } from '../connection/http';
 import { answerClosing, answerFinished, answerHead, answerLater } from '../connection/short-responses';
 import { describe, type SseError, sseError, wrongType } from '../errors';
 import { END_ID } from '../format/event';
+import { refusePromise } from '../synchronous';
 import { reportRefusal } from './error-report';
 import type { ClientKind, StreamRequest } from './stream-request';
 
@@ -105,6 +106,7 @@ function reportUnavailable(
 
 function checkedKey(key: unknown): string {
   if (typeof key === 'string') return key;
+  refusePromise(key, 'keyOf', 'ERR_SSE_INVALID_OPTION');
   throw wrongType(
     'ERR_SSE_INVALID_OPTION',
     `Expected keyOf to return a string, got ${describe(key)}. Return '' for requests that share one limit.`,

@@ -1,4 +1,4 @@
-import { type AbortCode, abortError, isAbortOf } from '../abort';
+import { type AbortCode, abortController, abortError, isAbortOf } from '../abort';
 import { lastEventIdOf } from '../connection/head';
 import { type HttpRequest, type HttpResponse, isGone, type Next } from '../connection/http';
 import { offClosed, onClosed } from '../connection/pipeline';
@@ -116,7 +116,7 @@ export class RequestContext implements SseContext {
   }
 
   #createController(): AbortController {
-    const controller = new AbortController();
+    const controller = abortController();
     if (this.aborted || isGone(this.#res)) {
       this.#abortCode ??= 'ERR_SSE_CLIENT_LEFT';
       controller.abort(abortError(this.#abortCode));

@@ -5,6 +5,7 @@ import { destroy, offClosed, onClosed } from '../connection/pipeline';
 import { answerFailure } from '../connection/short-responses';
 import { inspected, isSseError, propertyOf, warn } from '../errors';
 import { encode } from '../format/event-stream';
+import { LazyTimeout } from '../lazy-timeout';
 import { clientKindOf, type StreamRequest } from './stream-request';
 import { warnOfRoute } from './warnings';
 
@@ -22,6 +23,7 @@ export function report(error: unknown, request: StreamRequest, onErrorCalled = f
   }
   try {
     if (!res.headersSent) endResponse(res, statusOf(error));
+    else if (isHeadSent(error)) closeUnlessEnded(res);
     if (options.onError === undefined) warnUnlessRefused(error);
     else if (!onErrorCalled) Promise.resolve(options.onError(error, req)).catch(warn);
   } catch (thrown) {
@@ -47,6 +49,26 @@ export function reportRefusal(error: unknown, request: StreamRequest): void {
   onClosed(res, onEnd);
   if (clientKindOf(request) === 'fetch') cut(res);
   else res.end();
+}
+
+/** How long a handler may take to end a response that it has begun itself, after an error that no `next` receives. */
+const UNFINISHED_MS = 1_000;
+
+function isHeadSent(error: unknown): boolean {
+  return isSseError(error) && error.code === 'ERR_SSE_HEAD_SENT';
+}
+
+/** Without a `next`, nothing else would end a response whose handler has sent a head that no stream can use. */
+function closeUnlessEnded(res: HttpResponse): void {
+  const onClose = () => {
+    timeout.clear();
+    offClosed(res, onClose);
+  };
+  const timeout = new LazyTimeout(UNFINISHED_MS, () => {
+    offClosed(res, onClose);
+    if (!isGone(res)) res.destroy();
+  });
+  onClosed(res, onClose);
 }
 
 function passToNext(error: unknown, next: Next, request: StreamRequest): void {

@@ -122,6 +122,19 @@ export const eventLogContract: readonly LogCase[] = [
     deepStrictEqual((await log.read(before, 2_000)).gap, false);
   }),
 
+  clause('finds the id before its newest events, if it has idBeforeNewest()', async (make) => {
+    const [log, other] = [await make('a', 10), await make('a', 10)];
+    for (const each of [log, other]) strictEqual((await each.idBeforeNewest?.(1)) ?? undefined, undefined);
+    const ids = await appendAll(log, 1_000);
+    const { entries } = await log.read('', 2_000);
+    for (const count of [1, 2, 8]) await findsBefore(other, count, ids.at(-count - 1));
+    await findsBefore(log, entries.length - 1, entries[0]?.id);
+    for (const count of [entries.length, 10_000]) await findsBefore(log, count, undefined);
+    await log.append({ ...record('last'), kind: 'end' });
+    // The closing entry is not an event.
+    for (const count of [1, 2, 8]) await findsBefore(other, count, ids.at(-count - 1));
+  }),
+
   clause('reports a head before every entry that is appended later', async (make) => {
     const log = await make('a', 100);
     for (let n = 0; n < 5; n++) {
@@ -498,6 +511,18 @@ async function appendAll(log: EventLog, count: number, prefix?: string): Promise
 async function read(log: EventLog, after = '', limit = 100): Promise<{ data: string[]; gap: boolean }> {
   const { entries, gap } = await log.read(after, limit);
   return { data: entries.map(({ record }) => record.data), gap };
+}
+
+/** For a log that has the member. */
+async function findsBefore(log: EventLog, count: number, expected: string | undefined): Promise<void> {
+  if (log.idBeforeNewest === undefined) return;
+  const found = await log.idBeforeNewest(count);
+  // An id between two events is as good as that of the first: what follows it is the same.
+  deepStrictEqual(
+    await read(log, found, 2_000),
+    await read(log, expected, 2_000),
+    `the id before ${count} events`,
+  );
 }
 
 /** Without the fields that are `undefined`, which a log may omit. */

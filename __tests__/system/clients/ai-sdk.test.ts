@@ -192,6 +192,26 @@ describe('streamText()', () => {
     expect(await result.usage).toMatchObject({ inputTokens: USAGE.input, outputTokens: USAGE.output });
   });
 
+  it('is streamed by a route under `app.use(sse())` that returns its `textStream`', async () => {
+    const { streamText } = await load('ai');
+    const server = await serve((app) => {
+      answerWith(app, '/v1/chat/completions', chatCompletion);
+      app.get(
+        '/text',
+        async () => streamText({ model: await compatible(server.url('')), messages: MESSAGES }).textStream,
+      );
+    });
+
+    const page = await server.openStream('/text');
+    await page.ended();
+
+    expect(page.events.map(({ type, data }) => [type, data])).toEqual([
+      ['message', HALVES[0]],
+      ['message', HALVES[1]],
+      ['end', 'null'],
+    ]);
+  });
+
   it('is streamed by a route that returns its UI message stream, with the headers of the AI SDK', async () => {
     const { UI_MESSAGE_STREAM_HEADERS, streamText, toUIMessageStream } = await load('ai');
     const server = await serve((app, sse) => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Gate } from '../../support/gate';
 import { releaseAll, serve } from '../../support/serve';
 import { MESSAGES, statusOf } from './support/chat';
@@ -174,6 +175,53 @@ describe('the helpers of openai', () => {
 
     await expect(reading).rejects.toThrow('The model is overloaded.');
     await server.errorsHandled(1);
+  });
+
+  it('is streamed by a route under `app.use(sse())` that returns its `Stream`', async () => {
+    const upstream = await serveAnswers(chatCompletion, responsesAnswer);
+    const client = await openai(upstream.url(''));
+    const server = await serve((app) => {
+      app.get('/', async () =>
+        client.chat.completions.create({ model: 'small', messages: MESSAGES, stream: true }),
+      );
+    });
+
+    const page = await server.openStream('/');
+    await page.ended();
+
+    const { first, rest } = chatCompletion();
+    expect(page.events.slice(0, -1).map(({ data }) => JSON.parse(data))).toEqual([...first, ...rest]);
+    expect(page.events.at(-1)).toMatchObject({ type: 'end', data: 'null' });
+  });
+
+  it('is aborted when the client of such a route leaves', async () => {
+    const left = new Gate<unknown>();
+    const upstream = await serve((app) => {
+      app.post('/v1/chat/completions', async function* (_req, res) {
+        const { signal } = res.sse;
+        try {
+          for (;;) {
+            yield* chatCompletion().first;
+            await sleep(1, undefined, { signal });
+          }
+        } finally {
+          left.open((signal.reason as { code?: unknown }).code);
+        }
+      });
+    });
+    const client = await openai(upstream.url(''));
+    const server = await serve((app) => {
+      app.get('/', async () =>
+        client.chat.completions.create({ model: 'small', messages: MESSAGES, stream: true }),
+      );
+    });
+    const page = await server.openStream('/');
+    await page.take(5);
+
+    page.drop();
+
+    expect(await left.promise).toBe('ERR_SSE_CLIENT_LEFT');
+    upstream.server.closeAllConnections();
   });
 
   it('reads what `toReadableStream()` of its own stream forwards through a route', async () => {

@@ -1,11 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import ts from 'typescript';
-
-/** The tests that fail with a defect: `file › describe › title`, as written in the sources. */
-type Proof = string | readonly string[];
-
-const TESTS = resolve(__dirname, '../..');
+import { type Proof, WrittenTests } from '../../support/written-tests';
 
 const TYPE = 'format/event › event() › refuses a type with %s';
 const ID = 'format/event › 9.2.6 last event ID › refuses %s';
@@ -195,7 +188,7 @@ const CROSS_CUTTING: Readonly<Record<string, Proof>> = {
 };
 
 describe('the list of part C', () => {
-  const written = new Set(testFiles().flatMap(titlesIn));
+  const written = WrittenTests.read();
   const proofs = [...Object.entries(PART_C), ...Object.entries(CROSS_CUTTING)];
 
   it('has an entry for each of the 71 defects', () => {
@@ -203,7 +196,7 @@ describe('the list of part C', () => {
   });
 
   it.each(proofs)('names tests that exist: %s', (_name, proof) => {
-    expect([proof].flat().filter((title) => !written.has(title))).toEqual([]);
+    expect(written.missing(proof)).toEqual([]);
   });
 
   it('contains every test that is named after a defect', () => {
@@ -212,48 +205,7 @@ describe('the list of part C', () => {
     );
 
     expect(new Set(named)).toEqual(
-      new Set([...written].filter((title) => title.startsWith('system/pains/defects › C'))),
+      new Set([...written.titles].filter((title) => title.startsWith('system/pains/defects › C'))),
     );
   });
 });
-
-function testFiles(): string[] {
-  return readdirSync(TESTS, { recursive: true, encoding: 'utf8' }).filter((file) =>
-    file.endsWith('.test.ts'),
-  );
-}
-
-/** The full titles of the tests in a file, as written in the source. */
-function titlesIn(file: string): string[] {
-  const source = ts.createSourceFile(
-    file,
-    readFileSync(join(TESTS, file), 'utf8'),
-    ts.ScriptTarget.Latest,
-    true,
-  );
-  const titles: string[] = [];
-  visit(source, file.replaceAll('\\', '/').replace(/\.test\.ts$/, ''), titles);
-  return titles;
-}
-
-function visit(node: ts.Node, path: string, titles: string[]): void {
-  const [title, body] = ts.isCallExpression(node) ? node.arguments : [];
-  const isNamed = title !== undefined && ts.isStringLiteralLike(title) && body !== undefined;
-  const name = isNamed && ts.isCallExpression(node) ? calledName(node.expression) : undefined;
-  if (name !== 'describe' && name !== 'it') {
-    ts.forEachChild(node, (child) => visit(child, path, titles));
-    return;
-  }
-  const inner = `${path} › ${isNamed ? title.text : ''}`;
-  if (name === 'it') titles.push(inner);
-  else if (body !== undefined) visit(body, inner, titles);
-}
-
-/** `it` for `it(…)` and `it.each(…)(…)`, but not for a skipped test. */
-function calledName(expression: ts.Expression): string | undefined {
-  if (ts.isIdentifier(expression)) return expression.text;
-  if (!ts.isCallExpression(expression)) return undefined;
-  const { expression: each } = expression;
-  if (!ts.isPropertyAccessExpression(each) || each.name.text !== 'each') return undefined;
-  return calledName(each.expression);
-}
