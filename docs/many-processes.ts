@@ -63,6 +63,6 @@ function serve(): void {
     await closed; // the other requests have finished
     await logs.close();
     client.disconnect();
-    process.disconnect();
+    process.disconnect?.();
   });
 }

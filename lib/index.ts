@@ -11,10 +11,10 @@ export {
   Channel,
   type Filter,
   type Mapper,
-  type Publishable,
   type Subscribable,
 } from './channel/channel';
 export type { ChannelOptions, PublishOptions, RunOptions } from './channel/options';
+export type { Publishable } from './channel/publishable';
 export { createRuns, type RunFunction, type RunningRun, type Runs } from './channel/runs';
 export type { RunsOptions, StartOptions } from './channel/runs-options';
 export type { DataOf, RunContext, RunSource, Yielded } from './channel/source-run';

@@ -7,6 +7,7 @@ import {
   subscribeToRouteResults,
   unsubscribeWithoutMiddleware,
 } from './express/route-results';
+import type { DefaultRequest, DefaultResponse, Settled } from './express/route-types';
 import { enterScope } from './express/scope';
 import { noteStreamingFunction } from './express/unstreamed';
 import { RequestContext, type SseContext } from './stream/context';
@@ -51,8 +52,13 @@ interface WithSse {
 type Or<Type, Fallback> = [Type] extends [never] ? Fallback : Type;
 
 // Each parameter has a type of its own: compilers before TypeScript 5.9 cannot evaluate one for all three of them.
-type RequestOf<Handler> = Handler extends (req: infer Req, ...rest: never) => unknown ? Req : never;
-type ResponseOf<Handler> = Handler extends (req: never, res: infer Res, ...rest: never) => unknown
+type RequestOf<Handler> = Handler extends (req: infer Req, ...rest: never) => unknown
+  ? Settled<Req, Req, DefaultRequest<GivenResponseOf<Handler>>>
+  : never;
+type ResponseOf<Handler> = Handler extends (req: infer Req, res: infer Res, ...rest: never) => unknown
+  ? Settled<Req, Res, DefaultResponse<Res>>
+  : never;
+type GivenResponseOf<Handler> = Handler extends (req: never, res: infer Res, ...rest: never) => unknown
   ? Res
   : never;
 type NextOf<Handler> = Handler extends (req: never, res: never, next: infer N) => unknown
@@ -117,23 +123,7 @@ export type SseMiddleware = (req: IncomingMessage, res: ServerResponse, next: Ne
  * }));
  */
 export interface Sse {
-  /**
-   * Creates a middleware that streams the async generators, channels and subscriptions that later handlers of an Express app
-   * or router return. It ignores all other return values. If several `sse()` precede a route, the nearest one applies.
-   *
-   * It needs router 2.3, which a fresh install of Express 5 includes. With an older router each request fails with
-   * `ERR_SSE_EXPRESS_VERSION`.
-   *
-   * @param options override those of the instance
-   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
-   * @example
-   * app.use(sse());
-   * app.get('/clock', async function* () {
-   *   yield new Date();
-   * });
-   */
-  (options?: SseOptions): SseMiddleware;
-
+  // The signature of sse(options) is the last one: TypeScript 7 shows only its errors, such as those of a misspelt option.
   /**
    * Streams the return value of a handler: every value that it yields becomes one event. Works on Express 4.18 and later,
    * connect, `node:http` and `node:http2`.
@@ -156,6 +146,23 @@ export interface Sse {
     handler: SseHandler<Expected>,
     options?: SseOptions,
   ): StreamingHandler<Expected>;
+
+  /**
+   * Creates a middleware that streams the async generators, channels and subscriptions that later handlers of an Express app
+   * or router return. It ignores all other return values. If several `sse()` precede a route, the nearest one applies.
+   *
+   * It needs router 2.3, which a fresh install of Express 5 includes. With an older router each request fails with
+   * `ERR_SSE_EXPRESS_VERSION`.
+   *
+   * @param options override those of the instance
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
+   * @example
+   * app.use(sse());
+   * app.get('/clock', async function* () {
+   *   yield new Date();
+   * });
+   */
+  (options?: SseOptions): SseMiddleware;
 
   /**
    * Closes every open stream of this instance, so that its client reconnects. A stream that is requested afterwards ends

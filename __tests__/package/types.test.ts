@@ -1,4 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { compile, SAME } from '../support/compiler';
+import { ROOT } from '../support/demo';
+import { compileMatrix, type ErrorsBySetup } from '../support/type-matrix';
+import type { TypeSetup } from '../support/type-project';
 
 const EXPRESS = `
   import express, { type Request, type Response } from 'express';
@@ -113,6 +118,17 @@ const GOOD = {
       res.status(201).locals.user = req.get('x-user');
       return [req.query, res.sse.lastEventId];
     }));`,
+  'sse(handler) passes them to functions': `${EXPRESS}
+    declare function authorize(req: Request, res: Response): Promise<void>;
+    app.post('/:room', sse(async function* (req, res) {
+      await authorize(req, res);
+      if (req.body.isLast) res.status(201).locals.user = req.query.user;
+      yield [req.params.room?.length, req.body.messages, res.locals.user];
+    }));
+    app.post('/x', sse((req, res) => (req.body.stream ? [1] : res.status(400).json({ error: 'stream' }))));`,
+  'sse(handler) knows that a param is one string': `${EXPRESS}
+    declare function find(id: string): string;
+    app.get('/users/:id', sse(async function* ({ params: { id } }) { yield find(id); }));`,
   'sse(handler) infers them in a router': `${EXPRESS}
     express.Router().get('/users/:id', sse(async function* (req, res) {
       yield req.params.id + res.sse.lastEventId;
@@ -226,13 +242,39 @@ const GOOD = {
     const byName = new Map<string, Channel>([['prices', prices], ['market', market]]);
     function feed<Value>(channel: Channel<Value>, value: Value) { void channel.publish(value); }
     feed(prices, { symbol: 'A', cents: 1 });`,
+  'a generic helper publishes data, and events with it': `${CHANNELS}
+    function send<Value>(channel: Channel<Value>, data: Value) { return channel.publish(data); }
+    function announce<Value>(channel: Channel<Value>, type: string, data: Value) {
+      return channel.publish(event(type, data));
+    }
+    class Topic<Value extends { readonly symbol: string }> {
+      readonly channel = new Channel<Value>();
+      put(value: Value) { return this.channel.publish(event('put', value, { retry: 5 })); }
+      of(symbol: string) { return this.channel.filter((value) => value.symbol === symbol); }
+    }
+    void send(prices, { symbol: 'A', cents: 1 });
+    void announce(prices, 'tick', { symbol: 'A', cents: 1 });
+    void new Topic<Price>().put({ symbol: 'A', cents: 1 });`,
+  'a generic helper publishes each event of a channel with its own data': `${MARKET}
+    interface Market { price: Price; halt: Halt }
+    function emit<Type extends keyof Market>(type: Type, data: Market[Type]) {
+      return market.publish(event(type, data));
+    }
+    class Bus<Map extends object> {
+      readonly channel = new Channel<Events<Map>>();
+      emit<Type extends keyof Map & string>(type: Type, data: Map[Type]) {
+        return this.channel.publish(event(type, data));
+      }
+    }
+    void emit('price', { symbol: 'A', cents: 1 });
+    void new Bus<Market>().emit('halt', { reason: 'news' });`,
   'a channel accepts a custom log': `${CHANNELS}
     declare const log: EventLog;
     new Channel<Price>({ log, overflow: 'skip', replay: true, serialize: String, parse: JSON.parse });`,
 };
 
-/** Code that does not compile, and a part of the error message. */
-const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = {
+/** Code that does not compile, and a part of the error message; where it differs, also that of TypeScript 7. */
+const BAD: Readonly<Record<string, readonly [code: string, message: string, inTypeScript7?: string]>> = {
   'a wrong option of sse()': [
     `${EXPRESS} sse({ keepAliveMs: '5' });`,
     "'string' is not assignable to type 'number | false",
@@ -244,6 +286,7 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'a wrong option of createSse()': [
     `${EXPRESS} createSse({ end: 'never' });`,
     '\'"never"\' is not assignable to type \'"stop"',
+    '\'"never"\' is not assignable to type \'"reconnect" | "stop"',
   ],
   'a misspelt option of sse()': [
     `${EXPRESS} sse({ keepaliveMs: 5 });`,
@@ -291,6 +334,7 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'an event that the channel does not have': [
     `${MARKET} void market.publish(event('prise', { symbol: 'A', cents: 1 }));`,
     'Type \'"prise"\' is not assignable to type \'"price"\'',
+    'Argument of type \'ServerSentEvent<"prise", { symbol: string; cents: number; }>\' is not assignable',
   ],
   'an event of the channel with the data of another': [
     `${MARKET} void market.publish(event('price', { reason: 'news' }));`,
@@ -299,6 +343,7 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'an event of the channel with a wrong literal in its data': [
     `${MARKET} void market.publish(event('halt', { reason: 'rumour' }));`,
     'Type \'"rumour"\' is not assignable to type \'"news" | "limits"\'',
+    'Type \'"rumour"\' is not assignable to type \'"limits" | "news"\'',
   ],
   'plain data for a channel of events': [
     `${MARKET} void market.publish({ symbol: 'A', cents: 1 });`,
@@ -315,6 +360,7 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'a filter for an event that the channel does not have': [
     `${MARKET} market.filter((_data, { type }) => type === 'prise');`,
     '\'"price" | "halt"\' and \'"prise"\' have no overlap',
+    '\'"halt" | "price"\' and \'"prise"\' have no overlap',
   ],
   'plain data with an event type other than message': [
     `${CHANNELS} void new Channel<number | ServerSentEvent<'halt', string>>().publish(event('tick', 5));`,
@@ -323,10 +369,26 @@ const BAD: Readonly<Record<string, readonly [code: string, message: string]>> = 
   'a number instead of a handler': [
     `${EXPRESS} sse(5);`,
     "Argument of type '5' is not assignable to parameter of type 'CallableFunction | NodeHandler",
+    "Type '5' has no properties in common with type 'SseOptions'",
   ],
   'a channel instead of a handler': [
     `${CHANNELS} sse(prices);`,
     "Argument of type 'Channel<Price>' is not assignable to parameter of type 'CallableFunction | NodeHandler",
+    "Argument of type 'Channel<Price>' is not assignable to parameter of type 'SseOptions'",
+  ],
+  'an event whose type and data may belong to different events of the channel': [
+    `${MARKET} declare const type: 'price' | 'halt'; void market.publish(event(type, { symbol: 'A', cents: 1 }));`,
+    'Type \'"price" | "halt"\' is not assignable to type \'"price"\'',
+    'Type \'"halt" | "price"\' is not assignable to type \'"halt"\'',
+  ],
+  'a generic helper with the data of another event': [
+    `${MARKET} interface Market { price: Price; halt: Halt }
+    function emit<Type extends keyof Market>(type: Type, data: Price) { void market.publish(event(type, data)); }`,
+    "Argument of type 'ServerSentEvent<Type, Price>' is not assignable",
+  ],
+  'a generic helper with other data': [
+    `${CHANNELS} function send<A, B>(channel: Channel<A>, data: B) { void channel.publish(event('x', data)); }`,
+    'Argument of type \'ServerSentEvent<"x", B>\' is not assignable',
   ],
   'an async filter': [
     `${CHANNELS} prices.filter(async () => true);`,
@@ -374,3 +436,162 @@ describe('the types', () => {
     expect(errors.get(name)).toContain(BAD[name]?.[1]);
   });
 });
+
+/** Any two values of two columns are in one row, except for those of `@types/node` 25. */
+const SETUPS: readonly TypeSetup[] = (
+  [
+    ['5.4', '5', '22', 'nodenext'],
+    ['5.4', '4', '20', 'node16'],
+    ['5.4', '4', '24', 'bundler'],
+    ['5.4', '5', '26', 'node16'],
+    ['5.9', '5', '24', 'node16'],
+    ['5.9', '5', '20', 'nodenext'],
+    ['5.9', '4', '22', 'bundler'],
+    ['5.9', '4', '26', 'nodenext'],
+    ['6', '4', '20', 'bundler'],
+    ['6', '5', '22', 'node16'],
+    ['6', '4', '24', 'nodenext'],
+    ['6', '5', '26', 'bundler'],
+    ['7', '4', '26', 'node16'],
+    ['7', '5', '20', 'nodenext'],
+    ['7', '4', '22', 'node16'],
+    ['7', '5', '24', 'bundler'],
+    ['7', '5', '25', 'nodenext'],
+  ] as const
+).map(([typescript, express, node, resolution]) => ({ typescript, express, node, resolution }));
+
+/** The first setup of each compiler, which also compiles the recipes and the mistakes. */
+const FULL_SETUPS = SETUPS.filter(
+  ({ typescript }, index) => SETUPS.findIndex((setup) => setup.typescript === typescript) === index,
+);
+
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const README_FILES = [...README.matchAll(/^```(?:js|ts)\n(.*?)^```$/gms)].map(([, code = ''], index) => {
+  const [, name = `block-${index}.ts`] = /^\/\/ (\w+\.ts)\n/.exec(code) ?? [];
+  return [`readme/${name}`, code] as const;
+});
+const RECIPES = filesIn('docs', /\.m?tsx?$/, 'docs');
+const DECLARATIONS = filesIn('dist', /^\w+\.d\.m?ts$/, 'node_modules/express-yield/dist');
+const SNIPPETS = Object.values(GOOD).map(
+  (code, index) => [`good/${index}.ts`, importingPackage(code)] as const,
+);
+const MISTAKES = Object.values(BAD).map(
+  ([code], index) => [`bad/${index}.ts`, importingPackage(code)] as const,
+);
+
+/** Files of this repository, at the place that they have in a project. */
+function filesIn(folder: string, pattern: RegExp, place: string): Array<readonly [string, undefined]> {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => pattern.test(path))
+    .map((path) => [`${place}/${path}`, undefined] as const);
+}
+
+function importingPackage(code: string): string {
+  return code.replaceAll("'../lib'", "'express-yield'");
+}
+
+/** The declarations of `redis` take as long as all others together, and differ in no setup. */
+const README_WITHOUT_REDIS = README_FILES.filter(([, code]) => !code.includes("from 'redis'"));
+
+function filesOf(setup: TypeSetup): Record<string, string | undefined> {
+  const files = [...DECLARATIONS, ...SNIPPETS];
+  return Object.fromEntries(
+    FULL_SETUPS.includes(setup)
+      ? [...files, ...README_FILES, ...RECIPES, ...MISTAKES]
+      : [...files, ...README_WITHOUT_REDIS],
+  );
+}
+
+/** What needs TypeScript 5.9: before it, the route's own types are not known when the handler is checked. */
+const NEEDS_5_9: Readonly<Record<string, string>> = {
+  'sse(handler) works in http.createServer': "TS2345 Argument of type '[]' is not assignable",
+  'sse(handler) infers the params of its route': 'TS2554 Expected 1 arguments, but got 0.',
+};
+
+/** In its `Request` without parameters, Express 5 has params of more than one part. */
+const NEEDS_5_9_WITH_EXPRESS_5: Readonly<Record<string, string>> = {
+  'sse(handler) knows that a param is one string':
+    "TS2345 Argument of type 'string | string[]' is not assignable to parameter of type 'string'.",
+};
+
+/** Before it, a browser's `ReadableStream`, which these recipes read with `for await`, has no iterator. */
+const NEEDS_5_6: Readonly<Record<string, string>> = {
+  'docs/llm-tokens.ts': "TS2504 Type 'ReadableStream<EventSourceMessage>' must have",
+  'docs/use-chat/server.ts': "TS2504 Type 'ReadableStream<",
+};
+
+function errorsExpectedIn(setup: TypeSetup): Readonly<Record<string, string>> {
+  if (setup.typescript !== '5.4') return {};
+  return {
+    ...NEEDS_5_9,
+    ...(setup.express === '5' && NEEDS_5_9_WITH_EXPRESS_5),
+    ...(FULL_SETUPS.includes(setup) && NEEDS_5_6),
+  };
+}
+
+describe('with other compilers, settings and types', () => {
+  const names = new Map<string, string>([
+    ...Object.keys(GOOD).map((name, index) => [`good/${index}.ts`, name] as const),
+    ...Object.keys(BAD).map((name, index) => [`bad/${index}.ts`, name] as const),
+  ]);
+  let errors: ErrorsBySetup;
+
+  beforeAll(async () => {
+    errors = await compileMatrix(SETUPS, filesOf);
+  }, 300_000);
+
+  function errorsOf(setup: TypeSetup, folder: RegExp): Array<readonly [name: string, message: string]> {
+    return (errors.get(setup) ?? [])
+      .filter(({ file }) => folder.test(file))
+      .map(({ file, code, message }) => [names.get(file) ?? file, `${code} ${message}`]);
+  }
+
+  it.each(SETUPS)(
+    'compile: TypeScript $typescript, @types/express $express, @types/node $node, $resolution',
+    (setup) => {
+      const expected = Object.entries(errorsExpectedIn(setup)).map(([name, message]) => [
+        name,
+        expect.stringContaining(message),
+      ]);
+
+      const found = errorsOf(setup, /^(?!bad\/)/).filter(([, message]) => !isOnlyOfModuleKind(message));
+
+      expect(found).toEqual(expected);
+    },
+  );
+
+  it.each(FULL_SETUPS)('reject, with a readable message: TypeScript $typescript', (setup) => {
+    const found = errorsOf(setup, /^bad\//);
+
+    const unreadable = Object.entries(BAD).filter(([name, [, message, inTypeScript7 = message]]) => {
+      const expected = setup.typescript === '7' ? inTypeScript7 : message;
+      return !found.some(([file, text]) => file === name && text.includes(expected));
+    });
+
+    expect(unreadable.map(([name]) => [name, found.filter(([file]) => file === name)])).toEqual([]);
+  });
+
+  it('are tried in every pair, except for an odd version of @types/node', () => {
+    expect(missingPairs(SETUPS.filter(({ node }) => node !== '25'))).toEqual([]);
+  });
+});
+
+/** Some recipes are CommonJS and import ES modules of others, which runs, but which these module kinds do not know. */
+function isOnlyOfModuleKind(message: string): boolean {
+  return message.startsWith('TS1479 ') && !message.includes('"express-yield');
+}
+
+/** The pairs of values of two columns that are in no row. */
+function missingPairs(rows: readonly TypeSetup[]): string[] {
+  const columns = ['typescript', 'express', 'node', 'resolution'] as const;
+  return columns.flatMap((one, index) =>
+    columns.slice(index + 1).flatMap((other) => {
+      const found = new Set(rows.map((row) => `${row[one]} ${row[other]}`));
+      return [...new Set(rows.map((row) => row[one]))].flatMap((a) =>
+        [...new Set(rows.map((row) => row[other]))].flatMap((b) =>
+          found.has(`${a} ${b}`) ? [] : [`${a} ${b}`],
+        ),
+      );
+    }),
+  );
+}

@@ -8,7 +8,7 @@ import { Channel, sse } from 'express-yield';
 const {
   LLM_URL = 'https://api.openai.com/v1',
   LLM_MODEL = 'gpt-4o-mini',
-  LLM_KEY,
+  LLM_KEY = '',
   PORT = 3000,
 } = process.env;
 

@@ -1,5 +1,5 @@
 import { describe, wrongType } from '../errors';
-import type { EventOf, ServerSentEvent } from '../format/event';
+import type { EventOf } from '../format/event';
 import { given } from '../given';
 import { memoryLog } from '../log/memory-log';
 import { ChannelState } from './channel-state';
@@ -13,6 +13,7 @@ import {
   resolvePublishOptions,
   resolveRunOptions,
 } from './options';
+import type { EventTypeOf, GenericEvent, Publishable } from './publishable';
 import type { DataOf, RunSource, Yielded } from './source-run';
 import { type ChannelEvent, createSubscription, type Subscriber, type Subscription } from './subscription';
 import type { Step, UntypedFilter } from './view';
@@ -37,18 +38,6 @@ export type Filter<Value> = (data: DataOf<Value>, event: EventOf<Value>) => bool
  * app.get('/dollars', () => prices.map(inDollars));
  */
 export type Mapper<Value, Mapped> = (data: DataOf<Value>, event: EventOf<Value>) => Mapped;
-
-/**
- * A value that a channel accepts. A channel of data accepts the data, or an event of any type with it. A channel of `Events`
- * accepts these events.
- *
- * @example
- * const split: Publishable<Price> = event('split', { symbol: 'ACME', price: 50.75 });
- */
-export type Publishable<Value> = Value | EventOf<Value> | Hint<DataOf<Value>>;
-
-/** No value has this type. Without it, the compiler would accept only the first type of a union as the data of an event. */
-type Hint<Data> = ServerSentEvent<never, Data>;
 
 /** The state of a channel, for the runs that own it. */
 export let stateOf: <Value>(channel: Channel<Value>) => ChannelState;
@@ -233,7 +222,10 @@ export class Channel<Value = unknown> extends Subscribable<Value> {
    * await prices.publish(event('split', { symbol: 'ACME', price: 50.75 }));
    * await prices.publish({ symbol: 'ACME', price: 102 }, { idempotencyKey: 'trade-4711' });
    */
-  publish(value: Publishable<Value>, options?: PublishOptions): Promise<string>;
+  publish<Type extends EventTypeOf<Value>>(
+    value: Publishable<Value> | GenericEvent<Value, Type>,
+    options?: PublishOptions,
+  ): Promise<string>;
   publish(value: Publishable<Value>, second?: unknown): Promise<string> {
     if (second === undefined) return this.#state.publish(value);
     return isPublishOptions(second)

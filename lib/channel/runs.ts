@@ -4,9 +4,10 @@ import { given } from '../given';
 import type { Awaitable, EventLog } from '../log/event-log';
 import type { LeasePurpose, LeaseTerms, LogLease } from '../log/log-lease';
 import { memoryLog } from '../log/memory-log';
-import type { Channel, Publishable } from './channel';
+import type { Channel } from './channel';
 import { LocalRun } from './local-run';
 import type { ResolvedChannelOptions } from './options';
+import type { Publishable } from './publishable';
 import {
   type ResolvedRunsOptions,
   type RunsOptions,
