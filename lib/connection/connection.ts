@@ -217,7 +217,8 @@ export class Connection implements KeepAliveTarget, Resumable {
     const http2 = http2StreamOf(this.#res);
     if (http2 !== undefined) {
       if (isServerClosing) http2.session?.close();
-    } else if (this.#res.headersSent) {
+    } else if (this.opened || this.#res.headersSent) {
+      // With @fastify/express, `headersSent` stays false after the head.
       this.#socketToEnd = this.#res.socket ?? undefined;
     } else {
       // With this header Node ends the socket itself, and the client knows.

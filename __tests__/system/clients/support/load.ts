@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { compileFunction, constants } from 'node:vm';
+import { nativeImporter } from '../../../support/native-import';
 
 const WORKSPACE = resolve(__dirname, '..');
 
@@ -30,10 +30,7 @@ export interface Modules {
   undici8: typeof import('undici8');
 }
 
-const importNatively = compileFunction('return import(name);', ['name'], {
-  filename: join(WORKSPACE, 'index.js'),
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-});
+const importNatively = nativeImporter(WORKSPACE);
 
 /**
  * Imports a package of this workspace with Node's own loader, unmodified, as an application does. Jest's loader cannot
