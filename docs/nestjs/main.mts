@@ -2,7 +2,12 @@
 import 'reflect-metadata';
 import { setTimeout } from 'node:timers/promises';
 import {
+  type ArgumentsHost,
+  type CanActivate,
+  Catch,
   Controller,
+  type ExceptionFilter,
+  type ExecutionContext,
   Get,
   Inject,
   Injectable,
@@ -14,8 +19,9 @@ import {
   Post,
   Req,
   Res,
+  UseGuards,
 } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { APP_FILTER, NestFactory } from '@nestjs/core';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { Channel, event, sse } from 'express-yield';
 
@@ -24,10 +30,29 @@ class PriceService {
   readonly prices = new Channel<{ symbol: string; price: number }>();
 }
 
+class TokenGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const { query } = context.switchToHttp().getRequest<Request>();
+    return query.token !== 'expired'; // false: Nest's own 403, and no generator starts
+  }
+}
+
+class QuotaExceeded extends Error {}
+
+@Catch(QuotaExceeded)
+class QuotaFilter implements ExceptionFilter<QuotaExceeded> {
+  catch({ message }: QuotaExceeded, host: ArgumentsHost): void {
+    const res = host.switchToHttp().getResponse<Response>();
+    if (!res.headersSent) res.status(429).json({ message });
+  }
+}
+
 @Controller()
+@UseGuards(TokenGuard)
 class StreamController {
   readonly #job: RequestHandler<{ id: string }> = sse(async function* ({ params: { id } }, res) {
     if (id === '0') throw new NotFoundException(); // before the first value: Nest's own 404
+    if (id === '1') throw new QuotaExceeded('Try again tomorrow'); // the response of the filter
     for (let percent = 0; percent <= 100; percent += 20) {
       yield event('progress', { id, percent });
       await setTimeout(100, undefined, { signal: res.sse.signal });
@@ -54,7 +79,10 @@ class StreamController {
   }
 }
 
-@Module({ controllers: [StreamController], providers: [PriceService] })
+@Module({
+  controllers: [StreamController],
+  providers: [PriceService, { provide: APP_FILTER, useClass: QuotaFilter }],
+})
 class AppModule implements OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     await sse.close();
