@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { compile, SAME } from '../support/compiler';
 import { ROOT } from '../support/demo';
 import { compileMatrix, type ErrorsBySetup } from '../support/type-matrix';
-import type { TypeSetup } from '../support/type-project';
+import { TYPE_SETUPS, type TypeSetup } from '../support/type-project';
 
 const EXPRESS = `
   import express, { type Request, type Response } from 'express';
@@ -437,32 +437,9 @@ describe('the types', () => {
   });
 });
 
-/** Any two values of two columns are in one row, except for those of `@types/node` 25. */
-const SETUPS: readonly TypeSetup[] = (
-  [
-    ['5.4', '5', '22', 'nodenext'],
-    ['5.4', '4', '20', 'node16'],
-    ['5.4', '4', '24', 'bundler'],
-    ['5.4', '5', '26', 'node16'],
-    ['5.9', '5', '24', 'node16'],
-    ['5.9', '5', '20', 'nodenext'],
-    ['5.9', '4', '22', 'bundler'],
-    ['5.9', '4', '26', 'nodenext'],
-    ['6', '4', '20', 'bundler'],
-    ['6', '5', '22', 'node16'],
-    ['6', '4', '24', 'nodenext'],
-    ['6', '5', '26', 'bundler'],
-    ['7', '4', '26', 'node16'],
-    ['7', '5', '20', 'nodenext'],
-    ['7', '4', '22', 'node16'],
-    ['7', '5', '24', 'bundler'],
-    ['7', '5', '25', 'nodenext'],
-  ] as const
-).map(([typescript, express, node, resolution]) => ({ typescript, express, node, resolution }));
-
 /** The first setup of each compiler, which also compiles the recipes and the mistakes. */
-const FULL_SETUPS = SETUPS.filter(
-  ({ typescript }, index) => SETUPS.findIndex((setup) => setup.typescript === typescript) === index,
+const FULL_SETUPS = TYPE_SETUPS.filter(
+  ({ typescript }, index) => TYPE_SETUPS.findIndex((setup) => setup.typescript === typescript) === index,
 );
 
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -537,7 +514,7 @@ describe('with other compilers, settings and types', () => {
   let errors: ErrorsBySetup;
 
   beforeAll(async () => {
-    errors = await compileMatrix(SETUPS, filesOf);
+    errors = await compileMatrix(TYPE_SETUPS, filesOf);
   }, 300_000);
 
   function errorsOf(setup: TypeSetup, folder: RegExp): Array<readonly [name: string, message: string]> {
@@ -546,7 +523,7 @@ describe('with other compilers, settings and types', () => {
       .map(({ file, code, message }) => [names.get(file) ?? file, `${code} ${message}`]);
   }
 
-  it.each(SETUPS)(
+  it.each(TYPE_SETUPS)(
     'compile: TypeScript $typescript, @types/express $express, @types/node $node, $resolution',
     (setup) => {
       const expected = Object.entries(errorsExpectedIn(setup)).map(([name, message]) => [
@@ -572,7 +549,7 @@ describe('with other compilers, settings and types', () => {
   });
 
   it('are tried in every pair, except for an odd version of @types/node', () => {
-    expect(missingPairs(SETUPS.filter(({ node }) => node !== '25'))).toEqual([]);
+    expect(missingPairs(TYPE_SETUPS.filter(({ node }) => node !== '25'))).toEqual([]);
   });
 });
 

@@ -15,6 +15,29 @@ export interface TypeSetup {
   readonly resolution: 'node16' | 'nodenext' | 'bundler';
 }
 
+/** What the types are tried with: any two values of two columns are in one row, except for `@types/node` 25. */
+export const TYPE_SETUPS: readonly TypeSetup[] = (
+  [
+    ['5.4', '5', '22', 'nodenext'],
+    ['5.4', '4', '20', 'node16'],
+    ['5.4', '4', '24', 'bundler'],
+    ['5.4', '5', '26', 'node16'],
+    ['5.9', '5', '24', 'node16'],
+    ['5.9', '5', '20', 'nodenext'],
+    ['5.9', '4', '22', 'bundler'],
+    ['5.9', '4', '26', 'nodenext'],
+    ['6', '4', '20', 'bundler'],
+    ['6', '5', '22', 'node16'],
+    ['6', '4', '24', 'nodenext'],
+    ['6', '5', '26', 'bundler'],
+    ['7', '4', '26', 'node16'],
+    ['7', '5', '20', 'nodenext'],
+    ['7', '4', '22', 'node16'],
+    ['7', '5', '24', 'bundler'],
+    ['7', '5', '25', 'nodenext'],
+  ] as const
+).map(([typescript, express, node, resolution]) => ({ typescript, express, node, resolution }));
+
 /** The text of each file by its path; `undefined` for a file of this repository, such as `docs/auth.ts`. */
 export type ProjectFiles = Readonly<Record<string, string | undefined>>;
 
