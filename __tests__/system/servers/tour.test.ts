@@ -10,7 +10,7 @@ describe.each(SERVER_KINDS)('$name', (kind) => {
 
   beforeAll(async () => {
     server = await kind.start(tour);
-  }, 30_000);
+  });
 
   afterEach(async () => {
     for (const stream of streams.splice(0)) await stream.close();
