@@ -300,7 +300,7 @@ const CLIENTS: Readonly<Record<string, Row>> = {
     tests: [
       ...rowsOf('format/event-stream › encodeEnd() › sends %s', 'nothing'),
       ...rowsOf(LAST_VALUE, 'nothing', 'null'),
-      ...forClients(WHOLE_ANSWER, [
+      ...forClients('receives nothing after the last event of a generator that returns nothing', [
         FETCH_CLIENTS.openaiResponses,
         FETCH_CLIENTS.aiCompatible,
         FETCH_CLIENTS.aiOpenai,
@@ -315,6 +315,7 @@ const CLIENTS: Readonly<Record<string, Row>> = {
   B3: {
     fault: 'a client of MCP resumes with ~end, gets a 204, and its call hangs',
     tests: [
+      ...forClients(WHOLE_ANSWER, [FETCH_CLIENTS.mcp]),
       `${MCP} › never receives \`~end\` as a token to resume from`,
       `${MCP} › resumes a call after a lost connection: nothing is missed, nothing is repeated, the tool runs once`,
       ...rowsOf('stream/client-kinds › a request counts as › decided by hand: %s', 'fetch'),
@@ -507,6 +508,7 @@ const REPORTS: Readonly<Record<string, Row>> = {
     fault: 'finally and the error handler run without the AsyncLocalStorage store of their request',
     tests: [
       `${ROUTE_CONTEXT} › finally, after its client has left unread`,
+      `${ROUTE_CONTEXT} › the error handler, after another context has closed the connection of a client that does not read`,
       `${ROUTE_CONTEXT} › onError, and the error handler`,
     ],
   },
