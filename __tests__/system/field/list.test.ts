@@ -333,6 +333,7 @@ const CLIENTS: Readonly<Record<string, Row>> = {
       ...forClients('receives a 503 from a closing server'),
       ...rowsOf(`${FETCH_CLIENTS.libraries} › ${WHOLE_ANSWER}`, ...LIBRARIES),
       'stream/client-kinds › an incomplete answer › is delivered to its last byte before it is cut (%i kB)',
+      'stream/client-kinds › an incomplete answer › is delivered to its last byte also if the client takes that long after the cut',
       'system/field/clients › fetch rejects for an incomplete answer, but not before the page has read the last events',
       ...rowsOf(
         'stream/client-kinds › an incomplete answer › of a generator that throws is %s',
