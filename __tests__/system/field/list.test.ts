@@ -403,12 +403,18 @@ const CLIENTS: Readonly<Record<string, Row>> = {
   B10: {
     fault: 'a client waits for a run that never began, or whose end another process announces too late',
     tests: [
+      'channel/runs › createRuns() in memory › has no channel for a key that never ran, so that a route can answer 204',
+      'redis/runs › finds no run for a key that never ran',
+      ...rowsOf(
+        'redis/runs › aborts a source that only waits within a second of %s() in another process',
+        'stop',
+        'end',
+      ),
+      'redis/runs › fails the subscribers in every process when the runner has died, and those that are late',
       'system/clients/ai-sdk › useChat({ resume: true }) › resumes nothing after a 204',
       'system/clients/ai-sdk › useChat({ resume: true }) › receives the whole answer in a second page, while the first one still reads it',
       'package/recipes/use-chat › receives a 204 when there is nothing to resume',
     ],
-    missing:
-      'createRuns(): find() of a run that does not exist, and stop() in another process while it waits',
   },
   B11: {
     fault: 'the envelope of a protocol needs a generator around the channel, which loses the ids',
