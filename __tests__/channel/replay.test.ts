@@ -334,17 +334,19 @@ describe('end() on a full log', () => {
   it('evicts no event of those that a process holds of a stored log', async () => {
     const log = new CountedLog(new Store(1_000), 3);
     const channel = new Channel<number>({ log });
-    const live = channel.subscribe();
-    const next = live.next();
+    const [live, other] = [channel.subscribe(), channel.subscribe()];
     const ids: string[] = [];
-    for (const n of [1, 2, 3]) ids.push(await channel.publish(n));
-    await next;
+    for (let n = 0; n <= 4; n++) {
+      const received = [live.next(), other.next()];
+      ids.push(await channel.publish(n));
+      await Promise.all(received);
+    }
     await channel.end();
-    await live.next();
-    await live.next();
+    // The process has received the end. It holds 2, 3 and 4 for the subscriber that has not.
+    for await (const _ of other);
     const before = log.reads;
 
-    const late = channel.subscribe({ lastEventId: ids[0] as string });
+    const late = channel.subscribe({ lastEventId: ids[1] as string });
 
     expect(await late.next()).toMatchObject({ value: { data: 2 } });
     expect(log.reads).toBe(before);

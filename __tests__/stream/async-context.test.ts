@@ -141,6 +141,32 @@ describe('in the AsyncLocalStorage context of its own request runs', () => {
     expect(stores).toEqual(['alice', 'alice']);
   });
 
+  it('the error handler, after another context has closed the connection of a client that does not read', async () => {
+    const handled = new Gate<string | undefined>();
+    const server = await serve(
+      (app) => {
+        app.get('/', withStore, async function* () {
+          yield 1;
+          throw new Error('broken');
+        });
+        app.use(((error, _req, _res, next) => {
+          handled.open(store.getStore());
+          next(error);
+        }) as import('express').ErrorRequestHandler);
+      },
+      { onError: () => 'x'.repeat(32_000_000) },
+    );
+    const client = await server.openStream('/', alice);
+    client.stall();
+    await server.full();
+
+    const closing = store.run('operator', () => server.sse.close({ spreadMs: 0, graceMs: 0 }));
+
+    expect(await handled.promise).toBe('alice');
+    await closing;
+    await server.errorsHandled(1);
+  });
+
   it('a generator that waited for its turn in a pipeline', async () => {
     const gate = new Gate();
     const stores: Array<string | undefined> = [];

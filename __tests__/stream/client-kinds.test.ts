@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import http from 'node:http';
+import type { Socket } from 'node:net';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Channel, comment, event, type SseOptions } from '../../lib';
 import { aborted, Gate } from '../support/gate';
@@ -180,6 +181,35 @@ describe('an incomplete answer', () => {
 
     expect(wire.body.replace(/\r\n[\da-f]+\r\n/g, '').length).toBeGreaterThanOrEqual(data.length);
     expect(wire.body).toMatch(/ü\n\n\r\n$/);
+    await server.errorsHandled(1);
+  });
+
+  it('is delivered to its last byte also if the client takes that long after the cut', async () => {
+    const thrown = new Gate();
+    const server = await serve((app) => {
+      app.post('/', async function* (_req, res) {
+        const socket = res.socket as Socket;
+        // Until the system takes no more, so that the last event waits in the process.
+        while (socket.writableLength === 0) {
+          yield 'x'.repeat(5_000);
+          await setImmediate();
+        }
+        yield 'last';
+        thrown.open();
+        throw new Error('broken');
+      });
+    });
+    const wire = await Wire.open(server.port, 'POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n');
+    wire.socket.pause();
+    await thrown.promise;
+    await sleep(200);
+    const waiting = server.responses[0]?.socket?.writableLength;
+
+    wire.socket.resume();
+    await once(wire.socket, 'close');
+
+    expect(waiting).toBeGreaterThan(0);
+    expect(wire.text).toMatch(/data: last\n\n\r\n$/);
     await server.errorsHandled(1);
   });
 

@@ -44,7 +44,8 @@ const LANGGRAPH: FetchClient = {
     let text = '';
     const parts = client.runs.stream(null, 'agent', { input: {}, streamMode: 'custom', signal });
     for await (const part of parts) {
-      if (part.event !== 'custom') continue;
+      if (part.event === 'metadata') continue;
+      if (part.event !== 'custom') throw new Error(`Expected a part of the answer, got ${part.event}.`);
       text += (part.data as { text: string }).text;
       onText(text);
     }

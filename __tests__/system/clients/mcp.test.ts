@@ -254,13 +254,14 @@ describe.each(VERSIONS)('$name with the sessions of the recipe', ({ connect }) =
     const mcp = await McpSessions.serve();
     client = await connect(mcp.server.url(''));
     const messages: unknown[] = [];
+    const tokens: string[] = [];
     const received = new Gate();
     const result = client.call({
       onprogress: ({ message }) => {
         messages.push(message);
         received.open();
       },
-      onToken: () => undefined,
+      onToken: (token) => tokens.push(token),
     });
     await received.promise;
 
@@ -271,6 +272,7 @@ describe.each(VERSIONS)('$name with the sessions of the recipe', ({ connect }) =
     expect(await result).toBe(TEXT);
     expect([messages, mcp.calls]).toEqual([[HALVES[0], TEXT], 1]);
     expect(mcp.resumedFrom).toContainEqual(expect.stringMatching(/.-2$/));
+    expect([tokens.length, tokens.filter((token) => token.startsWith('~'))]).toEqual([4, []]);
   });
 
   it('resumes a call after a connection that is lost before the first message', async () => {

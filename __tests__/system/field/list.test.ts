@@ -300,7 +300,7 @@ const CLIENTS: Readonly<Record<string, Row>> = {
     tests: [
       ...rowsOf('format/event-stream › encodeEnd() › sends %s', 'nothing'),
       ...rowsOf(LAST_VALUE, 'nothing', 'null'),
-      ...forClients(WHOLE_ANSWER, [
+      ...forClients('receives nothing after the last event of a generator that returns nothing', [
         FETCH_CLIENTS.openaiResponses,
         FETCH_CLIENTS.aiCompatible,
         FETCH_CLIENTS.aiOpenai,
@@ -315,6 +315,7 @@ const CLIENTS: Readonly<Record<string, Row>> = {
   B3: {
     fault: 'a client of MCP resumes with ~end, gets a 204, and its call hangs',
     tests: [
+      ...forClients(WHOLE_ANSWER, [FETCH_CLIENTS.mcp]),
       `${MCP} › never receives \`~end\` as a token to resume from`,
       `${MCP} › resumes a call after a lost connection: nothing is missed, nothing is repeated, the tool runs once`,
       ...rowsOf('stream/client-kinds › a request counts as › decided by hand: %s', 'fetch'),
@@ -332,6 +333,7 @@ const CLIENTS: Readonly<Record<string, Row>> = {
       ...forClients('receives a 503 from a closing server'),
       ...rowsOf(`${FETCH_CLIENTS.libraries} › ${WHOLE_ANSWER}`, ...LIBRARIES),
       'stream/client-kinds › an incomplete answer › is delivered to its last byte before it is cut (%i kB)',
+      'stream/client-kinds › an incomplete answer › is delivered to its last byte also if the client takes that long after the cut',
       'system/field/clients › fetch rejects for an incomplete answer, but not before the page has read the last events',
       ...rowsOf(
         'stream/client-kinds › an incomplete answer › of a generator that throws is %s',
@@ -401,12 +403,18 @@ const CLIENTS: Readonly<Record<string, Row>> = {
   B10: {
     fault: 'a client waits for a run that never began, or whose end another process announces too late',
     tests: [
+      'channel/runs › createRuns() in memory › has no channel for a key that never ran, so that a route can answer 204',
+      'redis/runs › finds no run for a key that never ran',
+      ...rowsOf(
+        'redis/runs › aborts a source that only waits within a second of %s() in another process',
+        'stop',
+        'end',
+      ),
+      'redis/runs › fails the subscribers in every process when the runner has died, and those that are late',
       'system/clients/ai-sdk › useChat({ resume: true }) › resumes nothing after a 204',
       'system/clients/ai-sdk › useChat({ resume: true }) › receives the whole answer in a second page, while the first one still reads it',
       'package/recipes/use-chat › receives a 204 when there is nothing to resume',
     ],
-    missing:
-      'createRuns(): find() of a run that does not exist, and stop() in another process while it waits',
   },
   B11: {
     fault: 'the envelope of a protocol needs a generator around the channel, which loses the ids',
@@ -507,6 +515,7 @@ const REPORTS: Readonly<Record<string, Row>> = {
     fault: 'finally and the error handler run without the AsyncLocalStorage store of their request',
     tests: [
       `${ROUTE_CONTEXT} › finally, after its client has left unread`,
+      `${ROUTE_CONTEXT} › the error handler, after another context has closed the connection of a client that does not read`,
       `${ROUTE_CONTEXT} › onError, and the error handler`,
     ],
   },

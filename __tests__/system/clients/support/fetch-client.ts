@@ -59,6 +59,8 @@ interface Steps {
   /** Runs before the first value. */
   readonly before?: Middle;
   readonly middle?: Middle;
+  /** Whether the last event is yielded, so that the generator returns nothing. */
+  readonly yieldsLast?: boolean;
 }
 
 /** A route whose generator answers in the protocol of a client, and counts its runs. */
@@ -104,7 +106,8 @@ class Conversation {
     this.server = server;
   }
 
-  async *answer(req: Request, res: Response, { before, middle }: Steps): AsyncGenerator<unknown, unknown> {
+  async *answer(req: Request, res: Response, steps: Steps): AsyncGenerator<unknown, unknown> {
+    const { before, middle, yieldsLast = false } = steps;
     this.started++;
     this.signal = res.sse.signal;
     this.accept = req.headers.accept;
@@ -114,8 +117,9 @@ class Conversation {
       yield* first;
       await middle?.({ req, res });
       yield* rest;
+      if (yieldsLast && last !== undefined) yield last;
       this.completed++;
-      return last;
+      return yieldsLast ? undefined : last;
     } finally {
       this.finished++;
       this.cleanedUp.open();
@@ -222,6 +226,12 @@ export function describeFetchClient(client: FetchClient, matrix: Matrix): void {
       expect(conversation.signal?.aborted).toBe(false);
       note('Accept', conversation.accept === undefined ? 'none' : `\`${conversation.accept}\``);
       note('whole answer', 'yes');
+    });
+
+    it('receives nothing after the last event of a generator that returns nothing', async () => {
+      const conversation = await start({ yieldsLast: true });
+
+      expect(await conversation.read()).toBe(TEXT);
     });
 
     it('ignores keep-alives before the first value and in the middle', async () => {
