@@ -69,6 +69,8 @@ export function cut(res: HttpResponse): void {
     res.write('', () => http2.close(http2Constants.NGHTTP2_INTERNAL_ERROR));
     return;
   }
+  // From 24.22 and 26.9 on, Node passes what a handler has written to the socket only at the end of the turn.
+  if (res instanceof ServerResponse) while (res.writableCorked > 0) res.uncork();
   const { socket } = res;
   if (socket === null) res.destroy();
   else if (isChunked(res)) socket.destroySoon();
