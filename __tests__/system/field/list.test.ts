@@ -500,9 +500,9 @@ const REPORTS: Readonly<Record<string, Row>> = {
       'package/types › the types › reject: %s',
       'package/package › the packed tarball › type-checks in TypeScript by %s, including its own declarations',
       'package/package › the packed tarball › type-checks without Express',
+      'package/types › with other compilers, settings and types › compile: TypeScript $typescript, @types/express $express, @types/node $node, $resolution',
+      'package/types › with other compilers, settings and types › reject, with a readable message: TypeScript $typescript',
     ],
-    missing:
-      'a test that compiles README, the recipes and the declarations with the oldest supported compiler',
   },
   C5: {
     fault: 'more than ten awaits with one signal cause a warning of a leak',
