@@ -185,7 +185,7 @@ const SILENCE: Readonly<Record<string, Row>> = {
   A8: {
     fault: 'a generator in a controller of NestJS',
     tests: [
-      'package/recipes/nestjs › docs/nestjs/main.mts › streams a generator from a controller, with the parameter of its route',
+      'package/recipes/nestjs › docs/nestjs/main.mts on NestJS $version › streams a generator from a controller, with the parameter of its route',
       'sse › sse(handler) whose handler returns nothing › is not reported if it passes the request to a wrapped generator, as a controller does',
       ...rowsOf(SILENT_CURE, 'nothing in a controller of NestJS'),
     ],
