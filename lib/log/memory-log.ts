@@ -29,13 +29,15 @@ const SEQUENCE = /^\d{1,15}$/;
 
 /** A {@link Window} that is the whole log. The members that an unused channel does not need are created on first use. */
 class MemoryLog implements EventLog {
+  /** Of the logs that have idempotency keys. A member would cost every other log 8 bytes. */
+  static readonly #recentKeys = new WeakMap<MemoryLog, RecentKeys>();
+
   readonly #limits: WindowLimits;
   /** Distinguishes this log from one before a restart. */
   #epoch = '';
   #window: Window | undefined;
   #subscribers: Set<LogSubscriber> | undefined;
   #ageTimer: NodeJS.Timeout | undefined;
-  #recentKeys: RecentKeys | undefined;
 
   constructor(limits: WindowLimits) {
     this.#limits = limits;
@@ -60,11 +62,11 @@ class MemoryLog implements EventLog {
   }
 
   appendOnce(record: EventRecord, idempotencyKey: string): string {
-    this.#recentKeys ??= new RecentKeys(this.#limits.maxEvents);
-    const first = this.#recentKeys.idOf(idempotencyKey);
+    const keys = this.#keys();
+    const first = keys.idOf(idempotencyKey);
     if (first !== undefined) return first;
     const id = this.append(record);
-    this.#recentKeys.add(idempotencyKey, id);
+    keys.add(idempotencyKey, id);
     return id;
   }
 
@@ -94,6 +96,14 @@ class MemoryLog implements EventLog {
 
   get #ended(): boolean {
     return this.#window?.ended === true;
+  }
+
+  #keys(): RecentKeys {
+    const known = MemoryLog.#recentKeys.get(this);
+    if (known !== undefined) return known;
+    const created = new RecentKeys(this.#limits.maxEvents);
+    MemoryLog.#recentKeys.set(this, created);
+    return created;
   }
 
   #sequenceOf(id: string): number {
