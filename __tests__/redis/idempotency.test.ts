@@ -87,14 +87,15 @@ for (const [name, connect] of CLIENTS) {
       let fields = 0;
       for (const key of keys) fields += Number(await server.call('HLEN', key));
       expect(fields).toBeGreaterThanOrEqual(50);
-      // Twice as many, and what is published in 10 ms.
-      expect(fields).toBeLessThan(500);
+      // Two hashes, of which each may exceed the limit until its size is checked again.
+      expect(fields).toBeLessThanOrEqual(2 * 60);
     });
 
     it('forgets the keys of a log that has expired', async () => {
       const channel = new Channel<number>({ log: logs[1]?.('expiring', { maxEvents: 2, maxAgeMs: 60_000 }) });
 
-      for (let n = 0; n < 3; n++) await channel.publish(n, { idempotencyKey: `key ${n}` });
+      // Enough for the second of the two hashes.
+      for (let n = 0; n < 12; n++) await channel.publish(n, { idempotencyKey: `key ${n}` });
 
       const keys = (await server.call('KEYS', '*expiring*')) as string[];
       expect(keys).toHaveLength(3);

@@ -86,18 +86,18 @@ end
 const APPEND = `${APPEND_FUNCTION}return append(KEYS[1])`;
 
 // KEYS: the stream, and two hashes with the ids of the newest idempotency keys: once the first has maxEvents keys, it
-// replaces the second. Its size is read in every tenth millisecond only (measured: a fifth of the cost of a key). ARGV: as APPEND_FUNCTION, and the idempotency key.
+// replaces the second. ARGV: as APPEND_FUNCTION, the idempotency key, and '1' if the size of the first hash is checked.
 const APPEND_ONCE = `${APPEND_FUNCTION}
+if ARGV[7] == '1' and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then
+  redis.call('UNLINK', KEYS[3])
+  redis.call('RENAME', KEYS[2], KEYS[3])
+end
 local first = redis.call('HGET', KEYS[2], ARGV[6]) or redis.call('HGET', KEYS[3], ARGV[6])
 if first then return first end
 local id = append(KEYS[1])
 if id == '' then return '' end
 redis.call('HSET', KEYS[2], ARGV[6], id)
 if ARGV[4] ~= '' then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
-if string.find(id, '0-', 1, true) and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then
-  redis.call('UNLINK', KEYS[3])
-  redis.call('RENAME', KEYS[2], KEYS[3])
-end
 return id
 `;
 
@@ -108,12 +108,19 @@ local id, ended = head(KEYS[1])
 return {id, ended, time[1], time[2]}
 `;
 
+/**
+ * Of so many appends with an idempotency key, one checks the size of the hash: reading it at each is a fifth of the cost
+ * of a key. The first append of each process checks, so that short-lived processes bound it too.
+ */
+const APPENDS_PER_SIZE_CHECK = 10;
+
 /** A Redis key that holds a stream, and the channel on which its new entries are published. */
 export class RedisStream {
   readonly key: string;
   readonly channel: string;
   readonly #connection: RedisConnection;
   #hashes: readonly [string, string] | undefined;
+  #appendsWithKey = 0;
 
   constructor(connection: RedisConnection, key: string, database: number) {
     this.#connection = connection;
@@ -136,7 +143,16 @@ export class RedisStream {
     const command =
       idempotencyKey === undefined
         ? ['EVAL', APPEND, '1', this.key, ...values]
-        : ['EVAL', APPEND_ONCE, '3', this.key, ...this.#idempotencyHashes, ...values, idempotencyKey];
+        : [
+            'EVAL',
+            APPEND_ONCE,
+            '3',
+            this.key,
+            ...this.#idempotencyHashes,
+            ...values,
+            idempotencyKey,
+            this.#checkSize(),
+          ];
     const id = replyText(await this.#connection.now((driver) => driver.send(this.key, command)));
     return id === '' ? undefined : id;
   }
@@ -228,6 +244,10 @@ export class RedisStream {
     return parseRows(
       await this.#send('XRANGE', this.key, after === '' ? '-' : after, '+', 'COUNT', String(count)),
     );
+  }
+
+  #checkSize(): '0' | '1' {
+    return this.#appendsWithKey++ % APPENDS_PER_SIZE_CHECK === 0 ? '1' : '0';
   }
 
   get #idempotencyHashes(): readonly [string, string] {
