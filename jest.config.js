@@ -1,6 +1,8 @@
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
+  // Most of the time passes in servers, browsers and compilers that the tests start, or in waiting for them.
+  maxWorkers: '100%',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', {}] },
   reporters: ['default', '<rootDir>/tools/open-tests.cjs'],

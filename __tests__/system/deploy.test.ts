@@ -5,7 +5,7 @@ import type { Counts, CrowdReport, CrowdWord } from '../../soak/crowd';
 import type { DeployCommand, DeployMessage } from '../support/deploy-server';
 import { describeWithRedis } from '../support/redis';
 
-const READERS = 5_000;
+const READERS = Number(process.env.DEPLOY_READERS ?? 5_000);
 
 /** The number of events that each server publishes before the deploy, and after it. */
 const QUIET_EVENTS = 3;

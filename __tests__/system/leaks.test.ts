@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command, Remaining } from '../support/leak-server';
 
-const CYCLES = 10_000;
+const CYCLES = Number(process.env.LEAK_CYCLES ?? 10_000);
 const CONCURRENCY = 50;
 
 /** A cycle must leave nothing. This tolerance covers the garbage collector and the warm-up of the code. */
