@@ -67,13 +67,13 @@ describe('a client that reads one large event slowly but steadily', () => {
       const wire = await Wire.open(server.port, get('/', EVENT_SOURCE));
       const [from, waits] = [performance.now(), server.full()];
 
-      const received = readSteadily(wire, data.length, 5);
+      const received = readSteadily(wire, data.length, 10);
       await waits;
       while (server.responses[0]?.socket?.writableNeedDrain) await sleep(5);
       const waitedMs = performance.now() - from;
 
       // Longer than the time-out in all, although each piece takes much less.
-      expect(waitedMs).toBeGreaterThan(2 * stallTimeoutMs);
+      expect(waitedMs).toBeGreaterThan(stallTimeoutMs);
       expect(await received).toBeGreaterThanOrEqual(data.length);
       expect(server.sse.size).toBe(1);
       wire.socket.destroy();
