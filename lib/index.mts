@@ -13,6 +13,7 @@ export type {
   EventRecord,
   Events,
   Filter,
+  Format,
   Gap,
   GapEvent,
   LeaseGrant,

@@ -32,6 +32,7 @@ export {
 export { encode } from './format/event-stream';
 export type { EventRecord } from './format/record';
 export type { Serialize } from './format/serialize';
+export type { Format } from './format/wire-format';
 export type { Gap, LogEntry } from './log/entry';
 export type {
   Awaitable,

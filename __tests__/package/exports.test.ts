@@ -30,6 +30,7 @@ const TYPES = [
   'EventRecord',
   'Events',
   'Filter',
+  'Format',
   'Gap',
   'GapEvent',
   'LeaseGrant',

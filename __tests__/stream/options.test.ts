@@ -274,7 +274,7 @@ describe('invalid options', () => {
 
   it('include an unknown name, for which the error lists all options', () => {
     expect(() => resolveSseOptions(untyped({ heartbeat: 5 }))).toThrow(
-      "Unknown option 'heartbeat'. Known options: client, keepAliveMs, retryMs, commitAfterMs, end, headers, " +
+      "Unknown option 'heartbeat'. Known options: client, keepAliveMs, retryMs, commitAfterMs, end, headers, formats, " +
         'serialize, compress, onError, maxStreams, maxStreamsPerKey, keyOf, whenFull, maxDurationMs, ' +
         'stallTimeoutMs, cleanupWarnMs.',
     );

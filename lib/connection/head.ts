@@ -2,15 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import { ServerResponse } from 'node:http';
 import { fitsHeader, MAX_ID_BYTES } from '../format/event';
 import { given } from '../given';
+import { qualityOf } from './accept';
 import type { HttpRequest, HttpResponse } from './http';
-
-// From the least to the most specific; RFC 9110 12.5.1: the most specific range that matches decides.
-const MATCHING_RANGES = ['*/*', 'text/*', 'text/event-stream'];
 
 /** What the response head depends on. */
 export interface HeadOptions {
   readonly headers: ReadonlyArray<readonly [name: string, value: string | number | readonly string[]]>;
   readonly compress: boolean;
+  /** Of another format than an event stream; it overrides one in `headers`. */
+  readonly contentType?: string | undefined;
 }
 
 const STORE_NOTHING = 'private, no-cache, no-store';
@@ -45,25 +45,10 @@ export function isEventSource({ method, headers: { accept } }: HttpRequest): boo
 
 /** Whether the client accepts an event stream, by its `Accept` header (RFC 9110 12.5.1). */
 export function acceptsEventStream(req: HttpRequest): boolean {
-  const header = req.headers.accept;
+  const { accept } = req.headers;
   // Sent by an EventSource, and by most other clients.
-  if (header === undefined || header === 'text/event-stream' || header === '*/*') return true;
-  const ranges = header
-    .toLowerCase()
-    .split(',')
-    .filter((range) => range.trim() !== '');
-  let mostSpecific = -1;
-  let accepted = ranges.length === 0;
-  for (const range of ranges) {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
-    const specificity = MATCHING_RANGES.indexOf(type);
-    if (specificity === -1 || specificity < mostSpecific) continue;
-    const refused = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
-    // Of two equally specific ranges, which differ in their parameters, one that accepts is enough.
-    accepted = !refused || (accepted && specificity === mostSpecific);
-    mostSpecific = specificity;
-  }
-  return accepted;
+  if (accept === undefined || accept === 'text/event-stream' || accept === '*/*') return true;
+  return qualityOf(accept, 'text/event-stream') > 0;
 }
 
 const QUERY_FIELD = 'lastEventId=';
@@ -111,6 +96,7 @@ export function writeHead(res: HttpResponse, options: HeadOptions): void {
     if (APPENDED.has(name.toLowerCase())) res.appendHeader(name, value);
     else res.setHeader(name, value);
   }
+  if (options.contentType !== undefined) res.setHeader('Content-Type', options.contentType);
   // A length set by an earlier middleware would truncate the stream.
   res.removeHeader('Content-Length');
   // An EventSource accepts only 200 (spec 9.2.3).

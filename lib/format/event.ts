@@ -157,10 +157,19 @@ export class PublishedEvent extends ServerSentEvent {
 
   /** The frame, with the id that the log assigned. */
   readonly frame: string;
+  /** Where the text that `serialize` has made of the data begins in the frame; -1 if the data is a string of its own. */
+  readonly serializedAt: number;
 
-  constructor(type: string | undefined, data: unknown, fields: EventFields, frame: string) {
+  constructor(
+    type: string | undefined,
+    data: unknown,
+    fields: EventFields,
+    frame: string,
+    serializedAt: number,
+  ) {
     super(type, data, fields);
     this.frame = frame;
+    this.serializedAt = serializedAt;
     Object.freeze(this);
   }
 }

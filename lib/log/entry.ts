@@ -123,10 +123,12 @@ export class Entry implements LogEntry {
 
   #makeEvent(parse: Parse): ServerSentEvent {
     const [type, retry, comment] = [this.#type, this.#retry, this.#comment];
-    if (this.kind === 'gap') return new PublishedEvent(type, frozen(JSON.parse(this.data)), {}, this.frame);
+    if (this.kind === 'gap')
+      return new PublishedEvent(type, frozen(JSON.parse(this.data)), {}, this.frame, this.#dataOffset);
     const data = this.#serialized ? frozen(parse(this.data)) : this.data;
     // A route that returns the closing event gives it the reserved id, so it must not have the log's.
     if (this.kind === 'end') return event(type ?? 'end', data, { retry, comment });
-    return new PublishedEvent(type, data, { id: this.id, retry, comment }, this.frame);
+    const serializedAt = this.#serialized ? this.#dataOffset : -1;
+    return new PublishedEvent(type, data, { id: this.id, retry, comment }, this.frame, serializedAt);
   }
 }

@@ -1,10 +1,11 @@
 import { acceptsEventStream, hasEventStreamHead } from '../connection/head';
-import { type HttpRequest, isGone } from '../connection/http';
+import { isGone } from '../connection/http';
 import { answerClosing, answerFinished, answerHead, answerLater } from '../connection/short-responses';
 import { describe, type SseError, sseError, wrongType } from '../errors';
 import { END_ID } from '../format/event';
 import { refusePromise } from '../synchronous';
 import { reportRefusal } from './error-report';
+import { mediaTypesOf } from './negotiation';
 import type { ClientKind, StreamRequest } from './stream-request';
 
 /** The permission to open a stream. */
@@ -34,13 +35,13 @@ export function admit(request: StreamRequest, client: ClientKind): Admission | u
 type Refusal = (request: StreamRequest, client: ClientKind) => void;
 
 function refusalOf(
-  { req, res, context, options, registry }: StreamRequest,
+  { req, res, context, options, registry, format }: StreamRequest,
   client: ClientKind,
 ): Refusal | undefined {
   if (isGone(res)) return refuseGone;
   if (res.headersSent && !hasEventStreamHead(res)) return undefined;
-  if (options.end === 'stop' && context.lastEventId === END_ID) return refuseFinished;
-  if (client === 'eventsource' && !acceptsEventStream(req)) return refuseNotAcceptable;
+  if (format === undefined && options.end === 'stop' && context.lastEventId === END_ID) return refuseFinished;
+  if (format === null || (client === 'eventsource' && !acceptsEventStream(req))) return refuseNotAcceptable;
   if (req.method === 'HEAD') return refuseHead;
   if (registry.closed) return refuseClosing;
   return registry.size >= options.maxStreams ? refuseTooMany : undefined;
@@ -54,7 +55,7 @@ function refuseFinished({ res }: StreamRequest): void {
 }
 
 function refuseNotAcceptable(request: StreamRequest): void {
-  reportRefusal(notAcceptableError(request.req), request);
+  reportRefusal(notAcceptableError(request), request);
 }
 
 function refuseHead({ res, options }: StreamRequest): void {
@@ -113,7 +114,8 @@ function checkedKey(key: unknown): string {
   );
 }
 
-function notAcceptableError({ headers }: HttpRequest): SseError {
-  const message = `Expected Accept to allow text/event-stream, got ${describe(headers.accept)}. Send Accept: text/event-stream.`;
+function notAcceptableError({ req: { headers }, options: { formats } }: StreamRequest): SseError {
+  const types = mediaTypesOf(formats);
+  const message = `Expected Accept to allow ${types}, got ${describe(headers.accept)}. Send Accept: ${types}.`;
   return sseError('ERR_SSE_NOT_ACCEPTABLE', message, { status: 406 });
 }

@@ -4,7 +4,7 @@ import { cut, type HttpResponse, isGone, type Next } from '../connection/http';
 import { destroy, offClosed, onClosed } from '../connection/pipeline';
 import { answerFailure } from '../connection/short-responses';
 import { inspected, isSseError, propertyOf, warn } from '../errors';
-import { encode } from '../format/event-stream';
+import type { WireFormat } from '../format/wire-format';
 import { LazyTimeout } from '../lazy-timeout';
 import { clientKindOf, type StreamRequest } from './stream-request';
 import { warnOfRoute } from './warnings';
@@ -114,14 +114,14 @@ function sendFailure(res: HttpResponse, statusCode: number): boolean {
   }
 }
 
-/** The frame of the value that `onError` returns for the client; `''` for none. */
-export function errorFrame(error: unknown, { req, options }: StreamRequest): string {
+/** The text of the value that `onError` returns for the client; `''` for none. */
+export function errorText(error: unknown, { req, options }: StreamRequest, format: WireFormat): string {
   if (options.onError === undefined) return '';
   try {
     const value = options.onError(error, req);
     // The response ends now, so a promise comes too late; `encode` rejects it.
     if (types.isPromise(value)) value.catch(warn);
-    return value === undefined ? '' : encode(value, options.serialize);
+    return value === undefined ? '' : format.encode(value, options.serialize);
   } catch (thrown) {
     warn(thrown);
     return '';

@@ -5,6 +5,7 @@ import { isEventStreamType } from '../connection/head';
 import type { HttpRequest } from '../connection/http';
 import { describe, wrongType } from '../errors';
 import { defaultSerialize, type Serialize } from '../format/serialize';
+import { FORMATS, type Format } from '../format/wire-format';
 import { type Checks, checked, delay, headerObject, limit, ofType, oneOf } from '../validate';
 
 /**
@@ -55,6 +56,14 @@ export interface SseOptions {
    * @default {}
    */
   readonly headers?: Readonly<Record<string, string | number | readonly string[]>> | undefined;
+  /**
+   * The formats of the route, each at most once. The client chooses by its `Accept` header; of those that it accepts equally,
+   * the first in this list is sent. `'event-stream'`: `text/event-stream` · `'json-lines'`: `application/jsonl` or
+   * `application/x-ndjson`, one JSON text for each line · `'json'`: `application/json`, one array. An item is a value, or the
+   * data of an event. If the client accepts none, an `SseError` `ERR_SSE_NOT_ACCEPTABLE` (406) is passed to `next`.
+   * @default undefined; event streams only, which fetch clients receive whatever they accept
+   */
+  readonly formats?: readonly Format[] | undefined;
   /**
    * Converts data that is not a string to text. If it throws, or returns anything but a string, the stream fails with
    * that error. Data published to a channel uses the channel's `serialize` instead.
@@ -124,6 +133,8 @@ export interface ResolvedSseOptions extends ConnectionOptions {
   readonly client: 'auto' | 'eventsource' | 'fetch';
   readonly commitAfterMs: number | false;
   readonly end: 'stop' | 'reconnect';
+  /** `undefined` for event streams only, without negotiation. */
+  readonly formats: readonly Format[] | undefined;
   readonly serialize: Serialize;
   readonly onError: SseOptions['onError'] | undefined;
   readonly maxStreams: number;
@@ -175,6 +186,7 @@ const CHECKS: Checks<SseOptions> = {
   commitAfterMs: delay(0, 'optional'),
   end: oneOf('stop', 'reconnect'),
   headers: checkHeaders,
+  formats: checkFormats,
   serialize: ofType('function', 'a function like JSON.stringify'),
   compress: ofType('boolean', 'true or false'),
   onError: ofType('function', 'a function (err, req) => value'),
@@ -214,7 +226,8 @@ export function resolveSseOptions(...layers: ReadonlyArray<SseOptions | undefine
     retryMs: given.retryMs ?? (Number.isFinite(maxStreams) && RETRY_MS_WITH_LIMIT),
     commitAfterMs: given.commitAfterMs ?? 50,
     end: given.end ?? 'stop',
-    headers: Object.entries(given.headers ?? {}).filter(([name, value]) => !isDefaultConnection(name, value)),
+    headers: headersOf(given),
+    formats: given.formats && [...given.formats],
     serialize: given.serialize ?? defaultSerialize,
     compress: given.compress ?? false,
     onError: given.onError,
@@ -240,6 +253,21 @@ export function resolveCloseOptions(options: CloseOptions | undefined): Required
 /** Under Express `req.ip`, which follows its `trust proxy` setting. */
 function addressOfClient(req: HttpRequest & { readonly ip?: unknown }): string {
   return String(req.ip ?? req.socket?.remoteAddress);
+}
+
+function headersOf({ headers = {}, formats }: SseOptions): ResolvedSseOptions['headers'] {
+  const own = Object.entries(headers).filter(([name, value]) => !isDefaultConnection(name, value));
+  // RFC 9110 12.5.5: a cache must not give one format to a client that asks for another.
+  return formats === undefined ? own : [...own, ['Vary', 'Accept']];
+}
+
+function checkFormats(option: string, value: unknown): void {
+  const isList = Array.isArray(value) && value.length > 0 && new Set(value).size === value.length;
+  if (isList && value.every((format) => FORMATS.includes(format))) return;
+  throw wrongType(
+    'ERR_SSE_INVALID_OPTION',
+    `Expected ${option} to be a list of ${FORMATS.map((format) => `'${format}'`).join(', ')}, each at most once, got ${describe(value)}. Leave it out for event streams only.`,
+  );
 }
 
 function checkHeaders(option: string, value: unknown): void {

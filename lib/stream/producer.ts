@@ -53,7 +53,8 @@ export function openProducer(value: unknown, request: StreamRequest): Producer {
   // The signal of the context, which is created on first access, is read only by a subscription that is pulled.
   const source = isChannel(value) ? value.subscribe(request.context) : value;
   if (!isSubscription(source)) return new SourceProducer(openSource(source), request);
-  return openForRoute(source) === 'push' ? new ChannelProducer(source) : new SourceProducer(source, request);
+  const pushes = openForRoute(source) === 'push' && request.format === undefined;
+  return pushes ? new ChannelProducer(source) : new SourceProducer(source, request);
 }
 
 /** Pulls values from a source, one at a time. */

@@ -1,5 +1,6 @@
 import { isEventSource } from '../connection/head';
 import type { HttpRequest, HttpResponse, Next } from '../connection/http';
+import type { Format } from '../format/wire-format';
 import type { RequestContext } from './context';
 import type { ResolvedSseOptions } from './options';
 import type { Registry } from './registry';
@@ -22,6 +23,8 @@ export interface StreamRequest {
   readonly context: RequestContext;
   readonly options: ResolvedSseOptions;
   readonly registry: Registry;
+  /** The negotiated format; `undefined` for an event stream, `null` if the client accepts none of the route's formats. */
+  readonly format?: Exclude<Format, 'event-stream'> | null;
   /** The handler that returned the source. */
   readonly handler: object;
   /** Identifies the route, which may share its handler with others. */

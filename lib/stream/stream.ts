@@ -5,12 +5,14 @@ import { queueSocketOf } from '../connection/http';
 import { destroy, offClosed, offTurn, onClosed, onTurn } from '../connection/pipeline';
 import { isSseError, type SseError, type SseErrorCode, sseError, warn } from '../errors';
 import { isServerSentEvent } from '../format/event';
-import { EMPTY_COMMENT_FRAME, encode, encodeEnd } from '../format/event-stream';
+import { EMPTY_COMMENT_FRAME, encodeEnd } from '../format/event-stream';
 import type { Frames } from '../format/frames';
+import { JSON_BLANK, type WireFormat, wireFormatOf } from '../format/wire-format';
 import { LazyTimeout } from '../lazy-timeout';
 import { type Admission, admit } from './admission';
 import { type OpenStream, recordClose, recordOpen, routeOf, type StreamEnd } from './diagnostics';
-import { errorFrame, report, reportRefusal } from './error-report';
+import { errorText, report, reportRefusal } from './error-report';
+import { negotiated } from './negotiation';
 import { CLOSE_DEFAULTS } from './options';
 import { type Consumer, openProducer, type Producer } from './producer';
 import type { Closable } from './registry';
@@ -27,7 +29,8 @@ const CHANNEL_ENDS: ReadonlySet<SseErrorCode> = new Set([
 const LAST_BYTES_MS = 1_000;
 
 /** Streams what a handler returned, to the end of the response. Never throws, never rejects. */
-export function stream(value: unknown, request: StreamRequest): void {
+export function stream(value: unknown, given: StreamRequest): void {
+  const request = given.options.formats === undefined ? given : negotiated(given);
   let producer: Producer | undefined;
   try {
     producer = openProducer(value, request);
@@ -116,6 +119,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
   readonly #producer: Producer;
   readonly #request: StreamRequest;
   readonly #client: ClientKind;
+  readonly #format: WireFormat;
   readonly #connection: Connection;
   readonly #openedAt = performance.now();
   #state = StreamState.RUNNING;
@@ -140,6 +144,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     this.#producer = producer;
     this.#request = request;
     this.#client = client;
+    this.#format = wireFormatOf(request.format ?? 'event-stream');
     this.#connection = new Connection(request.res, request.options, this);
     request.context.adopt();
     this.#record = recordOpen(request.req, request.res);
@@ -180,7 +185,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     if (this.#state !== StreamState.RUNNING) return false;
     if (this.#commitTimeout !== undefined) this.#clearCommitTimeout();
     if (isEvent(value)) this.#events++;
-    if (this.#connection.write(encode(value, this.#request.options.serialize))) return true;
+    if (this.#connection.write(this.#format.encode(value, this.#request.options.serialize))) return true;
     this.#resumeWhenReady();
     return false;
   }
@@ -208,7 +213,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     const { serialize } = this.#request.options;
     this.#finish(
       () => encodeEnd(value, serialize),
-      () => (value === undefined ? '' : encode(value, serialize)),
+      () => (value === undefined ? '' : this.#format.encode(value, serialize)),
     );
   }
 
@@ -275,7 +280,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
   }
 
   takeKeepAlive(): string | undefined {
-    return this.#producer.takeKeepAlive();
+    return this.#format.isEventStream ? this.#producer.takeKeepAlive() : JSON_BLANK;
   }
 
   #resumeWhenReady(): void {
@@ -289,7 +294,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     this.#clearCommitTimeout();
     if (this.#state !== StreamState.RUNNING) return;
     try {
-      this.#connection.write(EMPTY_COMMENT_FRAME);
+      this.#connection.write(this.#format.isEventStream ? EMPTY_COMMENT_FRAME : JSON_BLANK);
     } catch (error) {
       this.#failWith(error);
     }
@@ -304,9 +309,9 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     }
     this.#reason ??= 'finished';
     const sendsClosingEvent = this.#client === 'eventsource' && this.#request.options.end === 'stop';
-    const frame = sendsClosingEvent ? closingFrame() : lastFrame();
-    if (frame !== '') this.#events++;
-    this.#end(frame, Ending.COMPLETE, false);
+    const last = sendsClosingEvent ? closingFrame() : lastFrame();
+    if (last !== '') this.#events++;
+    this.#end(this.#format.complete(last), Ending.COMPLETE, false);
   }
 
   /** The source threw, or yielded a value that cannot be sent. */
@@ -315,7 +320,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     this.#cancel();
     if (this.#connection.opened) {
       this.#failure = { error };
-      this.#breakOff(this.runInAsyncScope(errorFrame, undefined, error, this.#request));
+      this.#breakOff(this.runInAsyncScope(errorText, undefined, error, this.#request, this.#format));
       return;
     }
     this.#returnResponse(error);

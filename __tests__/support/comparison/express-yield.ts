@@ -1,7 +1,7 @@
 import compression from 'compression';
 import express, { type Request, type Response } from 'express';
 import { Channel, createSse, event, type SseOptions } from '../../../lib';
-import { onExpress, STREAM_OR_JSON } from './apps';
+import { onExpress } from './apps';
 import type { App, Build, Contender, Controls } from './contender';
 
 type Handler = (req: Request, res: Response) => unknown;
@@ -90,10 +90,5 @@ export const expressYield: Contender = {
     },
   },
   hidesErrors: { plain: ({ source }) => route(() => source(), { onError: () => undefined }) },
-  negotiates: {
-    byHand: ({ source }) =>
-      route((req, res) =>
-        req.accepts(STREAM_OR_JSON) === 'json' ? void res.json({ streams: false }) : source(),
-      ),
-  },
+  negotiates: { plain: ({ source }) => route(() => source(), { formats: ['event-stream', 'json'] }) },
 };
