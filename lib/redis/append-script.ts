@@ -101,6 +101,7 @@ local function add(key, event, isLast)
   local published = redis.pcall('PUBLISH', ARGV[5], id .. ' ' .. position .. ' ' .. event)
   if type(published) == 'table' then
     if redis.pcall('XDEL', key, id) == 1 then return nil, published end
+    published.err = 'PUBLISH: ' .. published.err
   else
     published = nil
   end
@@ -146,7 +147,7 @@ local function append(event, isLast, name)
   if not id then return nil, refused end
   if name ~= '' and id ~= '' then
     local stored = redis.pcall('HSET', KEYS[2], name, id)
-    if type(stored) == 'table' then refused = stored end
+    if type(stored) == 'table' then refused = {err = 'HSET: ' .. stored.err} end
     if ARGV[4] ~= '' then redis.pcall('PEXPIRE', KEYS[2], ARGV[4]) end
   end
   return refused and id .. ' ' .. refused.err or id
