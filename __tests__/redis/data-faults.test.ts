@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import IoRedis from 'ioredis';
 import { createClient } from 'redis';
@@ -17,15 +19,12 @@ const AHEAD_MS = 600_000;
 const LARGE = 'x'.repeat(2 ** 20);
 
 /** The rights that docs/many-processes.md names. */
-const DOCUMENTED = [
-  '~sse:*',
-  '~{sse:*',
-  '&sse:*',
-  ...`+@connection +eval +evalsha +xadd +xdel +xtrim +xrange +xrevrange +xinfo|stream +exists +pexpire +time +publish
-   +subscribe +unsubscribe +pubsub|numsub +ping +hget +hset +hlen +rename +unlink +hmget +del +pttl +info`.split(
-    /\s+/,
-  ),
-];
+const DOCUMENTED = rightsIn(readFileSync(join(__dirname, '../../docs/many-processes.md'), 'utf8'));
+
+function rightsIn(page: string): string[] {
+  const [, rights = ''] = /ACL SETUSER app on >secret resetchannels ([^`]+)/.exec(page) ?? [];
+  return rights.trim().split(/\s+/);
+}
 
 /** The clients of the libraries with a user's name. */
 type ConnectAs = (port: number, username: string) => Promise<Connected>;

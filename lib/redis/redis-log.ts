@@ -60,14 +60,14 @@ const MAX_DRIFT = 0.001;
 
 /**
  * Creates logs on Redis Streams, for channels that span several processes: subscribers in every process receive each
- * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later, with a clock that never
- * goes backwards.
+ * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later.
  *
  * It opens two connections, for any number of logs. While Redis is disconnected, `publish` rejects and subscribers stay
  * connected; after it has reconnected, they receive the events that they missed.
  *
  * An acknowledged event is as durable as Redis makes it. With `appendfsync always`, no acknowledged event is lost when
- * Redis is killed. With weaker settings, a subscriber that had not received a lost event receives a `gap`.
+ * Redis is killed. With weaker settings, or after a failover, a subscriber that had not received a lost event receives a `gap`,
+ * if a process publishes that knows of the event. No id is assigned twice while a process lives that knows it.
  *
  * @param client a client of `redis` (4 or later) or `ioredis` (5 or later), or a cluster client of either. No command is
  *   sent on it
