@@ -331,6 +331,32 @@ for (const [name, connect] of CLIENTS) {
         await proxy.close();
       }); // biome-ignore format: one line
 
+      it('is reported by a process that has received the event, also if another one publishes first', async () => {
+        const proxy = new LossyProxy(server.port);
+        const [has, misses, also] = [await start(), await start(await proxy.listen()), await start()];
+        const viewers = [await viewerOf(has), await viewerOf(misses), await viewerOf(also)] as const;
+        for (const data of ['1', '2']) await misses.channel().publish(data);
+        for (const viewer of viewers) await viewer.sees('2');
+        const { restore } = await snapshot();
+        await server.call('CONFIG', 'SET', 'maxclients', '1');
+        proxy.dropNextResponse(); // the message with '3'
+        await has.channel().publish('3');
+        for (const index of [0, 2] as const) await viewers[index].sees('3');
+        await restore();
+        await server.call('CONFIG', 'SET', 'maxclients', '1000');
+
+        await misses.channel().publish('4');
+        for (const viewer of viewers) await viewer.sees('4');
+        await also.channel().publish('5');
+        for (const viewer of viewers) await viewer.sees('5');
+        await has.channel().publish('6');
+
+        expect(await viewers[0].sees('6')).toEqual(numbers(1, 6));
+        expect(await viewers[2].sees('6')).toEqual(numbers(1, 6));
+        expect(await viewers[1].sees('6')).toEqual(['1', '2', '4', 'GAP', '5', '6']);
+        await proxy.close();
+      });
+
       it('is a gap, and not the whole log again, if the publisher does not know of it', async () => {
         const [viewing, publishing, fresh] = [await start(), await start(), await start()];
         const viewer = await viewerOf(viewing);

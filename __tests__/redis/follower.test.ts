@@ -74,6 +74,8 @@ beforeEach(() => {
     stream,
     subscriber: recorder,
     onReceived: () => undefined,
+    onLost: () => undefined,
+    onLossReported: () => undefined,
     onRefused: () => () => undefined,
     onStop: () => stopped++,
     pause: async () => canRetry,

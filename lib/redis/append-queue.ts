@@ -15,8 +15,8 @@ export interface AppendQueueOptions {
   readonly stream: Pick<RedisStream, 'append'>;
   readonly bounds: StreamBounds;
   readonly known: () => KnownIds;
-  /** Called with each id, before the append resolves. */
-  readonly onAppended: (id: string) => void;
+  /** Called with each id, before the append resolves, and with what was known when it was sent. */
+  readonly onAppended: (id: string, known: KnownIds) => void;
   /** Called with the error of Redis if an entry was appended, but a later step was refused. */
   readonly onRefused: (error: string) => void;
 }
@@ -67,16 +67,17 @@ export class AppendQueue {
   }
 
   async #send(batch: readonly PendingAppend[]): Promise<void> {
-    const { stream, bounds, known } = this.#options;
+    const { stream, bounds } = this.#options;
+    const known = this.#options.known();
     try {
-      const results = await stream.append(batch, bounds, known());
-      for (const [index, append] of batch.entries()) this.#settle(append, results[index]);
+      const results = await stream.append(batch, bounds, known);
+      for (const [index, append] of batch.entries()) this.#settle(append, results[index], known);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
   }
 
-  #settle({ resolve, reject }: PendingAppend, result: AppendResult | undefined): void {
+  #settle({ resolve, reject }: PendingAppend, result: AppendResult | undefined, known: KnownIds): void {
     const { id, refused } = result ?? { id: undefined, refused: 'ERR no result' };
     if (id === undefined) {
       reject(refusedError(new Error(refused)));
@@ -87,7 +88,7 @@ export class AppendQueue {
       return;
     }
     if (refused !== undefined) this.#options.onRefused(refused);
-    this.#options.onAppended(id);
+    this.#options.onAppended(id, known);
     resolve(id);
   }
 }

@@ -10,7 +10,7 @@ const LARGE_BYTES = 4_096;
 /**
  * The Lua function `head(key)`: the id of the last entry, '1' if it ends the log, and the id of the tail if there is one.
  * The stored fields of an entry are `before` (the id of the entry before it), `event` (the record as JSON), in the last entry
- * `over`, and `lost` (an id that the publisher knows and the stream does not: entries after `before` are lost). The tail of a
+ * `over`, and `lost` (an id that the publisher knows and the stream does not). The tail of a
  * large entry has `tail-of` (the id of that entry) and `over`; it is deleted when the next entry is appended.
  */
 export const HEAD_FUNCTION = `
@@ -41,7 +41,8 @@ end
 
 /**
  * The Lua functions `begin(key)`, `add(key, event, isLast)` and `finish(key)`, which append to a log. ARGV: the newest id of
- * the log that the publisher knows, an id that the new ones must exceed, maxEvents, maxAgeMs or '', the channel.
+ * the log that the publisher knows, or '!' and an id that the stream has lost; an id that the new ones must exceed, maxEvents,
+ * maxAgeMs or '', the channel.
  *
  * A call that Redis refuses has appended nothing: the rights for trimming and expiry are used before the entry is added, and
  * an entry that cannot be published is deleted. The age limit is exact ('='): the approximate '~' could keep a hundred expired
@@ -65,6 +66,7 @@ local function begin(key)
   if not before then return ended end
   log = {before = before, ended = ended, tail = tail, id = '*'}
   if ended == '1' then return end
+  if string.sub(ARGV[1], 1, 1) == '!' then log.lost = string.sub(ARGV[1], 2) end
   local isAhead = isBefore(before, ARGV[2])
   if not isAhead and ARGV[4] == '' then return end
   local clock = redis.call('TIME')
@@ -75,7 +77,7 @@ local function begin(key)
       log.id = string.format('%.0f-%.0f', time, sequence + 1)
       now = time
     end
-    if isBefore(before, ARGV[1]) then log.lost = ARGV[1] end
+    if not log.lost and isBefore(before, ARGV[1]) then log.lost = ARGV[1] end
   end
   if ARGV[4] ~= '' then
     redis.call('XTRIM', key, 'MINID', '=', string.format('%.0f', now - ARGV[4]))

@@ -7,10 +7,6 @@ export class DeliveredIds {
   readonly #ids: string[] = [];
   #next = 0;
 
-  get isEmpty(): boolean {
-    return this.#ids.length === 0;
-  }
-
   add(id: string): void {
     this.#ids[this.#next] = id;
     this.#next = (this.#next + 1) % MAX_IDS;

@@ -2,7 +2,13 @@ import type { LogEntry } from '../log/entry';
 import type { LogSubscriber, LogSubscription } from '../log/event-log';
 import { FIRST } from './append-script';
 import { DeliveredIds } from './delivered-ids';
-import { compareIds, type RedisStream, type StreamMessage, type StreamPage } from './redis-stream';
+import {
+  compareIds,
+  type EntryLink,
+  type RedisStream,
+  type StreamMessage,
+  type StreamPage,
+} from './redis-stream';
 import type { ChannelListener } from './subscriptions';
 
 /** The number of entries that are read at a time. */
@@ -20,6 +26,10 @@ export interface StreamFollowerOptions {
   readonly subscriber: LogSubscriber;
   /** Called with the head of the stream, and with the id of the newest entry before the subscriber receives it. */
   readonly onReceived: (id: string) => void;
+  /** Called with an id that was delivered, if the stream has lost it. */
+  readonly onLost: (id: string) => void;
+  /** Called with such an id if the log says so to all followers. */
+  readonly onLossReported: (id: string) => void;
   /** Called when Redis refuses a read, which is repeated until it succeeds. Returns a function to call afterwards. */
   readonly onRefused: (error: unknown) => () => void;
   /** Called once, by `close()`. Must end the subscription to the channel. */
@@ -192,10 +202,13 @@ export class StreamFollower implements LogSubscription, ChannelListener {
   }
 
   /** @returns whether the page was the last */
-  async #deliverPage({ entries, contiguous, lastId, more }: StreamPage): Promise<boolean> {
+  async #deliverPage({ entries, contiguous, link, lastId, more }: StreamPage): Promise<boolean> {
     const { gapAfter, repeats } = this.#position;
     const added = repeats ? entries.filter(({ id }) => !this.#delivered.has(id)) : entries;
-    this.#position = { id: lastId, gapAfter: gapAfter || !contiguous, repeats: repeats && more };
+    // If the stream was deleted, more may be lost than its publisher knows.
+    const isNext = contiguous || (link !== undefined && link.previousId !== FIRST && this.#isNext(link));
+    this.#noteLink(link);
+    this.#position = { id: lastId, gapAfter: gapAfter || !isNext, repeats: repeats && more };
     this.#isExhausted = entries.length === 0;
     if (added.length > 0) await this.#deliver(added, lastId);
     return !more;
@@ -209,6 +222,7 @@ export class StreamFollower implements LogSubscription, ChannelListener {
   #stepBack(head: string): boolean {
     const { id, gapAfter } = this.#position;
     this.#isExhausted = true;
+    if (head !== FIRST && this.#delivered.has(id)) this.#options.onLost(id);
     if (head === FIRST) {
       this.#position = positionAt(id, true);
       return true;
@@ -264,11 +278,26 @@ export class StreamFollower implements LogSubscription, ChannelListener {
       if (!isCovered || !this.#isExhausted) return false;
       this.#position = positionAt(this.#position.id, true);
     }
+    this.#noteLink(message);
     void this.#deliver([{ id, record }], id);
     return true;
   }
 
-  #isNext({ previousId, lost }: StreamMessage): boolean {
+  /** The stream may have lost the entry at the position, or all followers learn of a loss. */
+  #noteLink(link: EntryLink | undefined): void {
+    if (link === undefined) return;
+    const { id } = this.#position;
+    const { previousId, lost } = link;
+    if (lost !== undefined) {
+      // Its gap is reported once.
+      if (!this.#delivered.has(lost)) this.#delivered.add(lost);
+      this.#options.onLossReported(lost);
+    } else if (previousId !== id && this.#delivered.has(previousId) && this.#delivered.has(id)) {
+      this.#options.onLost(id);
+    }
+  }
+
+  #isNext({ previousId, lost }: EntryLink): boolean {
     const follows = previousId === this.#position.id || this.#delivered.has(previousId);
     if (lost === undefined) return follows;
     // The publisher knows an entry that its stream has lost, perhaps with all others.
@@ -277,7 +306,8 @@ export class StreamFollower implements LogSubscription, ChannelListener {
 
   #hasHad(id: string): boolean {
     if (id === this.#position.id || this.#delivered.has(id)) return true;
-    return this.#delivered.isEmpty && compareIds(id, `${Math.floor(this.#startedAt)}-0`) < 0;
+    // It was appended before this follower has started.
+    return compareIds(id, `${Math.floor(this.#startedAt)}-0`) < 0;
   }
 
   #deliver(entries: readonly LogEntry[], lastId: string): void | Promise<void> {

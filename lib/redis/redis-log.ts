@@ -174,6 +174,8 @@ class RedisLog implements EventLog {
   readonly #appends: AppendQueue;
   /** The greatest id that was appended or received in this process. */
   #newest = FIRST;
+  /** An id that was received in this process and that the stream has lost, until an entry says so. */
+  #lost: string | undefined;
   #lease: RedisLease | undefined;
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
@@ -185,8 +187,11 @@ class RedisLog implements EventLog {
     this.#appends = new AppendQueue({
       stream: this.#stream,
       bounds: options,
-      known: () => ({ newest: this.#newest, floor: this.#newest }),
-      onAppended: (id) => this.#updateNewest(id),
+      known: () => ({ newest: this.#newest, floor: this.#newest, lost: this.#lost }),
+      onAppended: (id, { lost }) => {
+        if (this.#lost === lost) this.#lost = undefined;
+        this.#updateNewest(id);
+      },
       onRefused: (error) => link.onRefusedStep(error),
     });
   }
@@ -244,6 +249,12 @@ class RedisLog implements EventLog {
       stream: this.#stream,
       subscriber,
       onReceived: (id) => this.#updateNewest(id),
+      onLost: (id) => {
+        this.#lost = id;
+      },
+      onLossReported: (id) => {
+        if (this.#lost === id) this.#lost = undefined;
+      },
       onRefused: (error) => this.#link.onRefusedRead(error),
       onStop: (stopped) => subscriptions.unsubscribe(channel, stopped),
       pause: () => commands.pause(REFUSED_RETRY_MS),

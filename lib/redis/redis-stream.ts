@@ -43,6 +43,8 @@ export interface KnownIds {
   readonly newest: string;
   /** Every new id must be greater. */
   readonly floor: string;
+  /** An id of this log that the stream does not have any more, and of which the log does not say so yet. */
+  readonly lost?: string | undefined;
 }
 
 /** What has become of a {@link StreamAppend}. */
@@ -53,11 +55,16 @@ export interface AppendResult {
   readonly refused: string | undefined;
 }
 
+/** What an entry says of those before it, as {@link StreamMessage}. */
+export type EntryLink = Pick<StreamMessage, 'previousId' | 'lost'>;
+
 /** A part of a stream, without entries that are missing in between. */
 export interface StreamPage {
   readonly entries: readonly LogEntry[];
   /** Whether no entry is missing between the requested id and the first entry. */
   readonly contiguous: boolean;
+  /** What the first entry says of those before it. */
+  readonly link?: EntryLink | undefined;
   /** The head of the stream, if it is before the requested id. Then there are no entries. */
   readonly head?: string | undefined;
   /** The id to continue after: that of the last entry, or of a foreign entry that follows it. */
@@ -123,9 +130,9 @@ export class RedisStream {
   }
 
   /** The first arguments of every script that appends. */
-  appendArguments({ maxEvents, maxAgeMs }: StreamBounds, { newest, floor }: KnownIds): string[] {
+  appendArguments({ maxEvents, maxAgeMs }: StreamBounds, { newest, floor, lost }: KnownIds): string[] {
     const age = maxAgeMs === false ? '' : String(maxAgeMs);
-    return [newest, floor, String(maxEvents), age, this.channel];
+    return [lost === undefined ? newest : `!${lost}`, floor, String(maxEvents), age, this.channel];
   }
 
   /** The arguments for one entry. */
@@ -166,7 +173,7 @@ export class RedisStream {
     let page = await this.#pageOfRows(after, count);
     while (page.entries.length === 0 && page.more) {
       const next = await this.#pageOfRows(page.lastId, count);
-      page = { ...next, contiguous: page.contiguous && next.contiguous };
+      page = { ...next, contiguous: page.contiguous && next.contiguous, link: page.link ?? next.link };
     }
     return page;
   }
@@ -220,6 +227,7 @@ export class RedisStream {
     return {
       entries,
       contiguous: after === '' || follows(following[0], after, isFound),
+      link: linkOf(following[0]),
       lastId: wanted.at(-1)?.id ?? after,
       more: more || following.length > wanted.length,
     };
@@ -323,6 +331,11 @@ function follows(row: StreamRow | undefined, id: string, isRetained: boolean): b
   if (row.lost === undefined) return row.previousId === id;
   // The stream of the publisher had lost everything: the publisher need not know all of it.
   return row.lost === id && row.previousId !== FIRST;
+}
+
+function linkOf(row: StreamRow | undefined): EntryLink | undefined {
+  if (row?.record === undefined || row.previousId === undefined) return undefined;
+  return { previousId: row.previousId, lost: row.lost };
 }
 
 /** The number of rows before the first that does not follow the row before it. */
