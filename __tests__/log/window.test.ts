@@ -118,6 +118,27 @@ describe('Window', () => {
     expect(['1', '2', '7', '5'].map((id) => window.after(id))).toEqual([1, 2, 4, undefined]);
   });
 
+  it('finds ids before and after they have begun again lower, also when it is trimmed', () => {
+    const window = windowOf({ maxEvents: 6 });
+    push(window, 7, 8);
+    window.push(Entry.gap({ lastEventId: '8', oldest: '3' }));
+    push(window, 3, 4);
+    expect(['7', '8', '3', '4', '5', '2'].map((id) => window.after(id))).toEqual([
+      1,
+      2,
+      4,
+      5,
+      undefined,
+      undefined,
+    ]);
+    expect(window.headId).toBe('4');
+
+    window.push(Entry.gap({ lastEventId: '4', oldest: '1' }));
+    push(window, 1, 2, 9);
+
+    expect(['8', '3', '4', '1', '2', '9'].map((id) => window.after(id))).toEqual([undefined, 4, 5, 7, 8, 9]);
+  });
+
   it('does not know the id before its oldest entry after a gap was trimmed', () => {
     const window = windowOf({ maxEvents: 2 });
     push(window, 1);

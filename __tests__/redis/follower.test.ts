@@ -74,6 +74,9 @@ beforeEach(() => {
     stream,
     subscriber: recorder,
     onReceived: () => undefined,
+    onLost: () => undefined,
+    onLossReported: () => undefined,
+    onRefused: () => () => undefined,
     onStop: () => stopped++,
     pause: async () => canRetry,
   });
@@ -180,6 +183,7 @@ describe('a follower', () => {
     await stream.answer({ contiguous: false, lastId: '5-0' });
     expect(recorder.gaps).toEqual([]);
     follower.onMessage({ ...message(9), previousId: '0-0' });
+    await stream.answer({ ...page(9, 9), contiguous: false });
     follower.onMessage(message(10));
 
     expect(recorder.received).toEqual(['9', '10']);

@@ -541,13 +541,13 @@ for (const [name, connect] of CLIENTS) {
         },
       );
 
-      it('between existing ids result in a gap, followed by all entries from the oldest', async () => {
+      it('between existing ids result in a gap, followed by the entries after them', async () => {
         const [log] = logs();
         await server.call('XADD', redisKey(), '5-1', 'before', '0-0', 'event', JSON.stringify(record('a')));
         await server.call('XADD', redisKey(), '5-3', 'before', '5-1', 'event', JSON.stringify(record('b')));
 
         expect(await log.read('5-2', 10)).toMatchObject({
-          entries: [{ id: '5-1' }, { id: '5-3' }],
+          entries: [{ id: '5-3' }],
           gap: true,
         });
       });

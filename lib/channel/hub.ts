@@ -198,6 +198,8 @@ export class Hub implements LogSubscriber, CursorHub, Deliverable {
       return undefined;
     }
     if (!this.complete) append(window, entries, gapBefore);
+    // After a loss, ids may be lower than those that were published here before.
+    if (gapBefore) this.#publishedId = '';
     notePublish();
     this.#ready.pushAll(this.#idle);
     const hasReady = this.#ready.first !== undefined;

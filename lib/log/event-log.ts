@@ -24,7 +24,7 @@ export interface LogPage {
   readonly entries: readonly LogEntry[];
   /**
    * Whether entries are missing before these: the log no longer retains the entries after the id, or never assigned the id.
-   * `entries` then begin with the oldest retained one.
+   * `entries` then begin with the oldest retained one, or with the first after the id if the log can order it.
    */
   readonly gap: boolean;
 }
@@ -56,7 +56,7 @@ export interface LogSubscriber {
    * Called with the entries that follow those received before, in order, each once. It must not throw.
    *
    * @param gapBefore whether this subscriber has lost entries before these, because they were trimmed while the log was
-   *   unavailable
+   *   unavailable, or because the log itself has lost them. Only after a gap may ids be lower than those before
    * @returns nothing, or a promise. A log that delivers many older entries waits for the promise before the next call
    */
   onEntries(entries: readonly LogEntry[], gapBefore: boolean): Awaitable<void>;

@@ -37,6 +37,8 @@ export class Window {
   #blockEnds: number[] = [];
   /** The bytes of the block that is not complete. */
   #blockBytes = 0;
+  /** The positions at which the ids begin again lower, which a log does only after a gap. */
+  #restarts: number[] = [];
   #before: string | undefined;
 
   /** @param before the id after which the window begins */
@@ -109,6 +111,8 @@ export class Window {
   }
 
   push(entry: Entry): void {
+    const { newest } = this;
+    if (newest?.kind === 'gap' && this.#compare(entry.id, newest.id) < 0) this.#restarts.push(this.#head);
     this.#entries.push(entry);
     if (this.#limits.maxAgeMs !== false) this.#pushedAt.push(performance.now());
     this.#addToBlock(entry.bytes);
@@ -137,15 +141,14 @@ export class Window {
    */
   after(id: string): number | undefined {
     if (id === this.#before) return this.first;
-    let low = this.first;
-    let high = this.#head;
-    // The first entry not before the id. A gap has the id of the entry before it, so that entry is found first.
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#compare(this.at(middle).id, id) < 0) low = middle + 1;
-      else high = middle;
+    let end = this.#head;
+    for (let n = this.#restarts.length; n >= 0; n--) {
+      const begin = n === 0 ? this.first : (this.#restarts[n - 1] as number);
+      const position = this.#afterBetween(begin, end, id);
+      if (position !== undefined) return position;
+      end = begin;
     }
-    return low < this.#head && this.at(low).id === id ? low + 1 : undefined;
+    return undefined;
   }
 
   /** The end of the block that contains a position; `undefined` in the block that is not complete. */
@@ -161,6 +164,19 @@ export class Window {
       else high = middle;
     }
     return ends[low];
+  }
+
+  /** As {@link Window.after}, among entries whose ids ascend. */
+  #afterBetween(begin: number, end: number, id: string): number | undefined {
+    let low = begin;
+    let high = end;
+    // The first entry not before the id. A gap has the id of the entry before it, so that entry is found first.
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#compare(this.at(middle).id, id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low < end && this.at(low).id === id ? low + 1 : undefined;
   }
 
   /** Before the head advances to include an entry of this size. */
@@ -189,6 +205,7 @@ export class Window {
     this.#entries[this.#trimmed] = undefined;
     this.#trimmed++;
     if ((this.#blockEnds[0] ?? this.#head) <= this.first) this.#blockEnds.shift();
+    if ((this.#restarts[0] ?? this.#head) <= this.first) this.#restarts.shift();
     if (this.#trimmed < SLACK || this.#trimmed < this.#entries.length / 2) return;
     this.#entries = this.#entries.slice(this.#trimmed);
     this.#pushedAt = this.#pushedAt.slice(this.#trimmed);

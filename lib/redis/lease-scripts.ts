@@ -1,4 +1,4 @@
-import { APPEND_FUNCTION, FIRST } from './redis-stream';
+import { APPEND_FUNCTIONS, FIRST, HEAD_FUNCTION } from './append-script';
 
 // The lease of a run is a hash beside its stream, in the same slot:
 //   run      the token of its first holder, which identifies the run
@@ -23,11 +23,12 @@ local function hasHeir(stamp) return stamp and now - tonumber(stamp) < ${HEIR_MS
 `;
 
 // KEYS: the stream, the lease. ARGV: purpose, life, ttl, notify, attempt.
-export const REQUEST = `${NOW}${APPEND_FUNCTION}
+export const REQUEST = `${NOW}${HEAD_FUNCTION}
 local run = redis.call('HMGET', KEYS[2], 'token', 'until', 'ended', 'run', 'attempt', 'heir')
 local purpose = ARGV[1]
 local function last()
-  local id = head(KEYS[1])
+  local id, failure = head(KEYS[1])
+  if not id then error(failure.err) end
   if id == '${FIRST}' then return '' end
   return id
 end
@@ -51,41 +52,60 @@ redis.call('PEXPIRE', KEYS[2], text(ARGV[2] + ARGV[3]))
 return {'granted', id, text(token), last()}
 `;
 
-// KEYS: the stream, the lease. ARGV: as APPEND_FUNCTION, token, seq, life, ttl.
-export const APPEND_FENCED = `${NOW}${APPEND_FUNCTION}
-local run = redis.call('HMGET', KEYS[2], 'token', 'until', 'ended', 'seq', 'id')
-if run[1] ~= ARGV[6] then return {run[3] and 'ended' or 'lost'} end
-if tonumber(ARGV[7]) <= tonumber(run[4]) then return {'appended', run[5]} end
-if run[3] then return {'ended'} end
-if tonumber(run[2]) <= now then return {'lost'} end
-local id = append(KEYS[1])
-if id == '' then return {'ended'} end
-redis.call('HSET', KEYS[2], 'seq', ARGV[7], 'id', id)
-if ARGV[2] == '1' then
-  redis.call('HSET', KEYS[2], 'ended', '1')
-  redis.call('PEXPIRE', KEYS[2], ARGV[9])
-  redis.call('PEXPIRE', KEYS[1], ARGV[9])
-else
-  redis.call('PEXPIRE', KEYS[1], text(ARGV[8] + ARGV[9]))
+// What must follow an append is written before it, too, so that nothing is appended if Redis refuses it.
+const APPEND_ONE = `${NOW}${APPEND_FUNCTIONS}
+local function append(event, isLast)
+  local failure = begin(KEYS[1])
+  if failure then return nil, failure end
+  local id, refused = add(KEYS[1], event, isLast)
+  finish(KEYS[1])
+  return id, refused
 end
-return {'appended', id}
 `;
 
-// KEYS: the stream, the lease. ARGV: as APPEND_FUNCTION, token or '' for any, ttl, '1' to leave the run to a successor.
-export const END = `${NOW}${APPEND_FUNCTION}
+// KEYS: the stream, the lease. ARGV: as APPEND_FUNCTIONS, the event, '1' if it is the last, token, seq, life, ttl. Returns the
+// id, and the error of a command that Redis has refused since.
+export const APPEND_FENCED = `${APPEND_ONE}
+local run = redis.call('HMGET', KEYS[2], 'token', 'until', 'ended', 'seq', 'id')
+if run[1] ~= ARGV[8] then return {run[3] and 'ended' or 'lost'} end
+if tonumber(ARGV[9]) <= tonumber(run[4]) then return {'appended', run[5]} end
+if run[3] then return {'ended'} end
+if tonumber(run[2]) <= now then return {'lost'} end
+local keep = text(ARGV[10] + ARGV[11])
+redis.call('HSET', KEYS[2], 'seq', run[4])
+redis.call('PEXPIRE', KEYS[2], keep)
+local id, refused = append(ARGV[6], ARGV[7])
+if not id then return refused end
+if id == '' then return {'ended'} end
+redis.call('HSET', KEYS[2], 'seq', ARGV[9], 'id', id)
+if ARGV[7] == '1' then
+  redis.call('HSET', KEYS[2], 'ended', '1')
+  redis.call('PEXPIRE', KEYS[2], ARGV[11])
+  redis.call('PEXPIRE', KEYS[1], ARGV[11])
+else
+  redis.call('PEXPIRE', KEYS[1], keep)
+end
+return {'appended', id, refused and refused.err or ''}
+`;
+
+// KEYS: the stream, the lease. ARGV: as APPEND_FUNCTIONS, the event, '1', token or '' for any, ttl, '1' to leave the run to a
+// successor.
+export const END = `${APPEND_ONE}
 local run = redis.call('HMGET', KEYS[2], 'token', 'ended', 'notify', 'heir', 'until')
 if not run[1] then return 'none' end
 if run[2] then return 'ended' end
-if ARGV[6] ~= '' and (ARGV[6] ~= run[1] or tonumber(run[5]) <= now) then return 'lost' end
-if ARGV[8] == '1' and hasHeir(run[4]) then
+if ARGV[8] ~= '' and (ARGV[8] ~= run[1] or tonumber(run[5]) <= now) then return 'lost' end
+if ARGV[10] == '1' and hasHeir(run[4]) then
   redis.call('HSET', KEYS[2], 'until', '0')
   return 'released'
 end
-append(KEYS[1])
+redis.call('HSET', KEYS[2], 'until', run[5])
+redis.call('PEXPIRE', KEYS[2], ARGV[9])
+local id, refused = append(ARGV[6], ARGV[7])
+if not id then return refused end
 redis.call('HSET', KEYS[2], 'ended', '1')
-redis.call('PEXPIRE', KEYS[2], ARGV[7])
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
-redis.pcall('PUBLISH', run[3], run[1] .. ' ' .. ARGV[7] .. ' ' .. KEYS[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[9])
+redis.pcall('PUBLISH', run[3], run[1] .. ' ' .. ARGV[9] .. ' ' .. KEYS[2])
 return 'done'
 `;
 

@@ -239,7 +239,7 @@ export class RedisConnection {
 }
 
 /** The code of an error reply from Redis; `undefined` for any other error. */
-function replyCode(error: unknown): string | undefined {
+export function replyCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !isErrorReply(error)) return undefined;
   return error.message.split(' ', 1)[0];
 }
@@ -262,7 +262,7 @@ function outcomeUnknownError(cause: unknown): SseError {
   return sseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }
 
-function refusedError(cause: unknown): SseError {
+export function refusedError(cause: unknown): SseError {
   const message = `Redis has refused the command: ${messageOf(cause)}`;
   return sseError('ERR_SSE_LOG_UNAVAILABLE', message, { cause });
 }

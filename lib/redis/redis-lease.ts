@@ -9,11 +9,15 @@ import type {
   LeaseTerms,
   LogLease,
 } from '../log/log-lease';
+import { FIRST } from './append-script';
 import { APPEND_FENCED, END, REQUEST } from './lease-scripts';
 import { LeaseEntry, type LeaseKeys, lifeOf, type RedisLeases } from './leases';
 import type { RedisConnection } from './redis-connection';
 import { type RedisStream, replyList, replyText, type StreamBounds } from './redis-stream';
+import { Script } from './script';
 import { siblingKey } from './slot';
+
+const APPEND_SCRIPT = new Script(APPEND_FENCED);
 
 /** How often a command is sent whose reply was lost. */
 const ATTEMPTS = 3;
@@ -27,8 +31,12 @@ export interface RedisLeaseOptions {
   readonly bounds: StreamBounds;
   readonly connection: RedisConnection;
   readonly leases: RedisLeases;
+  /** The newest id that this process knows; new ids are greater, also if the run has begun anew. */
+  readonly newest: () => string;
   /** Called with the id of each entry that this process has appended. */
   readonly onAppended: (id: string) => void;
+  /** Called with the error of Redis if an entry was appended, but a later step was refused. */
+  readonly onRefused: (error: string) => void;
 }
 
 /** The lease of the run that a stream stores. */
@@ -62,8 +70,13 @@ export class RedisLease implements LogLease {
   }
 
   async end(record: EventRecord, { ttlMs }: LeaseTerms): Promise<boolean> {
-    const { stream, bounds } = this.#options;
-    const values = [...stream.appendArguments(record, bounds), '', String(ttlMs), ''];
+    const { stream, bounds, newest } = this.#options;
+    const known = { newest: FIRST, floor: newest() };
+    const values = [
+      ...stream.appendArguments(bounds, known),
+      ...stream.recordArguments(record),
+      ...['', String(ttlMs), ''],
+    ];
     return replyText(await this.#send(END, ...values)) === 'done';
   }
 
@@ -96,10 +109,13 @@ class RedisGrant implements LeaseGrant {
   /** The last append, whether it has succeeded or not. */
   #last: Promise<unknown> = Promise.resolve();
   #count = 0;
+  /** The last id of the run that this process knows. */
+  #newest: string;
 
   constructor(options: RedisGrantOptions) {
     this.token = options.token;
     this.lastId = options.lastId;
+    this.#newest = options.lastId === '' ? FIRST : options.lastId;
     this.#options = options;
   }
 
@@ -113,8 +129,8 @@ class RedisGrant implements LeaseGrant {
   }
 
   async release(record: EventRecord): Promise<boolean> {
-    const { stream, bounds, connection, entry } = this.#options;
-    const values = [...stream.appendArguments(record, bounds), this.token, String(entry.terms.ttlMs), '1'];
+    const { connection, entry } = this.#options;
+    const values = [...this.#argumentsOf(record), this.token, String(entry.terms.ttlMs), '1'];
     const command = ['EVAL', END, '2', entry.keys.stream, entry.keys.lease, ...values];
     this.close();
     const reply = await connection.now((driver) => driver.send(entry.keys.stream, command));
@@ -137,19 +153,28 @@ class RedisGrant implements LeaseGrant {
   }
 
   async #append(record: EventRecord, sequence: number): Promise<string> {
-    const { stream, bounds, connection, entry, onAppended } = this.#options;
+    const { connection, entry, onAppended, onRefused } = this.#options;
+    const { stream, lease } = entry.keys;
     const times = [String(lifeOf(entry.terms)), String(entry.terms.ttlMs)];
-    const values = [...stream.appendArguments(record, bounds), this.token, String(sequence), ...times];
-    const command = ['EVAL', APPEND_FENCED, '2', entry.keys.stream, entry.keys.lease, ...values];
+    const values = [...this.#argumentsOf(record), this.token, String(sequence), ...times];
     const reply = await connection.retrying(async (driver) =>
-      entry.isHeld(this.token) ? driver.send(stream.key, command) : ['lost'],
+      entry.isHeld(this.token) ? APPEND_SCRIPT.run(driver, [stream, lease], values) : ['lost'],
     );
-    const [state, id = ''] = replyList(reply).map(replyText);
+    const [state, id = '', refused = ''] = replyList(reply).map(replyText);
     if (state === 'appended') {
+      if (refused !== '') onRefused(refused);
+      this.#newest = id;
       onAppended(id);
       return id;
     }
     throw state === 'ended' ? endedError() : lostError();
+  }
+
+  /** A run knows only its own ids: what an earlier run of the key has appended is not lost. */
+  #argumentsOf(record: EventRecord): string[] {
+    const { stream, bounds, newest } = this.#options;
+    const known = { newest: this.#newest, floor: newest() };
+    return [...stream.appendArguments(bounds, known), ...stream.recordArguments(record)];
   }
 }
 

@@ -1,8 +1,10 @@
-import { describe, emitWarning, endedError, messageOf, wrongType } from '../errors';
+import { describe, emitWarning, messageOf, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
 import type { LogLease } from '../log/log-lease';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
+import { AppendQueue } from './append-queue';
+import { FIRST } from './append-script';
 import { StreamFollower } from './follower';
 import { RedisLeases } from './leases';
 import {
@@ -13,7 +15,7 @@ import {
 } from './options';
 import { RedisConnection } from './redis-connection';
 import { RedisLease } from './redis-lease';
-import { compareIds, FIRST, isId, RedisStream } from './redis-stream';
+import { compareIds, isId, RedisStream } from './redis-stream';
 import { RedisSubscriptions } from './subscriptions';
 
 /**
@@ -58,14 +60,14 @@ const MAX_DRIFT = 0.001;
 
 /**
  * Creates logs on Redis Streams, for channels that span several processes: subscribers in every process receive each
- * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later, with a clock that never
- * goes backwards.
+ * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later.
  *
  * It opens two connections, for any number of logs. While Redis is disconnected, `publish` rejects and subscribers stay
  * connected; after it has reconnected, they receive the events that they missed.
  *
  * An acknowledged event is as durable as Redis makes it. With `appendfsync always`, no acknowledged event is lost when
- * Redis is killed. With weaker settings, a subscriber that had not received a lost event receives a `gap`.
+ * Redis is killed. With weaker settings, or after a failover, a subscriber that had not received a lost event receives a `gap`,
+ * if a process publishes that knows of the event. No id is assigned twice while a process lives that knows it.
  *
  * @param client a client of `redis` (4 or later) or `ioredis` (5 or later), or a cluster client of either. No command is
  *   sent on it
@@ -95,6 +97,10 @@ class RedisLink {
   readonly leases: RedisLeases;
   /** Whether the warning of this outage was emitted. */
   #warned = false;
+  /** The number of reads that Redis refuses at the moment. */
+  #refusedReads = 0;
+  /** The errors of commands that were refused after an append, each warned of once. */
+  readonly #refusedSteps = new Set<string>();
   #closed: Promise<void> | undefined;
 
   constructor(address: RedisAddress, prefix: string) {
@@ -119,6 +125,31 @@ class RedisLink {
     return this.#closed;
   }
 
+  /** Warns once for all reads that are refused at a time. @returns a function to call when this one has succeeded or ended */
+  onRefusedRead(error: unknown): () => void {
+    if (this.#refusedReads++ === 0) {
+      emitWarning(
+        'SSE_REDIS_LOST',
+        `Redis refuses to read a log (${messageOf(error)}). Until it allows that, subscribers receive nothing; afterwards they ` +
+          'receive the events that they missed.',
+      );
+    }
+    return () => {
+      this.#refusedReads--;
+    };
+  }
+
+  /** An event was appended, but a command that had to follow was refused. */
+  onRefusedStep(error: string): void {
+    if (this.#refusedSteps.has(error)) return;
+    this.#refusedSteps.add(error);
+    emitWarning(
+      'SSE_REDIS_LOST',
+      `Redis has stored an event, but refused a command that had to follow (${error}). If that is PUBLISH, subscribers receive ` +
+        'the event late; if it is HSET, the idempotency key of the event is not known.',
+    );
+  }
+
   #onReady(): void {
     if (this.commands.driver !== undefined && this.subscriptions.ready) this.#warned = false;
   }
@@ -140,8 +171,11 @@ class RedisLog implements EventLog {
   readonly #link: RedisLink;
   readonly #stream: RedisStream;
   readonly #options: Required<RedisLogOptions>;
+  readonly #appends: AppendQueue;
   /** The greatest id that was appended or received in this process. */
   #newest = FIRST;
+  /** An id that was received in this process and that the stream has lost, until an entry says so. */
+  #lost: string | undefined;
   #lease: RedisLease | undefined;
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
@@ -150,6 +184,16 @@ class RedisLog implements EventLog {
     this.#link = link;
     this.#stream = new RedisStream(link.commands, keyPrefix + key, database);
     this.#options = options;
+    this.#appends = new AppendQueue({
+      stream: this.#stream,
+      bounds: options,
+      known: () => ({ newest: this.#newest, floor: this.#newest, lost: this.#lost }),
+      onAppended: (id, { lost }) => {
+        if (this.#lost === lost) this.#lost = undefined;
+        this.#updateNewest(id);
+      },
+      onRefused: (error) => link.onRefusedStep(error),
+    });
   }
 
   get lease(): LogLease {
@@ -158,30 +202,25 @@ class RedisLog implements EventLog {
       bounds: this.#options,
       connection: this.#link.commands,
       leases: this.#link.leases,
+      newest: () => this.#newest,
       onAppended: (id) => this.#updateNewest(id),
+      onRefused: (error) => this.#link.onRefusedStep(error),
     });
     return this.#lease;
   }
 
   append(record: EventRecord): Promise<string> {
-    return this.#append(record);
+    return this.#appends.append(record);
   }
 
   appendOnce(record: EventRecord, idempotencyKey: string): Promise<string> {
-    return this.#append(record, idempotencyKey);
-  }
-
-  async #append(record: EventRecord, idempotencyKey?: string): Promise<string> {
-    const id = await this.#stream.append(record, this.#options, idempotencyKey);
-    if (id === undefined) throw endedError();
-    this.#updateNewest(id);
-    return id;
+    return this.#appends.append(record, idempotencyKey);
   }
 
   async read(after: string, limit: number): Promise<LogPage> {
     if (after === '' || isId(after)) {
-      const { entries, contiguous } = await this.#stream.page(after, limit);
-      if (contiguous) return { entries, gap: false };
+      const { entries, contiguous, head } = await this.#stream.page(after, limit);
+      if (head === undefined) return { entries, gap: !contiguous };
     }
     const { entries } = await this.#stream.page('', limit);
     return { entries, gap: true };
@@ -196,6 +235,8 @@ class RedisLog implements EventLog {
     const newest = this.#newest;
     const { id: last, ended, now } = await this.#stream.head();
     const elapsed = performance.now() - calledAt;
+    // The stream has lost what this process knows.
+    if (compareIds(last, newest) < 0) return { id: last, ended };
     const moment = Math.floor(now - elapsed * (1 + MAX_DRIFT));
     const id = compareIds(last, `${moment}-0`) < 0 ? last : await this.#stream.idBefore(moment, last);
     return { id: compareIds(newest, id) > 0 ? newest : id, ended };
@@ -208,6 +249,13 @@ class RedisLog implements EventLog {
       stream: this.#stream,
       subscriber,
       onReceived: (id) => this.#updateNewest(id),
+      onLost: (id) => {
+        this.#lost = id;
+      },
+      onLossReported: (id) => {
+        if (this.#lost === id) this.#lost = undefined;
+      },
+      onRefused: (error) => this.#link.onRefusedRead(error),
       onStop: (stopped) => subscriptions.unsubscribe(channel, stopped),
       pause: () => commands.pause(REFUSED_RETRY_MS),
     });

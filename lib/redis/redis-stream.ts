@@ -1,15 +1,20 @@
 import type { EventRecord } from '../format/record';
 import type { LogEntry } from '../log/entry';
+import { APPEND, FIRST, READ_HEAD } from './append-script';
 import type { RedisConnection } from './redis-connection';
+import { Script } from './script';
 import { siblingKey } from './slot';
-
-/** The id before all others. It is the head of a key that does not exist. */
-export const FIRST = '0-0';
 
 const ID = /^(\d{1,15})-(\d{1,15})$/;
 
 /** The largest number of rows that one command of a search may return. */
 const MAX_ROWS = 500;
+
+/** The approximate size of a page in characters, so that a catch-up with large events takes a bounded amount of memory. */
+const PAGE_SIZE = 4 * 2 ** 20;
+
+/** The number of rows of the first command for a stream of whose events this process does not know the size. */
+const FIRST_ROWS = 16;
 
 /** How much Redis retains of a stream. */
 export interface StreamBounds {
@@ -19,15 +24,49 @@ export interface StreamBounds {
 
 /** The message that is published for an appended entry. */
 export interface StreamMessage extends LogEntry {
-  /** The id of the entry before this one. A follower at this id has missed no entry. */
+  /** The id of the entry before this one. A follower at this id has missed no entry, unless entries are lost. */
   readonly previousId: string;
+  /** The newest id that the publisher knows, if the stream has lost it: entries after `previousId` are lost. */
+  readonly lost?: string | undefined;
 }
 
-/** A part of a stream. */
+/** An entry to append. */
+export interface StreamAppend {
+  readonly record: EventRecord;
+  /** If an entry was appended with the same key, nothing is appended. `''` for none. */
+  readonly idempotencyKey: string;
+}
+
+/** What the publisher knows of a log. */
+export interface KnownIds {
+  /** The newest id in this log. If the stream does not have it, entries are lost. */
+  readonly newest: string;
+  /** Every new id must be greater. */
+  readonly floor: string;
+  /** An id of this log that the stream does not have any more, and of which the log does not say so yet. */
+  readonly lost?: string | undefined;
+}
+
+/** What has become of a {@link StreamAppend}. */
+export interface AppendResult {
+  /** The id, with a known idempotency key that of the first entry; `''` if the log has ended; `undefined` if nothing was appended. */
+  readonly id: string | undefined;
+  /** The error of Redis: why nothing was appended, or what has failed since. */
+  readonly refused: string | undefined;
+}
+
+/** What an entry says of those before it, as {@link StreamMessage}. */
+export type EntryLink = Pick<StreamMessage, 'previousId' | 'lost'>;
+
+/** A part of a stream, without entries that are missing in between. */
 export interface StreamPage {
   readonly entries: readonly LogEntry[];
   /** Whether no entry is missing between the requested id and the first entry. */
   readonly contiguous: boolean;
+  /** What the first entry says of those before it. */
+  readonly link?: EntryLink | undefined;
+  /** The head of the stream, if it is before the requested id. Then there are no entries. */
+  readonly head?: string | undefined;
   /** The id to continue after: that of the last entry, or of a foreign entry that follows it. */
   readonly lastId: string;
   /** Whether more entries may follow. */
@@ -44,73 +83,11 @@ export interface StreamHead {
   readonly now: number;
 }
 
-// The stored fields are `before` (the previous id), `event` (the record as JSON) and, in the last entry, `over`.
-// A stream whose entries were all trimmed still knows its last generated id.
-const HEAD = `
-local function head(key)
-  local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
-  if last then
-    for i = 1, #last[2], 2 do
-      if last[2][i] == 'over' then return last[1], '1' end
-    end
-    return last[1], ''
-  end
-  if redis.call('EXISTS', key) == 0 then return '${FIRST}', '' end
-  local info = redis.call('XINFO', 'STREAM', key)
-  for i = 1, #info, 2 do
-    if info[i] == 'last-generated-id' then return info[i + 1], '' end
-  end
-end
-`;
-
-// ARGV: the event, '1' if it is the last, maxEvents, maxAgeMs or '', the channel. Returns '' if the log has ended.
-// The age limit is exact ('='): the approximate '~' could keep a hundred expired events of a log with little traffic.
-export const APPEND_FUNCTION = `${HEAD}
-local function append(key)
-  local before, ended = head(key)
-  if ended == '1' then return '' end
-  local fields = {'before', before, 'event', ARGV[1]}
-  if ARGV[2] == '1' then fields[5], fields[6] = 'over', '1' end
-  local id = redis.call('XADD', key, 'MAXLEN', '~', ARGV[3], '*', unpack(fields))
-  if ARGV[4] ~= '' then
-    local oldest = tonumber(string.match(id, '^%d+')) - tonumber(ARGV[4])
-    redis.call('XTRIM', key, 'MINID', '=', string.format('%.0f', oldest))
-    redis.call('PEXPIRE', key, ARGV[4])
-  end
-  redis.call('PUBLISH', ARGV[5], id .. ' ' .. before .. ' ' .. ARGV[1])
-  return id
-end
-`;
-
-// A single key, as clusters require.
-const APPEND = `${APPEND_FUNCTION}return append(KEYS[1])`;
-
-// KEYS: the stream, and two hashes with the ids of the newest idempotency keys: once the first has maxEvents keys, it
-// replaces the second. ARGV: as APPEND_FUNCTION, the idempotency key, and '1' if the size of the first hash is checked.
-const APPEND_ONCE = `${APPEND_FUNCTION}
-if ARGV[7] == '1' and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then
-  redis.call('UNLINK', KEYS[3])
-  redis.call('RENAME', KEYS[2], KEYS[3])
-end
-local first = redis.call('HGET', KEYS[2], ARGV[6]) or redis.call('HGET', KEYS[3], ARGV[6])
-if first then return first end
-local id = append(KEYS[1])
-if id == '' then return '' end
-redis.call('HSET', KEYS[2], ARGV[6], id)
-if ARGV[4] ~= '' then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
-return id
-`;
-
-// Reads the time in the same script, because each node of a cluster has its own clock.
-const READ_HEAD = `${HEAD}
-local time = redis.call('TIME')
-local id, ended = head(KEYS[1])
-return {id, ended, time[1], time[2]}
-`;
+const APPEND_SCRIPT = new Script(APPEND);
 
 /**
- * Of so many appends with an idempotency key, one checks the size of the hash: reading it at each is a fifth of the cost
- * of a key. The first append of each process checks, so that short-lived processes bound it too.
+ * Of so many calls that append with an idempotency key, one checks the size of the hash: reading it at each is a fifth of the
+ * cost of a key. The first call of each process checks, so that short-lived processes bound it too.
  */
 const APPENDS_PER_SIZE_CHECK = 10;
 
@@ -121,6 +98,8 @@ export class RedisStream {
   readonly #connection: RedisConnection;
   #hashes: readonly [string, string] | undefined;
   #appendsWithKey = 0;
+  /** The size of the largest row that this process has seen lately. */
+  #rowSize = PAGE_SIZE / FIRST_ROWS;
 
   constructor(connection: RedisConnection, key: string, database: number) {
     this.#connection = connection;
@@ -129,39 +108,43 @@ export class RedisStream {
   }
 
   /**
-   * @param idempotencyKey if an entry was appended with the same key, nothing is appended
-   * @returns the id, with a known idempotency key that of the first entry; `undefined` if the log has ended
+   * Appends entries in one call. Only one call may be in flight: Redis may have to be asked twice, and a client of a cluster
+   * resends calls that it could not deliver, after later ones.
+   *
+   * @returns one result for each entry. Rejects if none was appended, or if that is unknown
    */
   async append(
-    record: EventRecord,
+    appends: readonly StreamAppend[],
     bounds: StreamBounds,
-    idempotencyKey?: string,
-  ): Promise<string | undefined> {
-    const values = this.appendArguments(record, bounds);
-    // Not EVALSHA: with two appends in flight, Redis could reject the first because it does not know the script, and
-    // accept the second, because another process has loaded the script meanwhile, before the first is sent again.
-    const command =
-      idempotencyKey === undefined
-        ? ['EVAL', APPEND, '1', this.key, ...values]
-        : [
-            'EVAL',
-            APPEND_ONCE,
-            '3',
-            this.key,
-            ...this.#idempotencyHashes,
-            ...values,
-            idempotencyKey,
-            this.#checkSize(),
-          ];
-    const id = replyText(await this.#connection.now((driver) => driver.send(this.key, command)));
-    return id === '' ? undefined : id;
+    known: KnownIds,
+  ): Promise<AppendResult[]> {
+    const hasKeys = appends.some(({ idempotencyKey }) => idempotencyKey !== '');
+    const keys = hasKeys ? [this.key, ...this.#idempotencyHashes] : [this.key];
+    const values = [
+      ...this.appendArguments(bounds, known),
+      hasKeys ? this.#checkSize() : '0',
+      ...appends.flatMap(({ record, idempotencyKey }) => [...this.recordArguments(record), idempotencyKey]),
+    ];
+    const reply = await this.#connection.now((driver) => APPEND_SCRIPT.run(driver, keys, values));
+    return replyList(reply).map(parseResult);
   }
 
-  /** The first arguments of every script that contains {@link APPEND_FUNCTION}. */
-  appendArguments(record: EventRecord, { maxEvents, maxAgeMs }: StreamBounds): string[] {
-    const isLast = record.kind === 'event' ? '0' : '1';
+  /** The first arguments of every script that appends. */
+  appendArguments({ maxEvents, maxAgeMs }: StreamBounds, { newest, floor, lost }: KnownIds): string[] {
     const age = maxAgeMs === false ? '' : String(maxAgeMs);
-    return [JSON.stringify(record), isLast, String(maxEvents), age, this.channel];
+    return [lost === undefined ? newest : `!${lost}`, floor, String(maxEvents), age, this.channel];
+  }
+
+  /** The arguments for one entry. */
+  recordArguments(record: EventRecord): [event: string, isLast: '0' | '1'] {
+    const event = JSON.stringify(record);
+    this.noteSize(event.length);
+    return [event, record.kind === 'event' ? '0' : '1'];
+  }
+
+  /** An entry of this size was appended or received, so that pages may have to be shorter. */
+  noteSize(size: number): void {
+    if (size > this.#rowSize) this.#rowSize = size;
   }
 
   async head(): Promise<StreamHead> {
@@ -189,7 +172,8 @@ export class RedisStream {
   async page(after: string, count: number): Promise<StreamPage> {
     let page = await this.#pageOfRows(after, count);
     while (page.entries.length === 0 && page.more) {
-      page = { ...(await this.#pageOfRows(page.lastId, count)), contiguous: page.contiguous };
+      const next = await this.#pageOfRows(page.lastId, count);
+      page = { ...next, contiguous: page.contiguous && next.contiguous, link: page.link ?? next.link };
     }
     return page;
   }
@@ -202,15 +186,15 @@ export class RedisStream {
   async idBeforeNewest(count: number): Promise<string | undefined> {
     let missing = count + 1;
     for (let end = '+'; ; ) {
-      // One more, for the closing entry, which is no event.
-      const limit = Math.min(missing + 1, MAX_ROWS);
+      // Two more, for the closing entry and its tail, which are no events.
+      const limit = Math.min(missing + 2, MAX_ROWS);
       const rows = parseRows(await this.#send('XREVRANGE', this.key, end, '-', 'COUNT', String(limit)));
       const events = rows.filter(({ record }) => record?.kind === 'event');
       const last = rows.at(-1);
       if (events.length >= missing) return events[missing - 1]?.id;
       if (last === undefined || rows.length < limit) return undefined;
       missing -= events.length;
-      end = `(${last.id}`;
+      end = `(${last.storedId}`;
     }
   }
 
@@ -223,27 +207,49 @@ export class RedisStream {
 
   /**
    * One page of rows, which may all be foreign. Also requests the row with the id `after` itself: if it is still
-   * retained, the rows that follow it are contiguous.
+   * retained, the row that follows it tells whether an entry is missing between them.
    */
   async #pageOfRows(after: string, count: number): Promise<StreamPage> {
-    let rows = await this.#rowsFrom(after, count + 1);
+    let { rows, more } = await this.#rowsFrom(after, count + 1);
     if (rows.length === 0 && after !== '') {
       // No row at or after the id: it is either the last generated id, or one that this stream does not know.
       const { id } = await this.head();
-      if (id === after) return { entries: [], contiguous: true, lastId: after, more: false };
-      rows = await this.#rowsFrom(after, count + 1);
+      const order = compareIds(id, after);
+      if (order === 0) return { entries: [], contiguous: true, lastId: after, more: false };
+      if (order < 0) return { entries: [], contiguous: false, head: id, lastId: after, more: false };
+      ({ rows, more } = await this.#rowsFrom(after, count + 1));
+      if (rows.length === 0) return { entries: [], contiguous: false, lastId: id, more: false };
     }
-    const found = rows[0]?.id === after;
-    const wanted = found ? rows.slice(1) : rows.slice(0, count);
+    const isFound = rows[0]?.id === after;
+    const following = (isFound ? rows.slice(1) : rows).filter(({ isTail }) => !isTail);
+    const wanted = following.slice(0, Math.min(count, contiguousLength(following)));
     const entries = wanted.flatMap(({ id, record }) => (record === undefined ? [] : [{ id, record }]));
-    const contiguous = after === '' || found || rows[0]?.previousId === after;
-    return { entries, contiguous, lastId: wanted.at(-1)?.id ?? after, more: rows.length > count };
+    return {
+      entries,
+      contiguous: after === '' || follows(following[0], after, isFound),
+      link: linkOf(following[0]),
+      lastId: wanted.at(-1)?.id ?? after,
+      more: more || following.length > wanted.length,
+    };
   }
 
-  async #rowsFrom(after: string, count: number): Promise<StreamRow[]> {
-    return parseRows(
-      await this.#send('XRANGE', this.key, after === '' ? '-' : after, '+', 'COUNT', String(count)),
-    );
+  /** Rows from an id on, up to a number and an approximate size, in as many commands as the size of the rows requires. */
+  async #rowsFrom(after: string, limit: number): Promise<{ rows: StreamRow[]; more: boolean }> {
+    const rows: StreamRow[] = [];
+    let start = after === '' ? '-' : after;
+    for (let size = 0; rows.length < limit && size < PAGE_SIZE; ) {
+      const room = Math.ceil((PAGE_SIZE - size) / this.#rowSize);
+      const count = Math.min(limit - rows.length, room);
+      const found = parseRows(await this.#send('XRANGE', this.key, start, '+', 'COUNT', String(count)));
+      const last = found.at(-1);
+      // A tail may be left of an entry that was trimmed.
+      rows.push(...found.filter(({ isTail }, index) => !isTail || (rows.length === 0 && index === 0)));
+      if (last === undefined || found.length < count) return { rows, more: false };
+      size += found.reduce((sum, row) => sum + row.size, 0);
+      this.#rowSize = Math.max(1, ...found.map((row) => row.size));
+      start = `(${last.storedId}`;
+    }
+    return { rows, more: true };
   }
 
   #checkSize(): '0' | '1' {
@@ -264,9 +270,11 @@ export class RedisStream {
 export function parseMessage(text: string): StreamMessage | undefined {
   const end = text.indexOf(' ');
   const begin = text.indexOf(' ', end + 1);
-  const [id, previousId] = [text.slice(0, end), text.slice(end + 1, begin)];
+  const id = text.slice(0, end);
+  const [previousId = '', lost] = text.slice(end + 1, begin).split(',');
   const record = parseRecord(text.slice(begin + 1));
-  return isId(id) && isId(previousId) && record !== undefined ? { id, previousId, record } : undefined;
+  const isValid = isId(id) && isId(previousId) && (lost === undefined || isId(lost));
+  return isValid && record !== undefined ? { id, previousId, lost, record } : undefined;
 }
 
 export function isId(id: string): boolean {
@@ -283,17 +291,66 @@ export function compareIds(a: string, b: string): number {
 
 /** One entry of a stream as Redis returns it; a foreign one has no valid record. */
 interface StreamRow {
+  /** Of a tail, the id of the entry for which it stands. */
   readonly id: string;
+  readonly storedId: string;
   readonly previousId: string | undefined;
+  /** As {@link StreamMessage.lost}. */
+  readonly lost: string | undefined;
   readonly record: EventRecord | undefined;
+  /** Whether it only stands for the entry before it, as the head. */
+  readonly isTail: boolean;
+  /** In characters. */
+  readonly size: number;
 }
 
 function parseRows(reply: unknown): StreamRow[] {
   return replyList(reply).map((row) => {
     const [id, content] = replyList(row);
     const fields = parseFields(content);
-    return { id: replyText(id), previousId: fields.get('before'), record: parseRecord(fields.get('event')) };
+    const event = fields.get('event');
+    const tailOf = fields.get('tail-of');
+    const storedId = replyText(id);
+    return {
+      id: tailOf ?? storedId,
+      storedId,
+      previousId: fields.get('before'),
+      lost: fields.get('lost'),
+      record: parseRecord(event),
+      isTail: tailOf !== undefined,
+      size: event?.length ?? 0,
+    };
   });
+}
+
+/** Whether no entry is missing between an id and a row. */
+function follows(row: StreamRow | undefined, id: string, isRetained: boolean): boolean {
+  if (row === undefined) return true;
+  // A foreign entry does not know the entry before it.
+  if (row.record === undefined || row.previousId === undefined) return isRetained;
+  if (row.lost === undefined) return row.previousId === id;
+  // The stream of the publisher had lost everything: the publisher need not know all of it.
+  return row.lost === id && row.previousId !== FIRST;
+}
+
+function linkOf(row: StreamRow | undefined): EntryLink | undefined {
+  if (row?.record === undefined || row.previousId === undefined) return undefined;
+  return { previousId: row.previousId, lost: row.lost };
+}
+
+/** The number of rows before the first that does not follow the row before it. */
+function contiguousLength(rows: readonly StreamRow[]): number {
+  const broken = rows.findIndex((row, index) => index > 0 && !follows(row, rows[index - 1]?.id ?? '', true));
+  return broken === -1 ? rows.length : broken;
+}
+
+function parseResult(reply: unknown): AppendResult {
+  const text = replyText(reply);
+  if (text.startsWith('!')) return { id: undefined, refused: text.slice(1) };
+  const end = text.indexOf(' ');
+  return end === -1
+    ? { id: text, refused: undefined }
+    : { id: text.slice(0, end), refused: text.slice(end + 1) };
 }
 
 /** The fields are a flat list or pairs, depending on the client and the protocol version. */
