@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Connect } from '../../lib/redis/address';
 import type { DriverListener, RedisDriver } from '../../lib/redis/drivers';
-import { RedisConnection } from '../../lib/redis/redis-connection';
+import { NodeConnection } from '../../lib/redis/redis-connection';
 
 const HEARTBEAT_MS = 1_000;
 
@@ -35,9 +35,11 @@ class FakeDriver implements RedisDriver {
     this.#pending.shift()?.reject(error);
   }
 
-  async sendToAll(command: readonly string[]): Promise<readonly unknown[]> {
-    return [await this.send('', command)];
+  ping(): Promise<unknown> {
+    return this.send('', ['ping']);
   }
+
+  subscriberCounts = async () => [];
 
   subscribe = async () => undefined;
   unsubscribe = async () => undefined;
@@ -52,7 +54,7 @@ class ErrorReply extends Error {}
 
 let drivers: FakeDriver[];
 let lost: unknown[];
-let connection: RedisConnection;
+let connection: NodeConnection;
 
 beforeEach(() => {
   jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'performance', 'setTimeout'] });
@@ -64,7 +66,7 @@ beforeEach(() => {
     return driver;
   };
   const listener = { onReady: () => undefined, onLost: (error: unknown) => lost.push(error), onMessage: () => undefined }; // biome-ignore format: one line
-  connection = new RedisConnection(connect, listener, HEARTBEAT_MS);
+  connection = new NodeConnection(connect, listener, HEARTBEAT_MS);
 });
 
 afterEach(async () => {
@@ -100,7 +102,7 @@ describe('a connection to Redis', () => {
       await setImmediate();
     }
 
-    expect(driver.sent).toEqual([['PING'], ['PING'], ['PING']]);
+    expect(driver.sent).toEqual([['ping'], ['ping'], ['ping']]);
     expect(lost).toEqual([]);
   });
 

@@ -3,6 +3,7 @@ import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
 import type { LogLease } from '../log/log-lease';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
+import { channelOf } from './channel-name';
 import { StreamFollower } from './follower';
 import { RedisLeases } from './leases';
 import {
@@ -11,10 +12,10 @@ import {
   resolveRedisLogOptions,
   resolveRedisLogsOptions,
 } from './options';
-import { RedisConnection } from './redis-connection';
+import type { RedisConnection } from './redis-connection';
 import { RedisLease } from './redis-lease';
 import { compareIds, FIRST, isId, RedisStream } from './redis-stream';
-import { RedisSubscriptions } from './subscriptions';
+import type { RedisSubscriptions } from './subscriptions';
 
 /**
  * Creates the logs of one Redis.
@@ -95,18 +96,17 @@ class RedisLink {
   readonly leases: RedisLeases;
   /** Whether the warning of this outage was emitted. */
   #warned = false;
+  readonly #closeConnections: () => Promise<void>;
   #closed: Promise<void> | undefined;
 
   constructor(address: RedisAddress, prefix: string) {
     const onReady = () => this.#onReady();
     const onLost = (error: unknown) => this.#warnOnce(error);
     this.address = address;
-    this.subscriptions = new RedisSubscriptions(address.connectForMessages, { onReady, onLost });
-    this.commands = new RedisConnection(address.connectForCommands, {
-      onReady,
-      onLost,
-      onMessage: () => undefined,
-    });
+    const { commands, subscriptions, close } = address.open({ onReady, onLost });
+    this.commands = commands;
+    this.subscriptions = subscriptions;
+    this.#closeConnections = close;
     this.leases = new RedisLeases(this.commands, this.subscriptions, {
       prefix: address.keyPrefix + prefix,
       isCluster: address.isCluster,
@@ -115,12 +115,12 @@ class RedisLink {
 
   close(): Promise<void> {
     this.leases.close();
-    this.#closed ??= Promise.all([this.commands.close(), this.subscriptions.close()]).then(() => undefined);
+    this.#closed ??= this.#closeConnections();
     return this.#closed;
   }
 
   #onReady(): void {
-    if (this.commands.driver !== undefined && this.subscriptions.ready) this.#warned = false;
+    if (this.commands.ready && this.subscriptions.ready) this.#warned = false;
   }
 
   #warnOnce(error: unknown): void {
@@ -146,9 +146,10 @@ class RedisLog implements EventLog {
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
     const { keyPrefix, database } = link.address;
+    const fullKey = keyPrefix + key;
     this.cacheSize = options.cacheSize;
     this.#link = link;
-    this.#stream = new RedisStream(link.commands, keyPrefix + key, database);
+    this.#stream = new RedisStream(link.commands, fullKey, channelOf(fullKey, database));
     this.#options = options;
   }
 

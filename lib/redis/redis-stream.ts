@@ -1,5 +1,6 @@
 import type { EventRecord } from '../format/record';
 import type { LogEntry } from '../log/entry';
+import { PUBLISH_FUNCTION } from './channel-name';
 import type { RedisConnection } from './redis-connection';
 import { siblingKey } from './slot';
 
@@ -65,7 +66,7 @@ end
 
 // ARGV: the event, '1' if it is the last, maxEvents, maxAgeMs or '', the channel. Returns '' if the log has ended.
 // The age limit is exact ('='): the approximate '~' could keep a hundred expired events of a log with little traffic.
-export const APPEND_FUNCTION = `${HEAD}
+export const APPEND_FUNCTION = `${HEAD}${PUBLISH_FUNCTION}
 local function append(key)
   local before, ended = head(key)
   if ended == '1' then return '' end
@@ -77,7 +78,8 @@ local function append(key)
     redis.call('XTRIM', key, 'MINID', '=', string.format('%.0f', oldest))
     redis.call('PEXPIRE', key, ARGV[4])
   end
-  redis.call('PUBLISH', ARGV[5], id .. ' ' .. before .. ' ' .. ARGV[1])
+  local published = publish(ARGV[5], id .. ' ' .. before .. ' ' .. ARGV[1])
+  if type(published) == 'table' then error(published.err) end
   return id
 end
 `;
@@ -122,10 +124,10 @@ export class RedisStream {
   #hashes: readonly [string, string] | undefined;
   #appendsWithKey = 0;
 
-  constructor(connection: RedisConnection, key: string, database: number) {
+  constructor(connection: RedisConnection, key: string, channel: string) {
     this.#connection = connection;
     this.key = key;
-    this.channel = `${key}@${database}`;
+    this.channel = channel;
   }
 
   /**
@@ -214,11 +216,10 @@ export class RedisStream {
     }
   }
 
-  /** The number of connections that are subscribed to the channel, on all nodes. */
+  /** The number of connections that are subscribed to the channel. */
   async subscriberCount(): Promise<number> {
-    const command = ['PUBSUB', 'NUMSUB', this.channel];
-    const replies = await this.#connection.retrying((driver) => driver.sendToAll(command));
-    return replies.reduce<number>((sum, reply) => sum + Number(replyList(reply)[1] ?? 0), 0);
+    const replies = await this.#connection.retrying((driver) => driver.subscriberCounts(this.channel));
+    return replies.reduce<number>((sum, reply) => sum + subscribersOf(reply), 0);
   }
 
   /**
@@ -302,6 +303,11 @@ function parseFields(content: unknown): Map<string, string> {
   const fields = new Map<string, string>();
   for (let i = 0; i + 1 < values.length; i += 2) fields.set(values[i] ?? '', values[i + 1] ?? '');
   return fields;
+}
+
+/** The number in a reply to `PUBSUB NUMSUB` for one channel. */
+export function subscribersOf(reply: unknown): number {
+  return Number(replyList(reply)[1] ?? 0);
 }
 
 /** Converts maps and objects to lists in which names and values alternate. */
