@@ -1,14 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import IoRedis, { Cluster } from 'ioredis';
+import { Cluster } from 'ioredis';
 import { createCluster } from 'redis';
 import { slotOf } from '../../lib/redis/slot';
-import { RedisServer } from '../../tools/redis-server';
 import type { Connected } from './redis';
+import { ReplicatedServer } from './redis-replicated';
 
 const SLOTS = 16_384;
 
 /** Milliseconds until a node that does not answer is replaced. */
 const NODE_TIMEOUT_MS = 1_000;
+
+const CLUSTERED = [
+  ['--cluster-enabled', 'yes'],
+  ['--cluster-node-timeout', String(NODE_TIMEOUT_MS)],
+  ['--cluster-replica-validity-factor', '0'],
+  ['--cluster-require-full-coverage', 'no'],
+  ['--cluster-allow-replica-migration', 'no'],
+].flat();
 
 export interface RedisClusterOptions {
   readonly masters?: number;
@@ -19,65 +27,14 @@ export interface RedisClusterOptions {
   readonly args?: readonly string[];
 }
 
-/** One server of a {@link RedisCluster}, and a connection for a test's own commands. */
-export class ClusterNode extends RedisServer {
-  readonly #password: string | undefined;
-  #admin: IoRedis | undefined;
-
+/** One server of a {@link RedisCluster}. */
+export class ClusterNode extends ReplicatedServer {
   constructor({ password, args = [] }: RedisClusterOptions) {
-    const rights = password === undefined ? [] : ['--requirepass', password, '--masterauth', password];
-    super({
-      args: [
-        '--cluster-enabled',
-        'yes',
-        '--cluster-node-timeout',
-        String(NODE_TIMEOUT_MS),
-        '--cluster-replica-validity-factor',
-        '0',
-        '--cluster-require-full-coverage',
-        'no',
-        '--cluster-allow-replica-migration',
-        'no',
-        '--repl-diskless-sync-delay',
-        '0',
-        '--appendonly',
-        'yes',
-        '--save',
-        '',
-        ...rights,
-        ...args,
-      ],
-    });
-    this.#password = password;
-  }
-
-  get name(): string {
-    return `127.0.0.1:${this.port}`;
-  }
-
-  async call(...command: string[]): Promise<unknown> {
-    const options = { protocol: 2, retryStrategy: () => 20, maxRetriesPerRequest: null } as const;
-    const password = this.#password === undefined ? {} : { password: this.#password };
-    this.#admin ??= new IoRedis(this.port, '127.0.0.1', { ...options, ...password }).on(
-      'error',
-      () => undefined,
-    );
-    const [name = '', ...rest] = command;
-    return this.#admin.call(name, ...rest);
-  }
-
-  async text(...command: string[]): Promise<string> {
-    return String(await this.call(...command));
+    super([...CLUSTERED, ...args], password);
   }
 
   id(): Promise<string> {
     return this.text('CLUSTER', 'MYID');
-  }
-
-  override async remove(): Promise<void> {
-    this.#admin?.disconnect();
-    this.signal('SIGCONT');
-    await super.remove();
   }
 }
 

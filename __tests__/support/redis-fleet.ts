@@ -193,6 +193,20 @@ function disorder(list: readonly string[]): number {
   return count;
 }
 
+/** The columns of a table of {@link FleetCounts}. */
+export const TABLE_HEAD = [
+  'client',
+  'fault',
+  'acknowledged',
+  'rejected',
+  'lost by Redis',
+  'lost',
+  'doubled',
+  'out of order',
+  'gaps',
+  'silent',
+] as const;
+
 /** Prints what was counted, as a table. */
 export function printTable(rows: ReadonlyArray<readonly string[]>): void {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];

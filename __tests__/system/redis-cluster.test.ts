@@ -1,7 +1,7 @@
 import { findProgram } from '../../tools/program';
 import { describeWithProgram } from '../support/program';
 import { CLUSTER_CLIENTS, type ClusterNode, RedisCluster } from '../support/redis-cluster';
-import { Fleet, type FleetCounts, printTable } from '../support/redis-fleet';
+import { Fleet, type FleetCounts, printTable, TABLE_HEAD } from '../support/redis-fleet';
 
 const MISSING = 'These tests need a real Redis. Install it (apt install redis-server, brew install redis).';
 
@@ -10,20 +10,7 @@ const MEMBERS = 3;
 /** Their slots are spread over all masters. */
 const CHANNELS = 24;
 
-const rows: string[][] = [
-  [
-    'client',
-    'fault',
-    'acknowledged',
-    'rejected',
-    'lost by Redis',
-    'lost',
-    'doubled',
-    'out of order',
-    'gaps',
-    'silent',
-  ],
-];
+const rows: string[][] = [[...TABLE_HEAD]];
 
 afterAll(() => printTable(rows));
 
