@@ -20,6 +20,9 @@ const MAX_REDIRECTIONS = 32;
 /** Milliseconds before a command is sent again while its keys are being moved. */
 const MOVING_MS = 50;
 
+/** Milliseconds after a failover or a move of slots, in which subscribers may not be back yet. */
+const SETTLING_MS = 5_000;
+
 /** The largest pause between two attempts of a command that may run twice. */
 const MAX_RETRY_MS = 1_000;
 
@@ -216,14 +219,33 @@ export class ClusterConnection implements RedisConnection {
     });
   }
 
-  /** After a failover, a process may still be subscribed to the former master, which is a replica now. */
+  /** While slots change their nodes, subscribers have to find out where to subscribe to. */
   async #subscriberCounts(channel: string): Promise<readonly unknown[]> {
+    let counts = await this.#countNow(channel);
+    if (hasSubscribers(counts)) return counts;
+    await this.#topology.renew();
+    while (
+      performance.now() - this.#topology.changedAt < SETTLING_MS &&
+      (await this.pause(SETTLING_MS / 20))
+    ) {
+      counts = await this.#countNow(channel);
+      if (hasSubscribers(counts)) return counts;
+    }
+    return counts;
+  }
+
+  /** Asks the master and its replicas: a former master may still have subscribers. */
+  async #countNow(channel: string): Promise<readonly unknown[]> {
     const counts = await countsOf((command) => this.#send(channel, command), channel);
-    if (counts.some((count) => subscribersOf(count) > 0)) return counts;
+    if (hasSubscribers(counts)) return counts;
     const replicas = this.#topology.replicasOf(channel);
     const asked = await Promise.allSettled(
       replicas.map((node) => countsOf((command) => this.#topology.ask(node, command), channel)),
     );
     return [...counts, ...asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))];
   }
+}
+
+function hasSubscribers(counts: readonly unknown[]): boolean {
+  return counts.some((count) => subscribersOf(count) > 0);
 }

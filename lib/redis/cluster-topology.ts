@@ -31,6 +31,7 @@ export class ClusterTopology {
   #refreshing: Promise<void> | undefined;
   #refreshAgain: NodeJS.Timeout | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
+  #changedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
   #lastError: unknown;
 
@@ -47,6 +48,11 @@ export class ClusterTopology {
   /** Why the owners of the slots are unknown. */
   get lastError(): unknown {
     return this.#lastError;
+  }
+
+  /** When a slot was last found on another node than before, on the clock of `performance.now()`. */
+  get changedAt(): number {
+    return this.#changedAt;
   }
 
   /** The masters that have slots. */
@@ -77,6 +83,7 @@ export class ClusterTopology {
   move(slot: number, node: string): void {
     if (this.#masters[slot] === node) return;
     this.#masters[slot] = node;
+    this.#changedAt = performance.now();
     if (!this.#nodes.includes(node)) this.#nodes.push(node);
     this.#notify();
     this.refresh();
@@ -118,6 +125,12 @@ export class ClusterTopology {
     this.#refreshAgain = setTimeout(() => void this.#refresh(), delayMs).unref();
   }
 
+  /** Asks the nodes now. Resolves when they have answered, or none has. */
+  async renew(): Promise<void> {
+    await this.#refreshing;
+    await this.#refresh();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -130,6 +143,7 @@ export class ClusterTopology {
   async #refresh(): Promise<void> {
     await this.#refreshing;
     if (this.#isClosed) return;
+    clearTimeout(this.#refreshAgain);
     this.#refreshAgain = undefined;
     this.#refreshing = this.#find();
     await this.#refreshing;
@@ -186,6 +200,7 @@ export class ClusterTopology {
     this.#nodes = [...nodes];
     for (let slot = 0; slot < 16_384; slot++) {
       if (previous[slot] !== masters[slot]) {
+        if (previous.length > 0) this.#changedAt = performance.now();
         this.#notify();
         return;
       }
