@@ -119,6 +119,34 @@ describe('a connection to Redis', () => {
     expect(await opened(2)).not.toBe(unanswered);
   });
 
+  it('takes only a reply of Redis for an answer, and not a rejection by the client itself', async () => {
+    const driver = await opened(1);
+    await heartbeat();
+    driver.refuse(new ErrorReply('NOPERM this user has no permissions to run the ping command'));
+    await setImmediate();
+    await heartbeat();
+    expect(lost).toEqual([]);
+
+    driver.refuse(new Error('Connection in subscriber mode'));
+    await setImmediate();
+    await heartbeat();
+
+    expect(driver.ended).toBe(true);
+    await opened(2);
+  });
+
+  it('says that nothing was appended when a command was not sent', async () => {
+    const driver = await opened(1);
+    driver.listener.onEnd(new Error('lost'));
+
+    const appended = connection.now((to) => to.send('key', ['EVAL']));
+
+    await expect(appended).rejects.toMatchObject({
+      message: expect.stringContaining('Nothing was appended'),
+    });
+    expect(driver.sent).toEqual([]);
+  });
+
   it('drops a driver that does not connect, too', async () => {
     const first = await nth(1);
 

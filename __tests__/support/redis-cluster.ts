@@ -132,8 +132,12 @@ export class RedisCluster {
     return replica;
   }
 
-  /** Moves the slot of a key with all of its keys to another master, while it is in use. */
-  async moveSlot(key: string, to: ClusterNode): Promise<void> {
+  /**
+   * Moves the slot of a key with all of its keys to another master, while it is in use.
+   *
+   * @param part `'keys only'` stops before the slot itself is moved
+   */
+  async moveSlot(key: string, to: ClusterNode, part: 'all' | 'keys only' = 'all'): Promise<void> {
     const slot = String(slotOf(key));
     const from = await this.masterOf(key);
     if (from === to) return;
@@ -147,6 +151,7 @@ export class RedisCluster {
       const rights = password === undefined ? [] : ['AUTH', password];
       await from.call('MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', ...rights, 'KEYS', ...keys);
     }
+    if (part === 'keys only') return;
     await to.call('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
     await from.call('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
     for (const node of this.nodes) {
