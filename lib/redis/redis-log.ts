@@ -40,10 +40,10 @@ export interface RedisLogs {
    */
   (key: string, options?: RedisLogOptions): EventLog;
   /**
-   * Closes both connections of these logs; the client stays open. Close the channels first: afterwards, their
+   * Closes the connections of these logs; the client stays open. Close the channels first: afterwards, their
    * subscribers receive nothing. May be called more than once.
    *
-   * @returns a promise, always the same, that resolves when both connections are closed
+   * @returns a promise, always the same, that resolves when the connections are closed
    * @example
    * await prices.close();
    * await logs.close();
@@ -62,8 +62,8 @@ const MAX_DRIFT = 0.001;
  * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later, with a clock that never
  * goes backwards.
  *
- * It opens two connections, for any number of logs. While Redis is disconnected, `publish` rejects and subscribers stay
- * connected; after it has reconnected, they receive the events that they missed.
+ * It opens two connections, on a cluster two to each master, for any number of logs. While Redis is disconnected, `publish`
+ * rejects and subscribers stay connected; after it has reconnected, they receive the events that they missed.
  *
  * An acknowledged event is as durable as Redis makes it. With `appendfsync always`, no acknowledged event is lost when
  * Redis is killed. With weaker settings, a subscriber that had not received a lost event receives a `gap`.
