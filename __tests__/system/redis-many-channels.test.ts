@@ -54,8 +54,9 @@ describeWithRedis(
 
       for (const list of received.values()) expect(list).toEqual(['before', 'after', 'later']);
       const clients = String(await server.call('CLIENT', 'LIST', 'TYPE', 'normal')).trim();
-      // Two clients of the user, a connection for commands of each redisLogs(), and that of this test.
-      expect(clients.split('\n')).toHaveLength(5);
+      // Two clients of the user, a connection for commands of each redisLogs(), that for messages of the one without
+      // subscriptions, and that of this test.
+      expect(clients.split('\n')).toHaveLength(6);
       await Promise.all([here.close(), there.close()]);
       await Promise.all(users.map((user) => user.end()));
     });
