@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Connect } from '../../lib/redis/address';
-import type { DriverListener, RedisDriver } from '../../lib/redis/drivers';
+import type { Connect, DriverListener, RedisDriver } from '../../lib/redis/drivers';
 import { NodeConnection } from '../../lib/redis/redis-connection';
 
 const HEARTBEAT_MS = 1_000;

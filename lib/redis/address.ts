@@ -3,13 +3,12 @@ import { type ClusterClient, IoredisCluster, NodeRedisClusterClient } from './cl
 import { ClusterConnection, type ClusterConnectionListener } from './cluster-connection';
 import { ClusterTopology } from './cluster-topology';
 import {
-  type DriverListener,
+  type Connect,
   type Ioredis,
   IoredisDriver,
   type NodeRedis,
   type NodeRedisCluster,
   NodeRedisDriver,
-  type RedisDriver,
 } from './drivers';
 import { NodeConnection, type RedisConnection } from './redis-connection';
 import { RedisSubscriptions, SingleServer } from './subscriptions';
@@ -26,9 +25,6 @@ export interface RedisClient {
   /** Creates the connections of `redisLogs()`, with the address and the credentials of this client. */
   duplicate(...overrides: never[]): unknown;
 }
-
-/** Starts a connection. May throw if no node is known at the moment. */
-export type Connect = (listener: DriverListener) => RedisDriver;
 
 /** The connections of one `redisLogs()`. */
 export interface RedisConnections {

@@ -10,9 +10,9 @@ import {
   permanentError,
   publicError,
   type RedisConnection,
-  replyCode,
 } from './redis-connection';
 import { subscribersOf } from './redis-stream';
+import { replyCode } from './reply-code';
 
 /** How often a command is sent to another node, or again because its keys are just being moved. */
 const MAX_REDIRECTIONS = 32;

@@ -1,5 +1,5 @@
 import { isSharded } from './channel-name';
-import { replyCode } from './redis-connection';
+import { replyCode } from './reply-code';
 
 /** Receives the messages and the end of a {@link RedisDriver}. */
 export interface DriverListener {
@@ -36,6 +36,9 @@ export interface RedisDriver extends CommandDriver {
   /** Closes the connection and rejects pending commands. May be called more than once. */
   end(): Promise<unknown>;
 }
+
+/** Starts a connection. May throw if no node is known at the moment. */
+export type Connect = (listener: DriverListener) => RedisDriver;
 
 /** The host and the port of a server. */
 export interface NodeAddress {

@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, SseError, sseError } from '../errors';
-import type { Connect } from './address';
-import type { CommandDriver, RedisDriver } from './drivers';
+import type { CommandDriver, Connect, RedisDriver } from './drivers';
+import { replyCode } from './reply-code';
 
 /** A connection for commands that reconnects until it is closed: to one server, or to the nodes of a cluster. */
 export interface RedisConnection {
@@ -276,19 +276,6 @@ export class NodeConnection implements RedisConnection {
     for (const resume of this.#waitingForFirst.splice(0)) resume();
     for (const resume of this.#waitingForReady.splice(0)) resume();
   }
-}
-
-/** The code of an error reply from Redis; `undefined` for any other error. */
-export function replyCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !isErrorReply(error)) return undefined;
-  return error.message.split(' ', 1)[0];
-}
-
-/** Tests the class name as ioredis and node-redis have it, because this package imports neither. */
-function isErrorReply(error: object): boolean {
-  const prototype: object | null = Object.getPrototypeOf(error);
-  if (prototype === null) return false;
-  return ['ReplyError', 'ErrorReply'].includes(prototype.constructor.name) || isErrorReply(prototype);
 }
 
 /** The error of a command that must not be sent again; `undefined` if it may be, provided that it may run twice. */

@@ -1,9 +1,9 @@
-import type { Connect } from './address';
 import { isSharded } from './channel-name';
 import { parseRedirection } from './cluster-slots';
-import type { DriverListener, RedisDriver } from './drivers';
-import { closedLogsError, HEARTBEAT_MS, NodeConnection, replyCode } from './redis-connection';
+import type { Connect, DriverListener, RedisDriver } from './drivers';
+import { closedLogsError, HEARTBEAT_MS, NodeConnection } from './redis-connection';
 import { parseMessage, type StreamMessage } from './redis-stream';
+import { replyCode } from './reply-code';
 
 /** Receives the messages of one channel. */
 export interface ChannelListener {
