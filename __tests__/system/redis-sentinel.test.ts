@@ -1,5 +1,3 @@
-import { createSentinel } from 'redis';
-import { redisLogs } from '../../lib/redis';
 import { findProgram } from '../../tools/program';
 import { describeWithProgram } from '../support/program';
 import { Fleet, type FleetCounts, printTable, TABLE_HEAD } from '../support/redis-fleet';
@@ -59,16 +57,4 @@ describeWithProgram(findProgram('redis-server'), MISSING, 'ioredis with Sentinel
 
     expect(await count('kill -9 of the primary, which returns')).toMatchObject(COMPLETE);
   });
-});
-
-it("refuses node-redis's client of a Sentinel, and names the remedy", () => {
-  const client = createSentinel({ name: 'group', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] });
-
-  expect(() => redisLogs(client)).toThrow(
-    expect.objectContaining({
-      name: 'TypeError',
-      code: 'ERR_SSE_INVALID_OPTION',
-      message: expect.stringContaining('Use ioredis: redisLogs(new Redis({ sentinels, name })).'),
-    }),
-  );
 });
