@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Connect } from '../../lib/redis/address';
-import type { DriverListener, RedisDriver } from '../../lib/redis/drivers';
-import { RedisConnection } from '../../lib/redis/redis-connection';
+import type { Connect, DriverListener, RedisDriver } from '../../lib/redis/drivers';
+import { NodeConnection } from '../../lib/redis/redis-connection';
 
 const HEARTBEAT_MS = 1_000;
 
@@ -35,9 +34,11 @@ class FakeDriver implements RedisDriver {
     this.#pending.shift()?.reject(error);
   }
 
-  async sendToAll(command: readonly string[]): Promise<readonly unknown[]> {
-    return [await this.send('', command)];
+  ping(): Promise<unknown> {
+    return this.send('', ['ping']);
   }
+
+  subscriberCounts = async () => [];
 
   subscribe = async () => undefined;
   unsubscribe = async () => undefined;
@@ -52,7 +53,7 @@ class ErrorReply extends Error {}
 
 let drivers: FakeDriver[];
 let lost: unknown[];
-let connection: RedisConnection;
+let connection: NodeConnection;
 
 beforeEach(() => {
   jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'performance', 'setTimeout'] });
@@ -64,7 +65,7 @@ beforeEach(() => {
     return driver;
   };
   const listener = { onReady: () => undefined, onLost: (error: unknown) => lost.push(error), onMessage: () => undefined }; // biome-ignore format: one line
-  connection = new RedisConnection(connect, listener, HEARTBEAT_MS);
+  connection = new NodeConnection(connect, listener, HEARTBEAT_MS);
 });
 
 afterEach(async () => {
@@ -100,7 +101,7 @@ describe('a connection to Redis', () => {
       await setImmediate();
     }
 
-    expect(driver.sent).toEqual([['PING'], ['PING'], ['PING']]);
+    expect(driver.sent).toEqual([['ping'], ['ping'], ['ping']]);
     expect(lost).toEqual([]);
   });
 
@@ -115,6 +116,34 @@ describe('a connection to Redis', () => {
     expect(lost).toEqual([expect.objectContaining({ message: 'Redis has not answered in time.' })]);
     await expect(appended).rejects.toMatchObject({ code: 'ERR_SSE_LOG_UNAVAILABLE' });
     expect(await opened(2)).not.toBe(unanswered);
+  });
+
+  it('takes only a reply of Redis for an answer, and not a rejection by the client itself', async () => {
+    const driver = await opened(1);
+    await heartbeat();
+    driver.refuse(new ErrorReply('NOPERM this user has no permissions to run the ping command'));
+    await setImmediate();
+    await heartbeat();
+    expect(lost).toEqual([]);
+
+    driver.refuse(new Error('Connection in subscriber mode'));
+    await setImmediate();
+    await heartbeat();
+
+    expect(driver.ended).toBe(true);
+    await opened(2);
+  });
+
+  it('says that nothing was appended when a command was not sent', async () => {
+    const driver = await opened(1);
+    driver.listener.onEnd(new Error('lost'));
+
+    const appended = connection.now((to) => to.send('key', ['EVAL']));
+
+    await expect(appended).rejects.toMatchObject({
+      message: expect.stringContaining('Nothing was appended'),
+    });
+    expect(driver.sent).toEqual([]);
   });
 
   it('drops a driver that does not connect, too', async () => {

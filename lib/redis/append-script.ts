@@ -1,3 +1,5 @@
+import { PUBLISH_FUNCTION } from './channel-name';
+
 /** The id before all others. It is the head of a key that does not exist. */
 export const FIRST = '0-0';
 
@@ -48,8 +50,7 @@ end
  * an entry that cannot be published is deleted. The age limit is exact ('='): the approximate '~' could keep a hundred expired
  * events of a log with little traffic.
  */
-export const APPEND_FUNCTIONS = `${HEAD_FUNCTION}
-local function parts(id)
+export const APPEND_FUNCTIONS = `${HEAD_FUNCTION}${PUBLISH_FUNCTION}local function parts(id)
   local time, sequence = string.match(id, '^(%d+)-(%d+)$')
   return tonumber(time), tonumber(sequence)
 end
@@ -100,7 +101,7 @@ local function add(key, event, isLast)
     id = redis.pcall('XADD', key, 'MAXLEN', '~', ARGV[3], '*', unpack(fields))
   end
   if type(id) == 'table' then return nil, id end
-  local published = redis.pcall('PUBLISH', ARGV[5], id .. ' ' .. position .. ' ' .. event)
+  local published = publish(ARGV[5], id .. ' ' .. position .. ' ' .. event)
   if type(published) == 'table' then
     if redis.pcall('XDEL', key, id) == 1 then return nil, published end
     published.err = 'PUBLISH: ' .. published.err

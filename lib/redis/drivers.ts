@@ -1,54 +1,90 @@
+import { isSharded } from './channel-name';
+import { replyCode } from './reply-code';
+
 /** Receives the messages and the end of a {@link RedisDriver}. */
 export interface DriverListener {
   onMessage(channel: string, text: string): void;
+  /**
+   * The node has ended a subscription, because its slot has moved to another node.
+   *
+   * @param channel `undefined` if it is unknown which one
+   */
+  onMoved?(channel: string | undefined): void;
   /** The connection was lost, or the attempt to connect failed. May be called more than once. */
   onEnd(error: unknown): void;
 }
 
-/**
- * One connection to Redis, made as a duplicate of the user's client. It does not reconnect and must never send a command
- * twice: a client that reconnects may repeat a command whose reply was lost, and the event would be appended twice.
- */
-export interface RedisDriver {
-  /** Resolves when Redis accepts commands. */
-  readonly ready: Promise<unknown>;
+/** Sends commands to the Redis of the user's client. */
+export interface CommandDriver {
   /** @param key the only key of the command, by which a cluster selects the node */
   send(key: string, command: readonly string[]): Promise<unknown>;
+  /** @returns the reply to {@link countsOf} of each server that may have subscribers to the channel */
+  subscriberCounts(channel: string): Promise<readonly unknown[]>;
+}
+
+/**
+ * One connection to one Redis server, made as a duplicate of the user's client. It does not reconnect and must never send a
+ * command twice: a client that reconnects may repeat a command whose reply was lost, and the event would be appended twice.
+ */
+export interface RedisDriver extends CommandDriver {
+  /** Resolves when Redis accepts commands. */
+  readonly ready: Promise<unknown>;
+  /** Sharded channels need one call for each slot. */
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
-  /** Sends the command to every node. @returns one reply for each node */
-  sendToAll(command: readonly string[]): Promise<readonly unknown[]>;
+  ping(): Promise<unknown>;
   /** Closes the connection and rejects pending commands. May be called more than once. */
   end(): Promise<unknown>;
+}
+
+/** Starts a connection. May throw if no node is known at the moment. */
+export type Connect = (listener: DriverListener) => RedisDriver;
+
+/** The host and the port of a server. */
+export interface NodeAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** The members that we use of an ioredis client, `Redis` or `Cluster`. */
 export interface Ioredis {
   readonly status: string;
   readonly isCluster?: boolean;
-  readonly options: { readonly db?: number; readonly keyPrefix?: string };
+  readonly options: {
+    readonly db?: number;
+    readonly keyPrefix?: string;
+    readonly host?: string;
+    readonly port?: number;
+    readonly redisOptions?: object;
+    readonly natMap?: AddressMap;
+  };
   call(...command: string[]): Promise<unknown>;
   subscribe(...channels: string[]): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
+  ssubscribe?(channel: string): Promise<unknown>;
+  sunsubscribe?(channel: string): Promise<unknown>;
   duplicate(...overrides: object[]): Ioredis;
   disconnect(): void;
-  nodes?(role: 'master'): Ioredis[];
+  nodes?(role: 'all'): Ioredis[];
   on(event: string, listener: (...values: never[]) => void): unknown;
   once(event: string, listener: (...values: never[]) => void): unknown;
 }
+
+/** Leads from an address that a cluster announces to the one that this process must use. */
+export type AddressMap =
+  | Readonly<Record<string, NodeAddress>>
+  | ((address: string) => NodeAddress | null | undefined);
 
 type MessageListener = (text: string, channel: string) => void;
 
 /** The members that we use of a node-redis client and of a cluster client. */
 interface NodeRedisBase<Own> {
   connect(): Promise<unknown>;
-  subscribe(channels: string[], listener: MessageListener): Promise<unknown>;
-  unsubscribe(channel: string, listener: MessageListener): Promise<unknown>;
   duplicate(overrides: object): Own;
   /** Version 4 has only `disconnect()`. */
   destroy?(): unknown;
   disconnect(): Promise<unknown>;
-  on(event: 'error' | 'end', listener: (error?: unknown) => void): unknown;
+  on(event: string, listener: (value?: unknown) => void): unknown;
 }
 
 export interface NodeRedis extends NodeRedisBase<NodeRedis> {
@@ -56,23 +92,34 @@ export interface NodeRedis extends NodeRedisBase<NodeRedis> {
   readonly options?: {
     readonly database?: number;
     readonly keyPrefix?: string;
+    readonly legacyMode?: boolean;
     readonly socket?: object;
     readonly commandOptions?: object;
   };
   sendCommand(command: readonly string[]): Promise<unknown>;
+  subscribe(channels: string[], listener: MessageListener): Promise<unknown>;
+  unsubscribe(channel: string, listener: MessageListener): Promise<unknown>;
+  sSubscribe?(channel: string, listener: MessageListener): Promise<unknown>;
+  sUnsubscribe?(channel: string, listener: MessageListener): Promise<unknown>;
 }
 
 export interface NodeRedisCluster extends NodeRedisBase<NodeRedisCluster> {
-  readonly masters: ReadonlyArray<{ readonly client?: NodeRedis | Promise<NodeRedis> }>;
+  readonly masters: readonly NodeRedisShard[];
+  readonly replicas?: readonly NodeRedisShard[];
   readonly _options?: {
     readonly keyPrefix?: string;
     readonly defaults?: { readonly commandOptions?: object };
+    readonly nodeAddressMap?: AddressMap;
   };
-  sendCommand(key: string | undefined, isReadonly: boolean, command: readonly string[]): Promise<unknown>;
+  nodeClient(node: NodeRedisShard): NodeRedis | Promise<NodeRedis>;
+}
+
+export interface NodeRedisShard extends NodeAddress {
+  readonly client?: NodeRedis | Promise<NodeRedis>;
 }
 
 /** Replaces options of the user's client. In a duplicate they would cause it to reconnect, or to repeat, delay or change commands. */
-const IOREDIS_OVERRIDES = {
+export const IOREDIS_OVERRIDES = {
   enableReadyCheck: true,
   enableAutoPipelining: false,
   autoResubscribe: false,
@@ -81,38 +128,27 @@ const IOREDIS_OVERRIDES = {
   retryStrategy: () => null,
   reconnectOnError: null,
   monitor: false,
+  readOnly: false,
   keyPrefix: '',
 };
 
 const IOREDIS_SINGLE_OVERRIDES = { ...IOREDIS_OVERRIDES, lazyConnect: false, enableOfflineQueue: false };
 
-/**
- * Without these options, a cluster client would resend a command to which a failing node has not replied. The offline queue
- * stays on, because the client connects to a node only at the first command for it, and that command must wait.
- */
-const IOREDIS_CLUSTER_OVERRIDES = {
-  lazyConnect: false,
-  enableOfflineQueue: true,
-  enableAutoPipelining: false,
-  retryDelayOnFailover: 0,
-  clusterRetryStrategy: () => null,
-  keyPrefix: '',
-  redisOptions: IOREDIS_OVERRIDES,
-};
-
 export class IoredisDriver implements RedisDriver {
   readonly ready: Promise<unknown>;
   readonly #client: Ioredis;
 
-  constructor(client: Ioredis, listener: DriverListener) {
-    const own = client.isCluster
-      ? client.duplicate([], IOREDIS_CLUSTER_OVERRIDES)
-      : client.duplicate(IOREDIS_SINGLE_OVERRIDES);
+  /** @param address of a node of a cluster; by default that of the client */
+  constructor(client: Ioredis, listener: DriverListener, address?: NodeAddress) {
+    const own = client.duplicate({ ...IOREDIS_SINGLE_OVERRIDES, ...address });
     let lastError: unknown = new Error('The connection to Redis was closed.');
     own.on('error', (error: unknown) => {
       lastError = error;
     });
-    own.on('message', (channel: string, text: string) => listener.onMessage(channel, text));
+    const onMessage = (channel: string, text: string) => listener.onMessage(channel, text);
+    own.on('message', onMessage);
+    own.on('smessage', onMessage);
+    own.on('moved', () => listener.onMoved?.(undefined));
     own.once('end', () => listener.onEnd(lastError));
     this.ready = new Promise<void>((resolve) => own.once('ready', resolve));
     this.#client = own;
@@ -123,16 +159,22 @@ export class IoredisDriver implements RedisDriver {
   }
 
   subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.#client.subscribe(...channels);
+    const [channel = ''] = channels;
+    if (!isSharded(channel)) return this.#client.subscribe(...channels);
+    return orPlain(this.#client.ssubscribe?.(channel), () => this.#client.subscribe(channel));
   }
 
   unsubscribe(channel: string): Promise<unknown> {
-    return this.#client.unsubscribe(channel);
+    if (!isSharded(channel)) return this.#client.unsubscribe(channel);
+    return orPlain(this.#client.sunsubscribe?.(channel), () => this.#client.unsubscribe(channel));
   }
 
-  sendToAll(command: readonly string[]): Promise<readonly unknown[]> {
-    const nodes = this.#client.nodes?.('master') ?? [this.#client];
-    return Promise.all(nodes.map((node) => node.call(...command)));
+  subscriberCounts(channel: string): Promise<readonly unknown[]> {
+    return countsOf((command) => this.send(channel, command), channel);
+  }
+
+  ping(): Promise<unknown> {
+    return this.#client.call('ping');
   }
 
   end(): Promise<unknown> {
@@ -149,91 +191,91 @@ export class IoredisDriver implements RedisDriver {
  *   and ours never wait. Version 6 implements it with one `AbortSignal` for each command, a third of the cost of publishing
  *   (measured)
  */
-function nodeRedisOverrides(commandOptions: object | undefined) {
+export function nodeRedisOverrides(commandOptions: object | undefined) {
   return {
     disableOfflineQueue: true,
     clientSideCache: undefined,
     pingInterval: undefined,
+    readonly: false,
     commandOptions: { ...commandOptions, timeout: undefined },
   };
 }
 
-abstract class NodeRedisBaseDriver<Client extends NodeRedisBase<Client>> implements RedisDriver {
+export class NodeRedisDriver implements RedisDriver {
   readonly ready: Promise<unknown>;
-  protected readonly client: Client;
-  readonly #messageListener: MessageListener;
+  readonly #client: NodeRedis;
+  readonly #onMessage: MessageListener;
 
-  constructor(client: Client, listener: DriverListener) {
-    this.client = client;
-    this.#messageListener = (text, channel) => listener.onMessage(channel, text);
-    client.on('error', (error) => listener.onEnd(error));
-    client.on('end', () => listener.onEnd(new Error('The connection to Redis was closed.')));
-    this.ready = client.connect();
+  /** @param address of a node of a cluster; by default that of the client */
+  constructor(client: NodeRedis, listener: DriverListener, address?: NodeAddress) {
+    const socket = { ...client.options?.socket, ...address, reconnectStrategy: false };
+    const own = client.duplicate({ ...nodeRedisOverrides(client.options?.commandOptions), socket });
+    own.on('error', (error) => listener.onEnd(error));
+    own.on('end', () => listener.onEnd(new Error('The connection to Redis was closed.')));
+    own.on('sharded-channel-moved', (channel) => listener.onMoved?.(String(channel)));
+    this.#client = own;
+    this.#onMessage = (text, channel) => listener.onMessage(channel, text);
+    this.ready = own.connect();
   }
 
-  abstract send(key: string, command: readonly string[]): Promise<unknown>;
-
-  abstract sendToAll(command: readonly string[]): Promise<readonly unknown[]>;
-
-  abstract end(): Promise<unknown>;
+  send(_key: string, command: readonly string[]): Promise<unknown> {
+    return this.#client.sendCommand(command);
+  }
 
   subscribe(channels: readonly string[]): Promise<unknown> {
-    return this.client.subscribe([...channels], this.#messageListener);
+    const [channel = ''] = channels;
+    const plain = () => this.#client.subscribe([...channels], this.#onMessage);
+    return isSharded(channel) ? orPlain(this.#client.sSubscribe?.(channel, this.#onMessage), plain) : plain();
   }
 
   unsubscribe(channel: string): Promise<unknown> {
-    return this.client.unsubscribe(channel, this.#messageListener);
+    const plain = () => this.#client.unsubscribe(channel, this.#onMessage);
+    return isSharded(channel)
+      ? orPlain(this.#client.sUnsubscribe?.(channel, this.#onMessage), plain)
+      : plain();
   }
 
-  protected async destroy(): Promise<void> {
-    if (this.client.destroy === undefined) await this.client.disconnect();
-    else await this.client.destroy();
-  }
-}
-
-export class NodeRedisDriver extends NodeRedisBaseDriver<NodeRedis> {
-  constructor(client: NodeRedis, listener: DriverListener) {
-    const socket = { ...client.options?.socket, reconnectStrategy: false };
-    super(client.duplicate({ ...nodeRedisOverrides(client.options?.commandOptions), socket }), listener);
+  subscriberCounts(channel: string): Promise<readonly unknown[]> {
+    return countsOf((command) => this.send(channel, command), channel);
   }
 
-  override send(_key: string, command: readonly string[]): Promise<unknown> {
-    return this.client.sendCommand(command);
+  ping(): Promise<unknown> {
+    return this.#client.sendCommand(['ping']);
   }
 
-  override async sendToAll(command: readonly string[]): Promise<readonly unknown[]> {
-    return [await this.client.sendCommand(command)];
-  }
-
-  override async end(): Promise<void> {
-    if (this.client.isOpen) await this.destroy();
+  async end(): Promise<void> {
+    if (this.#client.isOpen) await endNodeRedis(this.#client);
   }
 }
 
-/**
- * For commands only. Unlike other drivers, its client reconnects to the nodes. It neither queues commands meanwhile nor sends
- * them twice.
- */
-export class NodeRedisClusterDriver extends NodeRedisBaseDriver<NodeRedisCluster> {
-  #ended: Promise<void> | undefined;
+export async function endNodeRedis(client: NodeRedis | NodeRedisCluster): Promise<void> {
+  if (client.destroy === undefined) await client.disconnect();
+  else await client.destroy();
+}
 
-  constructor(client: NodeRedisCluster, listener: DriverListener) {
-    const { defaults } = client._options ?? {};
-    const own = { ...defaults, ...nodeRedisOverrides(defaults?.commandOptions) };
-    super(client.duplicate({ defaults: own }), listener);
+/** Before version 7, Redis has no sharded channels. */
+async function orPlain(
+  sharded: Promise<unknown> | undefined,
+  plain: () => Promise<unknown>,
+): Promise<unknown> {
+  try {
+    return await sharded;
+  } catch (error) {
+    if (!isUnknownCommand(error)) throw error;
+    return plain();
   }
+}
 
-  override send(key: string, command: readonly string[]): Promise<unknown> {
-    return this.client.sendCommand(key, false, command);
-  }
+/** The reply of one server to `PUBSUB NUMSUB` or `PUBSUB SHARDNUMSUB`, as a list of one. */
+export async function countsOf(
+  send: (command: readonly string[]) => Promise<unknown>,
+  channel: string,
+): Promise<readonly unknown[]> {
+  const plain = () => send(['pubsub', 'numsub', channel]);
+  return [await (isSharded(channel) ? orPlain(send(['pubsub', 'shardnumsub', channel]), plain) : plain())];
+}
 
-  override async sendToAll(command: readonly string[]): Promise<readonly unknown[]> {
-    const nodes = await Promise.all(this.client.masters.map(({ client }) => client));
-    return Promise.all(nodes.map((node) => node?.sendCommand(command)));
-  }
-
-  override end(): Promise<void> {
-    this.#ended ??= this.destroy();
-    return this.#ended;
-  }
+/** Redis has no code for it. */
+function isUnknownCommand(error: unknown): boolean {
+  return replyCode(error) === 'ERR' && /unknown (sub)?command/i.test(String(error));
 }

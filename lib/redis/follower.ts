@@ -139,6 +139,10 @@ export class StreamFollower implements LogSubscription, ChannelListener {
     if (this.#state === FollowerState.LIVE) void this.#catchUp();
   }
 
+  onIdle(): void {
+    if (this.#state === FollowerState.LIVE) void this.#compareEnd();
+  }
+
   onClose(error: unknown): void {
     this.#stop();
     this.#rejectFrom(error);
@@ -152,6 +156,13 @@ export class StreamFollower implements LogSubscription, ChannelListener {
   #stop(): void {
     this.#state = FollowerState.CLOSED;
     this.#held = [];
+  }
+
+  /** Reads the stream if its end is not the position. */
+  async #compareEnd(): Promise<void> {
+    const head = await this.#options.stream.head().catch(() => undefined);
+    const isLive = this.#state === FollowerState.LIVE;
+    if (isLive && head !== undefined && head.id !== this.#position.id) await this.#catchUp();
   }
 
   /** Advances the state to POSITIONING, and then to CATCHING_UP. */

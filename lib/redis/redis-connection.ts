@@ -1,23 +1,49 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, type SseError, sseError } from '../errors';
-import type { Connect } from './address';
-import type { RedisDriver } from './drivers';
+import { messageOf, SseError, sseError } from '../errors';
+import type { CommandDriver, Connect, RedisDriver } from './drivers';
+import { replyCode } from './reply-code';
 
-/** Receives the messages and the state changes of a {@link RedisConnection}. */
+/** A connection for commands that reconnects until it is closed: to one server, or to the nodes of a cluster. */
+export interface RedisConnection {
+  /** Whether Redis accepts commands. */
+  readonly ready: boolean;
+  /**
+   * Sends a command once, or rejects immediately while Redis is disconnected. The commands of one caller reach Redis in
+   * the order of the calls.
+   *
+   * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE`
+   */
+  now<Reply>(command: (driver: CommandDriver) => Promise<Reply>): Promise<Reply>;
+  /**
+   * Waits until Redis is connected, and sends the command again if its reply was lost. Only for commands that may run
+   * twice.
+   *
+   * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE` after `close()`, or if Redis refuses the command itself
+   */
+  retrying<Reply>(command: (driver: CommandDriver) => Promise<Reply>): Promise<Reply>;
+  /** Waits before a retry. @returns a promise of `false` if the connection is closed meanwhile */
+  pause(ms: number): Promise<boolean>;
+  /** Closes the connection for good, and rejects waiting commands. @returns the same promise each time */
+  close(): Promise<void>;
+}
+
+/** Receives the messages and the state changes of a {@link NodeConnection}. */
 export interface RedisConnectionListener {
   /** Redis is connected, for the first time or again. */
   onReady(driver: RedisDriver): void;
   /** The connection was lost, or an attempt to connect has failed. */
   onLost(error: unknown): void;
-  onMessage(channel: string, text: string): void;
+  onMessage?(channel: string, text: string): void;
+  /** As {@link DriverListener.onMoved}. */
+  onMoved?(channel: string | undefined): void;
 }
 
 /**
  * Milliseconds between pings. The operating system may need 15 minutes to detect an unreachable peer; until then,
  * subscribers would receive nothing and assume that nothing was published.
  */
-const HEARTBEAT_MS = 10_000;
+export const HEARTBEAT_MS = 10_000;
 
 const MAX_RETRY_MS = 2_000;
 
@@ -25,7 +51,19 @@ const MAX_RETRY_MS = 2_000;
 const STABLE_MS = 1_000;
 
 /** The error codes of temporary states, in which a retry may succeed. After any other code, a retry would fail again. */
-const TEMPORARY_CODES = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'READONLY']);
+const TEMPORARY_CODES = new Set([
+  'LOADING',
+  'BUSY',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'READONLY',
+  'MOVED',
+  'ASK',
+]);
+
+/** The command was not sent, because the connection is lost. */
+class NotSentError extends Error {}
 
 /** It starts in CONNECTING, alternates between DISCONNECTED and READY, and ends in CLOSED. */
 enum RedisConnectionState {
@@ -39,8 +77,8 @@ enum RedisConnectionState {
   CLOSED,
 }
 
-/** A connection that reconnects until it is closed. Each attempt creates a new {@link RedisDriver}. */
-export class RedisConnection {
+/** A connection to one server that reconnects until it is closed. Each attempt creates a new {@link RedisDriver}. */
+export class NodeConnection implements RedisConnection {
   readonly #connect: Connect;
   readonly #listener: RedisConnectionListener;
   #state = RedisConnectionState.CONNECTING;
@@ -77,37 +115,37 @@ export class RedisConnection {
     return this.#state === RedisConnectionState.READY ? this.#current : undefined;
   }
 
-  /**
-   * Sends a command once, or rejects immediately while Redis is disconnected. The commands of one caller reach Redis in
-   * the order of the calls.
-   *
-   * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE`
-   */
-  now<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
+  get ready(): boolean {
+    return this.driver !== undefined;
+  }
+
+  async now<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
+    try {
+      return await this.attempt(command);
+    } catch (error) {
+      throw publicError(error);
+    }
+  }
+
+  /** As `now()`, but rejects with the error of the driver, for which {@link publicError} exists. */
+  attempt<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
     if (this.#state !== RedisConnectionState.CONNECTING) return this.#sendOnce(command);
     return new Promise((resolve) => this.#waitingForFirst.push(() => resolve(this.#sendOnce(command))));
   }
 
-  /**
-   * Waits until Redis is connected, and sends the command again if its reply was lost. Only for commands that may run
-   * twice.
-   *
-   * @throws (rejects with) `SseError` `ERR_SSE_LOG_UNAVAILABLE` after `close()`, or if Redis refuses the command itself
-   */
   async retrying<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
     for (;;) {
       const driver = await this.#whenReady();
       try {
         return await command(driver);
       } catch (error) {
-        const code = replyCode(error);
-        if (code !== undefined && !TEMPORARY_CODES.has(code)) throw refusedError(error);
+        const permanent = permanentError(error);
+        if (permanent !== undefined) throw permanent;
         if (!(await this.pause(50 + Math.random() * 100))) throw closedLogsError();
       }
     }
   }
 
-  /** Waits before a retry. @returns a promise of `false` if the connection is closed meanwhile */
   pause(ms: number): Promise<boolean> {
     // Only close() aborts the signal.
     return sleep(ms, true, { ref: false, signal: this.#pauses.signal }).catch(() => false);
@@ -121,7 +159,6 @@ export class RedisConnection {
     this.#reconnect(error);
   }
 
-  /** Closes the connection for good, and rejects waiting commands. @returns the same promise each time */
   close(): Promise<void> {
     this.#closed ??= this.#shutDown();
     return this.#closed;
@@ -142,7 +179,8 @@ export class RedisConnection {
   #attemptConnection(): void {
     try {
       const driver = this.#connect({
-        onMessage: (channel, text) => this.#listener.onMessage(channel, text),
+        onMessage: (channel, text) => this.#listener.onMessage?.(channel, text),
+        onMoved: (channel) => this.#listener.onMoved?.(channel),
         onEnd: (error) => this.drop(driver, error),
       });
       this.#current = driver;
@@ -200,28 +238,30 @@ export class RedisConnection {
     if (this.driver !== undefined) this.#sendPing(driver);
   }
 
+  /** Only a reply of Redis is an answer: some clients reject a command themselves, although the connection is dead. */
   #sendPing(driver: RedisDriver): void {
     const answered = () => {
       if (this.#unanswered === driver) this.#unanswered = undefined;
     };
-    driver.sendToAll(['PING']).then(answered, answered);
+    driver.ping().then(answered, (error: unknown) => {
+      if (replyCode(error) !== undefined) answered();
+    });
   }
 
   async #sendOnce<Reply>(command: (driver: RedisDriver) => Promise<Reply>): Promise<Reply> {
     const { driver } = this;
-    if (driver === undefined) throw this.#unavailableError();
+    if (driver === undefined) throw this.#notSentError();
     try {
       return await command(driver);
     } catch (error) {
-      const code = replyCode(error);
       // The primary has become a replica; its host name may lead to the new primary.
-      if (code === 'READONLY') this.drop(driver, error);
-      throw code === undefined ? outcomeUnknownError(error) : refusedError(error);
+      if (replyCode(error) === 'READONLY') this.drop(driver, error);
+      throw error;
     }
   }
 
-  #unavailableError(): SseError {
-    return this.#state === RedisConnectionState.CLOSED ? closedLogsError() : disconnectedError(this.#cause);
+  #notSentError(): Error {
+    return this.#state === RedisConnectionState.CLOSED ? closedLogsError() : notSentError(this.#cause);
   }
 
   async #whenReady(): Promise<RedisDriver> {
@@ -238,17 +278,22 @@ export class RedisConnection {
   }
 }
 
-/** The code of an error reply from Redis; `undefined` for any other error. */
-export function replyCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !isErrorReply(error)) return undefined;
-  return error.message.split(' ', 1)[0];
+/** The error of a command that must not be sent again; `undefined` if it may be, provided that it may run twice. */
+export function permanentError(error: unknown): SseError | undefined {
+  if (error instanceof SseError) return error;
+  const code = replyCode(error);
+  return code === undefined || TEMPORARY_CODES.has(code) ? undefined : refusedError(error);
 }
 
-/** Tests the class name as ioredis and node-redis have it, because this package imports neither. */
-function isErrorReply(error: object): boolean {
-  const prototype: object | null = Object.getPrototypeOf(error);
-  if (prototype === null) return false;
-  return ['ReplyError', 'ErrorReply'].includes(prototype.constructor.name) || isErrorReply(prototype);
+export function notSentError(cause: unknown): Error {
+  return new NotSentError('The connection to Redis is lost.', { cause });
+}
+
+/** Converts an error of a command that was sent once. */
+export function publicError(error: unknown): SseError {
+  if (error instanceof SseError) return error;
+  if (error instanceof NotSentError) return disconnectedError(error.cause);
+  return replyCode(error) === undefined ? outcomeUnknownError(error) : refusedError(error);
 }
 
 function disconnectedError(cause: unknown): SseError {

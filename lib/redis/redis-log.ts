@@ -5,6 +5,7 @@ import type { LogLease } from '../log/log-lease';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
 import { AppendQueue } from './append-queue';
 import { FIRST } from './append-script';
+import { channelOf } from './channel-name';
 import { StreamFollower } from './follower';
 import { RedisLeases } from './leases';
 import {
@@ -13,10 +14,10 @@ import {
   resolveRedisLogOptions,
   resolveRedisLogsOptions,
 } from './options';
-import { RedisConnection } from './redis-connection';
+import type { RedisConnection } from './redis-connection';
 import { RedisLease } from './redis-lease';
 import { compareIds, isId, RedisStream } from './redis-stream';
-import { RedisSubscriptions } from './subscriptions';
+import type { RedisSubscriptions } from './subscriptions';
 
 /**
  * Creates the logs of one Redis.
@@ -41,10 +42,10 @@ export interface RedisLogs {
    */
   (key: string, options?: RedisLogOptions): EventLog;
   /**
-   * Closes both connections of these logs; the client stays open. Close the channels first: afterwards, their
+   * Closes the connections of these logs; the client stays open. Close the channels first: afterwards, their
    * subscribers receive nothing. May be called more than once.
    *
-   * @returns a promise, always the same, that resolves when both connections are closed
+   * @returns a promise, always the same, that resolves when the connections are closed
    * @example
    * await prices.close();
    * await logs.close();
@@ -62,8 +63,8 @@ const MAX_DRIFT = 0.001;
  * Creates logs on Redis Streams, for channels that span several processes: subscribers in every process receive each
  * event once and in order, and a client can resume from any process. Requires Redis 6.2 or later.
  *
- * It opens two connections, for any number of logs. While Redis is disconnected, `publish` rejects and subscribers stay
- * connected; after it has reconnected, they receive the events that they missed.
+ * It opens two connections, on a cluster two to each master, for any number of logs. While Redis is disconnected, `publish`
+ * rejects and subscribers stay connected; after it has reconnected, they receive the events that they missed.
  *
  * An acknowledged event is as durable as Redis makes it. With `appendfsync always`, no acknowledged event is lost when
  * Redis is killed. With weaker settings, or after a failover, a subscriber that had not received a lost event receives a `gap`,
@@ -101,18 +102,17 @@ class RedisLink {
   #refusedReads = 0;
   /** The errors of commands that were refused after an append, each warned of once. */
   readonly #refusedSteps = new Set<string>();
+  readonly #closeConnections: () => Promise<void>;
   #closed: Promise<void> | undefined;
 
   constructor(address: RedisAddress, prefix: string) {
     const onReady = () => this.#onReady();
     const onLost = (error: unknown) => this.#warnOnce(error);
     this.address = address;
-    this.subscriptions = new RedisSubscriptions(address.connectForMessages, { onReady, onLost });
-    this.commands = new RedisConnection(address.connectForCommands, {
-      onReady,
-      onLost,
-      onMessage: () => undefined,
-    });
+    const { commands, subscriptions, close } = address.open({ onReady, onLost });
+    this.commands = commands;
+    this.subscriptions = subscriptions;
+    this.#closeConnections = close;
     this.leases = new RedisLeases(this.commands, this.subscriptions, {
       prefix: address.keyPrefix + prefix,
       isCluster: address.isCluster,
@@ -121,7 +121,7 @@ class RedisLink {
 
   close(): Promise<void> {
     this.leases.close();
-    this.#closed ??= Promise.all([this.commands.close(), this.subscriptions.close()]).then(() => undefined);
+    this.#closed ??= this.#closeConnections();
     return this.#closed;
   }
 
@@ -151,7 +151,7 @@ class RedisLink {
   }
 
   #onReady(): void {
-    if (this.commands.driver !== undefined && this.subscriptions.ready) this.#warned = false;
+    if (this.commands.ready && this.subscriptions.ready) this.#warned = false;
   }
 
   #warnOnce(error: unknown): void {
@@ -180,9 +180,10 @@ class RedisLog implements EventLog {
 
   constructor(link: RedisLink, key: string, options: Required<RedisLogOptions>) {
     const { keyPrefix, database } = link.address;
+    const fullKey = keyPrefix + key;
     this.cacheSize = options.cacheSize;
     this.#link = link;
-    this.#stream = new RedisStream(link.commands, keyPrefix + key, database);
+    this.#stream = new RedisStream(link.commands, fullKey, channelOf(fullKey, database));
     this.#options = options;
     this.#appends = new AppendQueue({
       stream: this.#stream,

@@ -101,10 +101,10 @@ export class RedisStream {
   /** The size of the largest row that this process has seen lately. */
   #rowSize = PAGE_SIZE / FIRST_ROWS;
 
-  constructor(connection: RedisConnection, key: string, database: number) {
+  constructor(connection: RedisConnection, key: string, channel: string) {
     this.#connection = connection;
     this.key = key;
-    this.channel = `${key}@${database}`;
+    this.channel = channel;
   }
 
   /**
@@ -198,11 +198,10 @@ export class RedisStream {
     }
   }
 
-  /** The number of connections that are subscribed to the channel, on all nodes. */
+  /** The number of connections that are subscribed to the channel. */
   async subscriberCount(): Promise<number> {
-    const command = ['PUBSUB', 'NUMSUB', this.channel];
-    const replies = await this.#connection.retrying((driver) => driver.sendToAll(command));
-    return replies.reduce<number>((sum, reply) => sum + Number(replyList(reply)[1] ?? 0), 0);
+    const replies = await this.#connection.retrying((driver) => driver.subscriberCounts(this.channel));
+    return replies.reduce<number>((sum, reply) => sum + subscribersOf(reply), 0);
   }
 
   /**
@@ -366,6 +365,11 @@ export function replyList(reply: unknown): unknown[] {
   if (Array.isArray(reply)) return reply;
   if (reply instanceof Map) return [...reply].flat();
   return typeof reply === 'object' && reply !== null ? Object.entries(reply).flat() : [];
+}
+
+/** The number in a reply to `PUBSUB NUMSUB` for one channel. */
+export function subscribersOf(reply: unknown): number {
+  return Number(replyList(reply)[1] ?? 0);
 }
 
 /** Some clients return bytes. */

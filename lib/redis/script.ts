@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { RedisDriver } from './drivers';
-import { replyCode } from './redis-connection';
+import type { CommandDriver } from './drivers';
+import { replyCode } from './reply-code';
 
 /**
  * A script that is sent by its hash, and by its text if Redis does not know it. Only for calls that wait for each other: of two
@@ -17,7 +17,7 @@ export class Script {
   }
 
   /** @param keys at least one; all in one slot */
-  async run(driver: RedisDriver, keys: readonly string[], values: readonly string[]): Promise<unknown> {
+  async run(driver: CommandDriver, keys: readonly string[], values: readonly string[]): Promise<unknown> {
     const [key = ''] = keys;
     const rest = [String(keys.length), ...keys, ...values];
     try {
