@@ -219,7 +219,7 @@ describe('createRuns() in memory', () => {
           ended.push(key);
         }
       };
-    for (const key of ['stopped', 'running']) await runs.start(key, slow(key))[Symbol.asyncIterator]().next();
+    for (const key of ['stopped', 'running']) await (await runs.start(key, slow(key))).subscribe().next();
     await runs.stop('stopped');
 
     let closed = false;

@@ -267,6 +267,23 @@ for (const [name, connect] of CLIENTS) {
       expect(order).toEqual(['first starts', 'first ends', 'second starts', 'second ends']);
     });
 
+    it('leaves a run with takeover to a process that starts it after the close', async () => {
+      const [here, there] = await twoProcesses();
+      const [first, second, third] = [new WaitingSource(), new WaitingSource(), new WaitingSource()];
+      await here.runs.start(`${key}-a`, first.run, { takeover: true });
+      await here.runs.start(`${key}-b`, third.run, { takeover: true });
+      await Promise.all([first.started, third.started]);
+
+      await here.runs.close();
+      const channel = await there.runs.start(`${key}-a`, second.run, { takeover: true });
+      await second.started;
+      await there.runs.stop(`${key}-a`, 'stopped');
+
+      expect(await all(channel)).toEqual(['after undefined', 'after after undefined', 'stopped']);
+      // A process that cannot continue it does not wait for one that can.
+      expect((await all(await there.runs.find(`${key}-b`))).at(-1)).toBe('ERR_SSE_RUN_LOST');
+    });
+
     it('does not hang the subscribers of other processes when the runner closes the channel', async () => {
       const [here, there] = await twoProcesses();
       const source = new WaitingSource();

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Channel, createRuns, type RunContext } from '../../lib';
+import { Channel, type ChannelEvent, createRuns, type RunContext } from '../../lib';
 import type { EventRecord } from '../../lib/format/record';
 import type { EventLog } from '../../lib/log/event-log';
 import { type RedisLogOptions, type RedisLogs, redisLogs } from '../../lib/redis';
@@ -122,7 +122,10 @@ for (const [name, connect] of CLIENTS) {
           lastEventId,
         });
         const received: unknown[] = [];
-        while (received.at(-1) !== 50) received.push((await subscription.next()).value?.data);
+        while (received.at(-1) !== 50) {
+          const { data } = (await subscription.next()).value as ChannelEvent<number>;
+          received.push(data);
+        }
         await subscription.return();
         return received;
       };

@@ -112,7 +112,8 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
   [Symbol.iterator](): IterableIterator<RunningRun<Value>>;
   /**
    * Closes the runs of this process, for a graceful shutdown: their sources are aborted, and other processes take over, or
-   * their subscribers in every process receive the failure `ERR_SSE_RUN_LOST`. The subscribers of this process are
+   * their subscribers in every process receive the failure `ERR_SSE_RUN_LOST`. A run with `takeover: true` that no other process
+   * knows waits for `ttlMs` for one that starts it. The subscribers of this process are
    * disconnected. Call it before you close the logs.
    *
    * When the promise resolves, no source of these runs runs in this process any more, and its `finally` blocks have run,

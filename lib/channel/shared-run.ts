@@ -99,13 +99,14 @@ export class SharedRun implements LeaseObserver {
    * @param grace resolves when the cleanup of the source has had its time
    */
   async close(grace: Promise<void>): Promise<void> {
+    const canContinue = this.#successor !== undefined;
     this.#closing = true;
     this.#successor = undefined;
     const isRunning = this.source !== undefined;
     this.#source?.cancel(abortError('ERR_SSE_CLOSING'));
     // Until then the lease is renewed: no other process may start the source while this one still runs it.
     await Promise.race([this.#source?.settled, grace]);
-    const released = await this.#release();
+    const released = await this.#release(canContinue);
     this.#forget();
     if (isRunning && !released) this.#state.failHere(shutDownError());
     else await this.channel.close();
@@ -205,12 +206,12 @@ export class SharedRun implements LeaseObserver {
   }
 
   /** @returns a promise of whether another process can take over; `undefined` if this one does not hold the lease */
-  async #release(): Promise<boolean | undefined> {
+  async #release(canContinue = false): Promise<boolean | undefined> {
     const { grant } = this.#log;
     if (grant === undefined) return undefined;
     this.#log.grant = undefined;
     try {
-      return await grant.release(recordOf(shutDownError()));
+      return await grant.release(recordOf(shutDownError()), canContinue);
     } catch {
       // The log is unavailable, so the lease expires.
       return undefined;

@@ -132,7 +132,7 @@ class UniqueIdLease implements LogLease {
       token: grant.token,
       lastId: grant.lastId === '' ? '' : this.#suffix.add(grant.lastId),
       append: async (record) => this.#suffix.add(await grant.append(record)),
-      release: (record) => grant.release(record),
+      release: (record, canContinue) => grant.release(record, canContinue),
       close: () => grant.close(),
     };
   }

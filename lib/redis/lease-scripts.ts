@@ -71,13 +71,14 @@ end
 return {'appended', id}
 `;
 
-// KEYS: the stream, the lease. ARGV: as APPEND_FUNCTION, token or '' for any, ttl, '1' to leave the run to a successor.
+// KEYS: the stream, the lease. ARGV: as APPEND_FUNCTION, token or '' for any, ttl, '1' to leave the run to a successor if
+// there is one, '2' also if there is none yet.
 export const END = `${NOW}${APPEND_FUNCTION}
 local run = redis.call('HMGET', KEYS[2], 'token', 'ended', 'notify', 'heir', 'until')
 if not run[1] then return 'none' end
 if run[2] then return 'ended' end
 if ARGV[6] ~= '' and (ARGV[6] ~= run[1] or tonumber(run[5]) <= now) then return 'lost' end
-if ARGV[8] == '1' and hasHeir(run[4]) then
+if ARGV[8] == '2' or ARGV[8] == '1' and hasHeir(run[4]) then
   redis.call('HSET', KEYS[2], 'until', '0')
   return 'released'
 end

@@ -1,6 +1,7 @@
 import type { RequestId } from '@modelcontextprotocol/sdk/types.js';
+// The recipe has the types of the built package.
+import type { EventLog } from 'express-yield';
 import { SessionTransport } from '../../../docs/mcp-server/transport';
-import type { Channel } from '../../../lib';
 import { redisLogs } from '../../../lib/redis';
 import { noStreams, postJson, type Started, startRecipe, stopRecipe } from '../../support/recipe';
 import { CLIENTS, describeWithRedis } from '../../support/redis';
@@ -123,7 +124,9 @@ describeWithRedis('the sessions of docs/mcp-server with logs on Redis', (server)
   it('give no two messages an equal id, and resume the stream of an id and no other', async () => {
     const user = await connectRedis(server.port);
     const logs = redisLogs(user.client);
-    const sessions = [1, 2].map(() => new SessionTransport((key) => logs(key, { uniqueIds: true })));
+    const sessions = [1, 2].map(
+      () => new SessionTransport((key) => logs(key, { uniqueIds: true }) as unknown as EventLog),
+    );
     await Promise.all(sessions.map((session) => session.start()));
     const idsOf = async (session: SessionTransport, id: RequestId) => {
       const answer = await session.receive({ jsonrpc: '2.0', id, method: 'ping' });
@@ -156,8 +159,10 @@ describeWithRedis('the sessions of docs/mcp-server with logs on Redis', (server)
 });
 
 /** The ids of the first events of a channel. */
-async function firstIds(channel: Channel<unknown> | undefined, count: number): Promise<string[]> {
+async function firstIds(channel: AsyncIterable<object> | undefined, count: number): Promise<string[]> {
   const ids: string[] = [];
-  for await (const { id } of channel ?? []) if (ids.push(String(id)) === count) break;
+  for await (const event of channel ?? []) {
+    if ('id' in event && ids.push(String(event.id)) === count) break;
+  }
   return ids;
 }
