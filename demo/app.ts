@@ -2,19 +2,19 @@ import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
 import express, { type Express, type RequestHandler, type Response } from 'express';
-import { type Channel, comment, sse } from 'express-yield';
-import type { Jobs } from './job';
+import { type Awaitable, type Channel, comment, event, type Runs, sse } from 'express-yield';
+import { type Steps, work } from './job';
 import type { Price } from './prices';
 
 /** The data of the routes: in memory for `demo`, on Redis for `demo:cluster`. */
 export interface Backing {
-  readonly prices: Channel<Price>;
-  readonly jobs: Jobs;
+  readonly openPrices: () => Awaitable<Channel<Price>>;
+  readonly jobs: Runs<Steps>;
   /** The ports of all processes that serve this page, if there are several. */
   readonly ports?: readonly number[];
 }
 
-export function createApp({ prices, jobs, ports = [] }: Backing): Express {
+export function createApp({ openPrices, jobs, ports = [] }: Backing): Express {
   const app = express();
   app.use(express.static(join(__dirname, 'public')));
   app.use('/uplot', express.static(dirname(require.resolve('uplot'))));
@@ -41,9 +41,14 @@ export function createApp({ prices, jobs, ports = [] }: Backing): Express {
     next();
   };
 
-  app.get('/prices', keep, () => prices);
+  app.get('/prices', keep, () => openPrices());
 
-  app.get('/job/:key', keep, ({ params: { key } }) => jobs.open(key));
+  app.get('/job/:key', keep, ({ params: { key } }) => jobs.start(key, work, { takeover: true }));
+
+  app.delete('/job/:key', async ({ params: { key } }, res) => {
+    const isStopped = await jobs.stop(key, event('stopped', {}));
+    res.sendStatus(isStopped ? 204 : 404);
+  });
 
   // Destroys the socket without an end or an error, like a lost mobile connection.
   app.post('/drop/:connection', ({ params: { connection } }, res) => {

@@ -1,6 +1,5 @@
 import { setInterval } from 'node:timers/promises';
-import type { Channel, EventLog } from 'express-yield';
-import { lastOf } from './last';
+import type { RunContext } from 'express-yield';
 
 export interface Price {
   /** Counts the prices, so that the page can detect a missing one. */
@@ -10,24 +9,19 @@ export interface Price {
   readonly at: number;
 }
 
+/** How many prices a server retains. */
+export const MAX_PRICES = 300;
+
 const TICK_MS = 150;
 const MEAN = 100;
 
-/**
- * Publishes a random walk that continues from the last price in the log. It does not keep the process alive.
- *
- * @returns a promise that rejects when the signal aborts or the log is unavailable
- */
-export async function publishPrices(
-  prices: Channel<Price>,
-  log: EventLog,
-  signal?: AbortSignal,
-): Promise<void> {
-  let { n, price } = (await lastOf<Price>(log)) ?? { n: 0, price: MEAN };
+/** A random walk that continues after the last published price. It does not keep the process alive. */
+export async function* walk({ signal, lastEvent }: Partial<RunContext> = {}): AsyncGenerator<Price> {
+  let { n, price } = (lastEvent?.data as Price | undefined) ?? { n: 0, price: MEAN };
   for await (const _ of setInterval(TICK_MS, null, { signal, ref: false })) {
     n++;
     price = step(price);
-    await prices.publish({ n, price, at: Date.now() });
+    yield { n, price, at: Date.now() };
   }
 }
 

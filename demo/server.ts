@@ -1,23 +1,18 @@
-import { Channel, memoryLog } from 'express-yield';
 import { createApp } from './app';
-import { jobsInMemory } from './job';
 import { listen, portOf } from './listen';
-import { type Price, publishPrices } from './prices';
+import { backingInMemory } from './memory';
 
 async function main(): Promise<void> {
-  const log = memoryLog({ maxEvents: 300 });
-  const prices = new Channel<Price>({ log, replay: true });
-  const jobs = jobsInMemory();
-  const { url, close } = await listen(createApp({ prices, jobs }), portOf(process.env.PORT));
-  void publishPrices(prices, log);
+  const backing = backingInMemory();
+  const server = await listen(createApp(backing), portOf(process.env.PORT));
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      jobs.close();
-      void close();
+    process.once(signal, async () => {
+      await server.close();
+      await backing.close();
     });
   }
-  console.log(`The demo is at ${url} (Ctrl+C ends it).`);
+  console.log(`The demo is at ${server.url} (Ctrl+C ends it).`);
 }
 
 void main();

@@ -56,8 +56,8 @@ export const server = app.listen(PORT);
 
 process.once('SIGTERM', async () => {
   const closed = once(server.close(), 'close');
+  await sse.close(); // an answer to a fetch client of this process has 10 seconds to end
   await Promise.all([answers.close(), jobs.close()]); // other processes continue the jobs
-  await sse.close();
   await closed;
   await logs.close();
   client.disconnect();

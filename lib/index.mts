@@ -42,6 +42,7 @@ export type {
   RunOptions,
   RunSource,
   Runs,
+  RunsCloseOptions,
   RunsOptions,
   Serialize,
   Sse,

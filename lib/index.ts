@@ -16,7 +16,7 @@ export {
 export type { ChannelOptions, PublishOptions, RunOptions } from './channel/options';
 export type { Publishable } from './channel/publishable';
 export { createRuns, type RunFunction, type RunningRun, type Runs } from './channel/runs';
-export type { RunsOptions, StartOptions } from './channel/runs-options';
+export type { RunsCloseOptions, RunsOptions, StartOptions } from './channel/runs-options';
 export type { DataOf, RunContext, RunSource, Yielded } from './channel/source-run';
 export type { ChannelEvent, GapEvent, Subscriber, Subscription } from './channel/subscription';
 export type { Next } from './connection/http';

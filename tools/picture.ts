@@ -1,12 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { Channel, memoryLog } from 'express-yield';
 import { chromium, type Page } from 'playwright-core';
 import { createApp } from '../demo/app';
-import { jobsInMemory } from '../demo/job';
 import { listen } from '../demo/listen';
-import { type Price, publishPrices } from '../demo/prices';
+import { backingInMemory } from '../demo/memory';
 import { animate, decode, type Shot } from './apng';
 import { findProgram } from './program';
 
@@ -49,14 +47,11 @@ async function record(page: Page): Promise<Shot[]> {
 
 /** Serves the demo in this process. */
 async function serveDemo() {
-  const log = memoryLog({ maxEvents: 300 });
-  const prices = new Channel<Price>({ log, replay: true });
-  const jobs = jobsInMemory();
-  const server = await listen(createApp({ prices, jobs }), 0);
-  void publishPrices(prices, log);
-  const close = () => {
-    jobs.close();
-    return server.close();
+  const backing = backingInMemory();
+  const server = await listen(createApp(backing), 0);
+  const close = async () => {
+    await server.close();
+    await backing.close();
   };
   return { url: server.url, close };
 }

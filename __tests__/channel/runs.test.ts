@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Channel, createRuns, event, memoryLog, type RunFunction, type RunsOptions } from '../../lib';
+import { errorWith } from '../support/error-with';
 import { Gate } from '../support/gate';
 import { all, WaitingSource } from '../support/runs';
 import { releaseAll, serve } from '../support/serve';
@@ -200,6 +202,85 @@ describe('createRuns() in memory', () => {
       expect.objectContaining({ code: 'ERR_SSE_CHANNEL_CLOSED' }),
     );
     await noTimers();
+  });
+
+  it('closes when the cleanup of every source has run, also of one that was stopped before', async () => {
+    const runs = createRuns<string>();
+    const ended: string[] = [];
+    const cleanup = new Gate();
+    const slow = (key: string): RunFunction<string> =>
+      async function* ({ signal }) {
+        try {
+          yield key;
+          await once(signal, 'abort');
+          yield 'late';
+        } finally {
+          await cleanup.promise;
+          ended.push(key);
+        }
+      };
+    for (const key of ['stopped', 'running']) await (await runs.start(key, slow(key))).subscribe().next();
+    await runs.stop('stopped');
+
+    let closed = false;
+    const closing = runs.close().then(() => {
+      closed = true;
+    });
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+    expect([closed, ended]).toEqual([false, []]);
+    cleanup.open();
+    await closing;
+
+    expect(ended).toEqual(['stopped', 'running']);
+    await noTimers();
+  });
+
+  it('waits for the call of a source function that has not returned its iterable yet', async () => {
+    const runs = createRuns<string>();
+    const opening = new Gate<string[]>();
+    runs.start('job', () => opening.promise);
+
+    let closed = false;
+    const closing = runs.close().then(() => {
+      closed = true;
+    });
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+    expect(closed).toBe(false);
+    opening.open([]);
+
+    await closing;
+    await noTimers();
+  });
+
+  it('closes after graceMs if a source ignores its signal', async () => {
+    const runs = createRuns<string>();
+    const go = new Gate();
+    const reading = all(
+      runs.start('job', async function* () {
+        yield 'a';
+        await go.promise;
+      }),
+    );
+    while (runs.size === 0) await setImmediate();
+
+    await runs.close({ graceMs: 20 });
+
+    expect(await reading).toEqual(expect.arrayContaining(['ERR_SSE_RUN_LOST']));
+    await noTimers();
+    go.open();
+  });
+
+  it('refuses a graceMs that is not a time', () => {
+    const runs = createRuns();
+
+    expect(() => runs.close({ graceMs: -1 })).toThrow(
+      errorWith({
+        code: 'ERR_SSE_INVALID_OPTION',
+        message: 'Expected graceMs to be a non-negative integer, got -1 (number).',
+      }),
+    );
+    expect(runs.start('job', () => [])).toBeInstanceOf(Channel);
+    return runs.close();
   });
 
   it('uses the logs and the channel options that it was given', async () => {

@@ -59,6 +59,7 @@ const TYPES = [
   'RunSource',
   'RunningRun',
   'Runs',
+  'RunsCloseOptions',
   'RunsOptions',
   'Serialize',
   'Sse',

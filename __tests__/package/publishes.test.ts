@@ -8,7 +8,7 @@ const ROOT = join(__dirname, '../..');
 const FILES = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
   .map((file) => `docs/${file.replaceAll('\\', '/')}`)
   .filter((file) => /\.(ts|mts|tsx|md)$/.test(file) && !file.startsWith('docs/api/'))
-  .concat('README.md', 'demo/prices.ts')
+  .concat('README.md', 'demo/memory.ts')
   .filter((file) => readFileSync(join(ROOT, file), 'utf8').includes('.publish('));
 
 /** The code of a file, or that of each block of a page. */

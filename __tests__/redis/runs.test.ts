@@ -233,6 +233,57 @@ for (const [name, connect] of CLIENTS) {
       await there.runs.stop(`${key}-a`);
     });
 
+    it('hands a run over only when the cleanup of its source has run, however long the lease', async () => {
+      const [here, there] = await twoProcesses();
+      const order: string[] = [];
+      const cleanup = new Gate();
+      const source = (name: string) =>
+        async function* ({ signal }: RunContext) {
+          order.push(`${name} starts`);
+          try {
+            yield name;
+            await once(signal, 'abort');
+            yield 'late';
+          } finally {
+            if (name === 'first') await cleanup.promise;
+            order.push(`${name} ends`);
+          }
+        };
+      const channel = await here.runs.start(key, source('first'), { takeover: true });
+      await channel[Symbol.asyncIterator]().next();
+      const reading = all(await there.runs.start(key, source('second'), { takeover: true }));
+      await sleep(1_100);
+
+      const closing = here.runs.close();
+      await sleep(LEASE_MS + 500);
+      expect(order).toEqual(['first starts']);
+      cleanup.open();
+      await closing;
+      while (order.length < 3) await sleep(20);
+      await there.runs.stop(key, 'stopped');
+
+      expect(await reading).toEqual(['first', 'second', 'stopped']);
+      await there.runs.close();
+      expect(order).toEqual(['first starts', 'first ends', 'second starts', 'second ends']);
+    });
+
+    it('leaves a run with takeover to a process that starts it after the close', async () => {
+      const [here, there] = await twoProcesses();
+      const [first, second, third] = [new WaitingSource(), new WaitingSource(), new WaitingSource()];
+      await here.runs.start(`${key}-a`, first.run, { takeover: true });
+      await here.runs.start(`${key}-b`, third.run, { takeover: true });
+      await Promise.all([first.started, third.started]);
+
+      await here.runs.close();
+      const channel = await there.runs.start(`${key}-a`, second.run, { takeover: true });
+      await second.started;
+      await there.runs.stop(`${key}-a`, 'stopped');
+
+      expect(await all(channel)).toEqual(['after undefined', 'after after undefined', 'stopped']);
+      // A process that cannot continue it does not wait for one that can.
+      expect((await all(await there.runs.find(`${key}-b`))).at(-1)).toBe('ERR_SSE_RUN_LOST');
+    });
+
     it('does not hang the subscribers of other processes when the runner closes the channel', async () => {
       const [here, there] = await twoProcesses();
       const source = new WaitingSource();
@@ -378,8 +429,8 @@ describeWithRedis(
       const [ours, theirs] = [redisLogs(user.client), redisLogs(user.client)];
       const here = createRuns<string>({ logs: ours, leaseMs: LEASE_MS });
       const there = createRuns<string>({ logs: theirs, leaseMs: LEASE_MS });
-      // Also keys with hash tags of their own.
-      const keys = ['a', 'b', 'c {tag} d', 'e{', 'f'].map((key) => `${name} ${key}`);
+      // Also keys with hash tags of their own, and with braces that are none.
+      const keys = ['a', 'b', 'c {tag} d', 'e{', 'f}', '{}g}', '}h{'].map((key) => `${name} ${key}`);
       const sources = keys.map(() => new WaitingSource());
       await Promise.all(keys.map((key, n) => here.start(key, (sources[n] as WaitingSource).run)));
       await Promise.all(sources.map(({ started }) => started));
@@ -394,7 +445,7 @@ describeWithRedis(
       const outcomes = await Promise.all(reading);
       expect(outcomes.map((outcome) => outcome.at(-1))).toEqual([
         ...Array.from({ length: 3 }, () => 'stopped'),
-        ...Array.from({ length: 2 }, () => 'ERR_SSE_RUN_LOST'),
+        ...keys.slice(3).map(() => 'ERR_SSE_RUN_LOST'),
       ]);
       await here.close();
       await there.close();

@@ -61,15 +61,17 @@ describeWithRedis('npm run demo:cluster', (redis) => {
       expect(cluster.workers().map(({ url }) => url)).toEqual(pages.map((page) => page.url()));
     });
 
-    it('continue a job that one process starts and the other finishes', async () => {
+    it('continue a job in the other process when the one that runs it is killed', async () => {
       const cluster = await runCluster();
-      const [one] = cluster.workers();
+      const [one, two] = cluster.workers();
       const page = await tabs.open(one.url, { script: RECORD });
       await page.locator('#start').click();
       await page.locator('.progress i:nth-child(5)[data-connection]').waitFor();
       const link = await page.evaluate<string>("document.querySelector('.share a.there').href");
       const other = await tabs.open(link, { script: RECORD });
-      await other.locator('.progress i:nth-child(7)[data-connection]').waitFor();
+      // By then, the other process is known as one that can take the job over.
+      await other.locator('.progress i:nth-child(12)[data-connection]').waitFor();
+      for (const tab of [page, other]) expect(await tab.locator('#runner').textContent()).toBe(one.pid);
 
       cluster.kill(0);
       for (const tab of [page, other]) {
@@ -79,9 +81,34 @@ describeWithRedis('npm run demo:cluster', (redis) => {
       const steps = await stepsOf(page);
       expect(steps.map(({ step }) => step)).toEqual(countTo(40));
       expect(await stepsOf(other)).toEqual(steps);
-      expect(await page.locator('.story').textContent()).toMatch(
-        /Connection 2: Last-Event-ID: \d+-\d+, resumed/,
-      );
+      const story = await page.locator('.story').textContent();
+      expect(story).toMatch(/Connection 2: Last-Event-ID: \d+-\d+, resumed/);
+      for (const tab of [page, other]) {
+        const taken = `Process ${two.pid} continues the job of process ${one.pid} after step`;
+        expect(await tab.locator('.story li', { hasText: taken }).count()).toBe(1);
+        expect(await tab.locator('#runner').textContent()).toBe(two.pid);
+      }
+      expect(other.url()).toBe(two.url);
+      expect(await other.locator('.story').textContent()).not.toContain('Connection 2');
+    });
+
+    it('stop a job from the process that does not run it', async () => {
+      const cluster = await runCluster();
+      const [one] = cluster.workers();
+      const page = await tabs.open(one.url, { script: RECORD });
+      await page.locator('#start').click();
+      const link = await page.evaluate<string>("document.querySelector('.share a.there').href");
+      const other = await tabs.open(link, { script: RECORD });
+      await other.locator('.progress i:nth-child(3)[data-connection]').waitFor();
+      expect(await other.locator('#runner').textContent()).toBe(one.pid);
+
+      await other.locator('#stop').click();
+
+      for (const tab of [page, other]) {
+        await tab.locator('.story .done', { hasText: 'CLOSED for good' }).waitFor();
+        expect(await tab.locator('.story').textContent()).toContain('event: stopped.');
+      }
+      expect(await stepsOf(page)).toEqual(await stepsOf(other));
     });
 
     async function openBoth(cluster: Cluster): Promise<[Page, Page]> {

@@ -4,10 +4,8 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { RequestHandler, Response } from 'express';
-import { Channel, memoryLog } from 'express-yield';
 import { createApp } from '../../demo/app';
-import { jobsInMemory } from '../../demo/job';
-import { type Price, publishPrices } from '../../demo/prices';
+import { backingInMemory } from '../../demo/memory';
 import { event, sse } from '../../lib/index';
 import { openStream } from '../../lib/testing';
 import { describeInChromium } from '../support/chromium';
@@ -16,11 +14,11 @@ import { Gate } from '../support/gate';
 import { releaseAll, serve, type TestServer } from '../support/serve';
 
 /** Functions that stop the background work of the demos of a test. */
-const cleanups: Array<() => void> = [];
+const cleanups: Array<() => Promise<void>> = [];
 
 afterEach(async () => {
   await endDemos('SIGKILL');
-  for (const cleanUp of cleanups.splice(0)) cleanUp();
+  for (const cleanUp of cleanups.splice(0)) await cleanUp();
   // The demo uses the shared `sse` of the package.
   while (sse.size > 0) await setImmediate();
   await releaseAll();
@@ -41,7 +39,7 @@ describeInChromium('the page of the demo', (tabs) => {
 
   it('shows the routes exactly as in the source of the demo', async () => {
     const server = await serveDemo();
-    const files = ['app', 'job', 'prices', 'server'];
+    const files = ['app', 'job', 'memory'];
     const source = files.map((file) => readFileSync(join(ROOT, `demo/${file}.ts`), 'utf8')).join('\n');
     // The page removes the indentation of code from within a function.
     const sources = [0, 2, 4].map((indent) => source.replace(new RegExp(`^ {${indent}}`, 'gm'), ''));
@@ -106,6 +104,27 @@ describeInChromium('the page of the demo', (tabs) => {
     expect(await page.locator('.story').textContent()).toContain('after a reload, the whole run so far');
     const jobs = requestsFor(server, /^\/job\//);
     expect(jobs.map(({ lastEventId }) => lastEventId)).toEqual([undefined, undefined]);
+  });
+
+  it('stops the job with the button, in all tabs', async () => {
+    const server = await serveDemo();
+    const page = await tabs.open(server.url('/'), { script: RECORD });
+    await page.locator('#start').click();
+    const link = await page.evaluate<string>("document.querySelector('.share a').href");
+    const other = await tabs.open(link, { script: RECORD });
+    await other.locator('.progress i:nth-child(3)[data-connection]').waitFor();
+
+    await page.locator('#stop').click();
+
+    for (const tab of [page, other]) {
+      await tab.locator('.story', { hasText: 'event: stopped.' }).waitFor();
+      await tab.locator('.story .done', { hasText: 'CLOSED for good' }).waitFor();
+      expect(await tab.locator('#job .state').textContent()).toBe('CLOSED');
+    }
+    expect(await stepsOf(page)).toEqual(await stepsOf(other));
+    expect((await stepsOf(page)).length).toBeLessThan(40);
+    const stopped = requestsFor(server, /^\/job\/\w+$/);
+    expect(stopped.map(({ status }) => status)).toEqual([204]);
   });
 
   it('shows one run in two tabs', async () => {
@@ -381,14 +400,9 @@ const ADDRESS = /http:\S+/g;
 
 /** Serves the demo in this process, with its own prices and jobs. */
 function serveDemo(): Promise<TestServer> {
-  const log = memoryLog({ maxEvents: 300 });
-  const prices = new Channel<Price>({ log, replay: true });
-  const market = new AbortController();
-  publishPrices(prices, log, market.signal).catch(() => undefined);
-  cleanups.push(() => market.abort());
-  const jobs = jobsInMemory();
-  cleanups.push(() => jobs.close());
-  return serve((app) => app.use(createApp({ prices, jobs })));
+  const backing = backingInMemory();
+  cleanups.push(() => backing.close());
+  return serve((app) => app.use(createApp(backing)));
 }
 
 /** Which of the two colours of connections the pixels of the plot have. */

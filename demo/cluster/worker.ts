@@ -1,13 +1,10 @@
-import { Channel } from 'express-yield';
+import { createRuns } from 'express-yield';
 import { redisLogs } from 'express-yield/redis';
 import { createClient } from 'redis';
 import { createApp } from '../app';
+import { createJobs, LEASE_MS } from '../job';
 import { listen } from '../listen';
-import { type Price, publishPrices } from '../prices';
-import { jobsOnRedis } from './jobs';
-import { Leases } from './leases';
-
-const PREFIX = 'express-yield-demo:';
+import { MAX_PRICES, type Price, walk } from '../prices';
 
 /** One of the processes; `demo/cluster.ts` starts it and passes the ports and the URL of Redis. */
 async function main(port: number, ports: number[], url: string): Promise<void> {
@@ -15,20 +12,24 @@ async function main(port: number, ports: number[], url: string): Promise<void> {
   // The client reconnects on its own, and the logs emit a warning.
   client.on('error', () => undefined);
   await client.connect();
-  const logs = redisLogs(client, { prefix: PREFIX });
-  const leases = new Leases(client, `${PREFIX}lease:`);
+  const logs = redisLogs(client, { prefix: 'express-yield-demo:' });
 
-  const log = logs('prices', { maxEvents: 300 });
-  const prices = new Channel<Price>({ log, replay: true });
-  const app = createApp({ prices, jobs: jobsOnRedis(logs, leases), ports });
-  const server = await listen(app, port);
-  void leases.inTurn('prices', (signal) => publishPrices(prices, log, signal));
+  const jobs = createJobs({ logs });
+  const markets = createRuns<Price>({
+    logs: (key) => logs(key, { maxEvents: MAX_PRICES }),
+    leaseMs: LEASE_MS,
+  });
+  // One process makes the prices of all; each can take that over.
+  const openPrices = () => markets.start('prices', walk, { takeover: true });
+  await openPrices();
+  const server = await listen(createApp({ openPrices, jobs, ports }), port);
 
   let closing = false;
   async function close(): Promise<void> {
     if (closing) return;
     closing = true;
-    await Promise.all([leases.close(), server.close()]);
+    await server.close();
+    await Promise.all([jobs.close(), markets.close()]); // the other process continues them
     await logs.close();
     client.destroy();
     if (process.connected) process.disconnect();

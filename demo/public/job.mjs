@@ -1,15 +1,18 @@
 import { $, allow, element, makeKey, watch } from './dom.mjs';
-import { drop } from './drop.mjs';
+import { drop, send } from './drop.mjs';
 
 /** One run of the job, read over as many connections as necessary. The run itself does not depend on a connection. */
 export class Job {
   #card = $('#job');
   #button = $('#drop');
+  #stop = $('#stop');
   #origin;
   #source;
   #connections = 0;
   #lastEventId = '';
   #step = 0;
+  /** The process that has done the last step. */
+  #pid = 0;
   #missed = 0;
   #repeated = 0;
   /** Whether an event has arrived on this connection. */
@@ -27,14 +30,20 @@ export class Job {
     watch(source, this.#card);
     source.addEventListener('progress', (event) => this.#onProgress(event));
     source.addEventListener('gap', ({ data }) => this.#onGap(JSON.parse(data)));
-    source.addEventListener('end', ({ data }) => this.#onEnd(data));
+    source.addEventListener('end', ({ data }) => this.#onEnd(`event: end, data: ${data}.`));
+    source.addEventListener('stopped', () => this.#onEnd('event: stopped.'));
     source.addEventListener('error', () => this.#onError());
     this.#button.onclick = () => drop(this.#button, connection);
+    this.#stop.onclick = () => send(this.#stop, 'DELETE', `/job/${key}`);
   }
 
   close() {
     this.#source.close();
-    allow(this.#button, false);
+    this.#allow(false);
+  }
+
+  #allow(allowed) {
+    for (const button of [this.#button, this.#stop]) allow(button, allowed);
   }
 
   get #cells() {
@@ -47,13 +56,15 @@ export class Job {
 
   #clear() {
     this.#step = 0;
+    this.#pid = 0;
     for (const cell of this.#cells) cell.replaceWith(element('i'));
     this.#showStep();
   }
 
   #onProgress({ data, lastEventId }) {
-    const { step } = JSON.parse(data);
+    const { step, pid } = JSON.parse(data);
     if (!this.#begun) this.#begin(step);
+    if (pid !== this.#pid) this.#showProcess(pid);
     const cell = this.#cells[step - 1];
     if (step <= this.#step) this.#repeated++;
     else this.#missed += step - this.#step - 1;
@@ -67,7 +78,7 @@ export class Job {
   #begin(step) {
     this.#begun = true;
     this.#connections++;
-    allow(this.#button, true);
+    this.#allow(true);
     const resumed = `Last-Event-ID: ${this.#lastEventId}, resumed at step ${step}`;
     const from = this.#lastEventId === '' ? this.#origin : resumed;
     this.#report(`Connection ${this.#connections}: ${from}.`, { connection: this.#parity });
@@ -83,14 +94,14 @@ export class Job {
     });
   }
 
-  #onEnd(data) {
+  #onEnd(event) {
     this.#finished = true;
-    allow(this.#button, false);
-    this.#report(`event: end, data: ${data}. The browser reconnects once, with Last-Event-ID: ~end …`);
+    this.#allow(false);
+    this.#report(`${event} The browser reconnects once, with Last-Event-ID: ~end …`);
   }
 
   #onError() {
-    allow(this.#button, false);
+    this.#allow(false);
     if (this.#source.readyState === EventSource.CLOSED) return this.#onClosed();
     // Each failed attempt is another error event; the story shows only the first.
     if (!this.#begun) return;
@@ -106,6 +117,14 @@ export class Job {
       this.#report('The server rejected the request. An EventSource does not retry that.', {
         className: 'wrong',
       });
+  }
+
+  /** Each event names the process that has made it, because another one continues the job of a process that has died. */
+  #showProcess(pid) {
+    if (this.#pid !== 0)
+      this.#report(`Process ${pid} continues the job of process ${this.#pid} after step ${this.#step}.`);
+    this.#pid = pid;
+    $('#runner').textContent = pid;
   }
 
   get #balance() {

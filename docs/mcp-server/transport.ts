@@ -7,7 +7,7 @@ import {
   type JSONRPCMessage,
   type RequestId,
 } from '@modelcontextprotocol/sdk/types.js';
-import { Channel } from 'express-yield';
+import { Channel, type EventLog, memoryLog } from 'express-yield';
 
 /** An event without data, which gives the client an id to resume from; then the messages. */
 type Message = JSONRPCMessage | '';
@@ -21,14 +21,21 @@ export class SessionTransport implements Transport {
   onmessage?: Transport['onmessage'];
   onclose?: Transport['onclose'];
   onerror?: Transport['onerror'];
+  readonly #logs: (key: string) => EventLog;
   /** The messages that belong to no request; `GET` streams them. */
-  readonly #others = new Channel<Message>({ replay: true });
+  readonly #others: Channel<Message>;
   readonly #answers = new Map<RequestId, Channel<Message>>();
-  /** The channel of each event, so that a client resumes the stream that it has lost, and no other. */
-  readonly #channels = new Map<string, Channel<Message>>();
+  /** All channels that a client can resume. */
+  readonly #channels = new Set<Channel<Message>>();
+
+  /** @param logs makes the log of each channel. On Redis, its ids must be unique: `(key) => logs(key, { uniqueIds: true })` */
+  constructor(logs: (key: string) => EventLog = () => memoryLog()) {
+    this.#logs = logs;
+    this.#others = this.#open('others');
+  }
 
   async start(): Promise<void> {
-    await this.#publish(this.#others, '');
+    await this.#others.publish('');
   }
 
   /** Takes a message of the client. @returns the channel with the answer, if the message is a request */
@@ -38,9 +45,15 @@ export class SessionTransport implements Transport {
     return answer;
   }
 
-  /** The stream for a `GET`: the one that the client was reading, or the messages that belong to no request. */
-  resume(lastEventId: string): Channel<Message> {
-    return this.#channels.get(lastEventId) ?? this.#others;
+  /**
+   * The stream for a `GET`: the messages that belong to no request, or the stream that the client was reading.
+   *
+   * @throws (rejects) an error with the status 400 if no stream has the id: another one must not be replayed for it
+   */
+  async resume(lastEventId: string): Promise<Channel<Message>> {
+    if (lastEventId === '') return this.#others;
+    for (const channel of this.#channels) if (await channel.canResume(lastEventId)) return channel;
+    throw Object.assign(new Error('There is no stream to resume with this event id.'), { status: 400 });
   }
 
   /** Called by the MCP server. */
@@ -48,33 +61,31 @@ export class SessionTransport implements Transport {
     const isAnswer = isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message);
     const requestId = isAnswer ? message.id : relatedRequestId;
     const answer = requestId === undefined ? undefined : this.#answers.get(requestId);
-    await this.#publish(answer ?? this.#others, message);
+    await (answer ?? this.#others).publish(message);
     if (isAnswer && answer !== undefined) await this.#endAnswer(message.id, answer);
   }
 
   async close(): Promise<void> {
-    const channels = [this.#others, ...this.#answers.values()];
-    await Promise.all(channels.map((channel) => channel.close()));
+    await Promise.all([...this.#channels].map((channel) => channel.close()));
     this.onclose?.();
   }
 
   async #openAnswer(id: RequestId): Promise<Channel<Message>> {
-    const answer = new Channel<Message>({ replay: true });
+    const answer = this.#open(`${typeof id}:${id}`);
     this.#answers.set(id, answer);
-    await this.#publish(answer, '');
+    await answer.publish('');
     return answer;
   }
 
   async #endAnswer(id: RequestId | undefined, answer: Channel<Message>): Promise<void> {
     if (id !== undefined) this.#answers.delete(id);
     await answer.end();
-    const forget = () => {
-      for (const [eventId, channel] of this.#channels) if (channel === answer) this.#channels.delete(eventId);
-    };
-    setTimeout(forget, RETENTION_MS).unref();
+    setTimeout(() => this.#channels.delete(answer), RETENTION_MS).unref();
   }
 
-  async #publish(channel: Channel<Message>, message: Message): Promise<void> {
-    this.#channels.set(await channel.publish(message), channel);
+  #open(stream: string): Channel<Message> {
+    const channel = new Channel<Message>({ log: this.#logs(`${this.sessionId}:${stream}`), replay: true });
+    this.#channels.add(channel);
+    return channel;
   }
 }

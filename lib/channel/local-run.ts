@@ -15,11 +15,12 @@ export class LocalRun {
   #releaseTimer: NodeJS.Timeout | undefined;
 
   constructor(settings: RunSettings, source: RunSource<unknown>) {
-    const { log, channelOptions } = settings;
+    const { log, channelOptions, onStarted } = settings;
     this.#settings = settings;
     this.channel = new Channel({ ...channelOptions, log });
     this.#state = stateOf(this.channel);
     this.#source = this.#state.start(source, { ttlMs: false, onEnded: () => this.#onEnded() });
+    onStarted(this.#source);
   }
 
   get source(): SourceRun | undefined {

@@ -47,6 +47,24 @@ export interface StartOptions {
   readonly takeover?: boolean | undefined;
 }
 
+/**
+ * The options of `runs.close()`.
+ *
+ * @example
+ * const runs = createRuns();
+ * const options: RunsCloseOptions = { graceMs: 20_000 };
+ * process.once('SIGTERM', () => runs.close(options));
+ */
+export interface RunsCloseOptions {
+  /**
+   * Milliseconds that the sources have to end after their signal was aborted, including their `finally` blocks. Meanwhile
+   * their leases are renewed, so that no other process starts a source that still runs here. `close()` does not wait longer
+   * for a source.
+   * @default 5_000
+   */
+  readonly graceMs?: number | undefined;
+}
+
 /** {@link RunsOptions} with every default applied. */
 export interface ResolvedRunsOptions {
   readonly logs: RunsOptions['logs'];
@@ -87,6 +105,13 @@ export function resolveRunsOptions(options: RunsOptions | undefined): ResolvedRu
 /** @throws `TypeError` `ERR_SSE_INVALID_OPTION` */
 export function resolveStartOptions(options: StartOptions | undefined): Required<StartOptions> {
   return { takeover: false, ...checked(options, START_CHECKS) };
+}
+
+const CLOSE_CHECKS: Checks<RunsCloseOptions> = { graceMs: delay(0, 'required') };
+
+/** @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` */
+export function resolveRunsCloseOptions(options: RunsCloseOptions | undefined): Required<RunsCloseOptions> {
+  return { graceMs: 5_000, ...checked(options, CLOSE_CHECKS) };
 }
 
 const isDelay = delay(1, 'required');

@@ -1,3 +1,4 @@
+import { outsideRequests } from '../async-context';
 import { describe, type SseError, sseError, wrongType } from '../errors';
 import { endRecordOf } from '../format/record';
 import { given } from '../given';
@@ -10,13 +11,15 @@ import type { ResolvedChannelOptions } from './options';
 import type { Publishable } from './publishable';
 import {
   type ResolvedRunsOptions,
+  type RunsCloseOptions,
   type RunsOptions,
+  resolveRunsCloseOptions,
   resolveRunsOptions,
   resolveStartOptions,
   type StartOptions,
 } from './runs-options';
 import { type RunSettings, SharedRun } from './shared-run';
-import type { RunContext, Values } from './source-run';
+import type { RunContext, SourceRun, Values } from './source-run';
 
 /** Prepended to the key of a run, because a run that begins deletes what the log of its key has. */
 const PREFIX = 'run:';
@@ -90,6 +93,9 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
    * Ends the run in whichever process its source runs, within a second, also while the source waits: the signal of the source
    * is aborted, its `return()` is called, and its later values are not published. Subscribers receive the closing event.
    *
+   * The promise resolves when the run has ended for its subscribers. The `finally` block of the source may still run then;
+   * `close()` waits for it.
+   *
    * @param value the data of the closing `end` event, or `event(type, data)` to name its type
    * @returns a promise of `false` if there was no run, or if it had ended
    * @throws (rejects) as {@link Runs.find} does, and `TypeError` as `encode()` throws
@@ -106,15 +112,23 @@ export interface Runs<Value = unknown> extends Iterable<RunningRun<Value>> {
   [Symbol.iterator](): IterableIterator<RunningRun<Value>>;
   /**
    * Closes the runs of this process, for a graceful shutdown: their sources are aborted, and other processes take over, or
-   * their subscribers in every process receive the failure `ERR_SSE_RUN_LOST`. The subscribers of this process are
+   * their subscribers in every process receive the failure `ERR_SSE_RUN_LOST`. A run with `takeover: true` that no other process
+   * knows waits for `ttlMs` for one that starts it. The subscribers of this process are
    * disconnected. Call it before you close the logs.
    *
-   * @returns always the same promise, which resolves when the leases are given up
+   * When the promise resolves, no source of these runs runs in this process any more, and its `finally` blocks have run,
+   * unless a source has ignored its signal for `graceMs`. Only then can another process take a run over.
+   *
+   * @param options `graceMs`: milliseconds that the sources have to end
+   * @returns a promise that resolves when the sources have ended and the leases are given up; later calls return the same
+   *   promise, and their options have no effect
+   * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
+   * @default `{ graceMs: 5_000 }`
    * @example
    * const runs = createRuns();
    * await runs.close();
    */
-  close(): Promise<void>;
+  close(options?: RunsCloseOptions): Promise<void>;
 }
 
 /**
@@ -150,6 +164,8 @@ class RunRegistry implements Runs {
   readonly #terms: LeaseTerms;
   readonly #channelOptions: ResolvedChannelOptions;
   readonly #runs = new Map<string, Run>();
+  /** The sources of which code may still run. */
+  readonly #sources = new Set<SourceRun>();
   /** The last request for each key that waits for its log. */
   readonly #opening = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -204,14 +220,22 @@ class RunRegistry implements Runs {
     return (await this.#sharedLog(key)?.lease.end(record, this.#terms)) ?? false;
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#closeAll();
+  close(options?: RunsCloseOptions): Promise<void> {
+    const { graceMs } = resolveRunsCloseOptions(options);
+    this.#closing ??= this.#closeAll(graceMs);
     return this.#closing;
   }
 
-  async #closeAll(): Promise<void> {
+  async #closeAll(graceMs: number): Promise<void> {
     await Promise.allSettled(this.#opening.values());
-    await Promise.all([...this.#runs.values()].map((run) => run.close()));
+    let timer: NodeJS.Timeout | undefined;
+    const grace = new Promise<void>((resolve) => {
+      timer = outsideRequests(() => setTimeout(resolve, graceMs).unref());
+    });
+    await Promise.all([...this.#runs.values()].map((run) => run.close(grace)));
+    // Also of the runs that were lost or stopped before.
+    await Promise.race([Promise.all([...this.#sources].map(({ settled }) => settled)), grace]);
+    clearTimeout(timer);
   }
 
   /** The log of a key, if several processes share it. */
@@ -227,6 +251,10 @@ class RunRegistry implements Runs {
       log,
       terms: this.#terms,
       channelOptions: this.#channelOptions,
+      onStarted: (source) => {
+        this.#sources.add(source);
+        void source.settled.then(() => this.#sources.delete(source));
+      },
       onReleased: (run) => {
         if (this.#runs.get(key) === run) this.#runs.delete(key);
       },

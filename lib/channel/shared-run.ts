@@ -27,6 +27,8 @@ export interface RunSettings {
   readonly log: EventLog;
   readonly terms: LeaseTerms;
   readonly channelOptions: ResolvedChannelOptions;
+  /** A source runs from now on. */
+  readonly onStarted: (source: SourceRun) => void;
   /** The key is free again, as far as this process knows. */
   readonly onReleased: (run: object) => void;
 }
@@ -43,6 +45,7 @@ export class SharedRun implements LeaseObserver {
   /** Continues the run if its lease expires. */
   #successor: RunSource<unknown> | undefined;
   #recovering = false;
+  #closing = false;
   #ended = false;
   /** This process does not know the run any more. */
   #forgotten = false;
@@ -90,13 +93,20 @@ export class SharedRun implements LeaseObserver {
     return ended;
   }
 
-  /** Gives the lease up and ends the subscribers of this process. */
-  async close(): Promise<void> {
+  /**
+   * Gives the lease up and ends the subscribers of this process.
+   *
+   * @param grace resolves when the cleanup of the source has had its time
+   */
+  async close(grace: Promise<void>): Promise<void> {
+    const canContinue = this.#successor !== undefined;
+    this.#closing = true;
     this.#successor = undefined;
     const isRunning = this.source !== undefined;
-    const releasing = this.#release();
     this.#source?.cancel(abortError('ERR_SSE_CLOSING'));
-    const released = await releasing;
+    // Until then the lease is renewed: no other process may start the source while this one still runs it.
+    await Promise.race([this.#source?.settled, grace]);
+    const released = await this.#release(canContinue);
     this.#forget();
     if (isRunning && !released) this.#state.failHere(shutDownError());
     else await this.channel.close();
@@ -151,6 +161,7 @@ export class SharedRun implements LeaseObserver {
     if (this.#log.grant !== grant || this.#state.closed) return;
     const onEnded = () => this.#onSourceEnded();
     this.#source = this.#state.start(source, { ttlMs: false, resume: { lastId, lastEvent }, onEnded });
+    this.#settings.onStarted(this.#source);
   }
 
   /** Continues the run, or fails it if this process cannot. */
@@ -190,16 +201,17 @@ export class SharedRun implements LeaseObserver {
 
   /** If the source was cancelled before the run has ended, such as by `channel.close()`, no process must wait for it. */
   #onSourceEnded(): void {
-    if (this.#log.grant !== undefined) void this.#release().then(() => this.#forget());
+    if (this.#log.grant === undefined || this.#closing) return;
+    void this.#release().then(() => this.#forget());
   }
 
   /** @returns a promise of whether another process can take over; `undefined` if this one does not hold the lease */
-  async #release(): Promise<boolean | undefined> {
+  async #release(canContinue = false): Promise<boolean | undefined> {
     const { grant } = this.#log;
     if (grant === undefined) return undefined;
     this.#log.grant = undefined;
     try {
-      return await grant.release(recordOf(shutDownError()));
+      return await grant.release(recordOf(shutDownError()), canContinue);
     } catch {
       // The log is unavailable, so the lease expires.
       return undefined;

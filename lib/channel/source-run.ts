@@ -106,6 +106,9 @@ export class SourceRun {
   readonly #channel: RunChannel;
   readonly #controller = abortController();
   #source: OpenSource | undefined;
+  #reading: Promise<void> = Promise.resolve();
+  /** The cleanup of a source that was closed before its end. */
+  #cleanup: Promise<void> | undefined;
   #state = RunState.RUNNING;
   #ttlTimer: NodeJS.Timeout | undefined;
   /** Of the code that made the channel; `undefined` when the source has ended. */
@@ -126,10 +129,15 @@ export class SourceRun {
     return this.#controller.signal;
   }
 
+  /** Resolves when no code of the source runs any more: its pending call has settled, and its cleanup has run. */
+  get settled(): Promise<void> {
+    return this.#reading.then(() => this.#cleanup);
+  }
+
   start(): void {
     // An iterable is checked immediately, so that the caller gets the error.
     if (typeof this.#given !== 'function') this.#source = openSource(this.#given);
-    void this.#readAll();
+    this.#reading = this.#readAll();
     this.onUnsubscribed();
   }
 
@@ -158,7 +166,8 @@ export class SourceRun {
     this.#end();
     context.runInAsyncScope(() => {
       this.#controller.abort(reason);
-      if (this.#source !== undefined) closeSource(this.#source).catch((error) => this.#onLateError(error));
+      if (this.#source === undefined) return;
+      this.#cleanup = closeSource(this.#source).catch((error) => this.#onLateError(error));
     });
     return true;
   }
@@ -218,7 +227,7 @@ export class SourceRun {
     }
     this.#end();
     this.#controller.abort();
-    if (this.#source !== undefined) closeSource(this.#source).catch(warn);
+    if (this.#source !== undefined) this.#cleanup = closeSource(this.#source).catch(warn);
     // Subscribers receive the error. If there is none, only this warning reports it.
     if (!(await this.#hasSubscribers())) warn(error);
     await this.#fail(error);

@@ -114,9 +114,11 @@ export interface LeaseGrant extends LeaseObservation {
    * Gives the lease up before the run has ended. If another process can take over, the lease expires immediately;
    * otherwise the record is appended as the last one.
    *
+   * @param canContinue whether the lease expires immediately in any case, because a process may ask for it later to continue
+   *   the run; `false` by default
    * @returns a promise of whether another process can take over
    */
-  release(record: EventRecord): Promise<boolean>;
+  release(record: EventRecord, canContinue?: boolean): Promise<boolean>;
 }
 
 /**

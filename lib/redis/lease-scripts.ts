@@ -89,13 +89,13 @@ return {'appended', id, refused and refused.err or ''}
 `;
 
 // KEYS: the stream, the lease. ARGV: as APPEND_FUNCTIONS, the event, '1', token or '' for any, ttl, '1' to leave the run to a
-// successor.
+// successor if there is one, '2' also if there is none yet.
 export const END = `${APPEND_ONE}
 local run = redis.call('HMGET', KEYS[2], 'token', 'ended', 'notify', 'heir', 'until')
 if not run[1] then return 'none' end
 if run[2] then return 'ended' end
 if ARGV[8] ~= '' and (ARGV[8] ~= run[1] or tonumber(run[5]) <= now) then return 'lost' end
-if ARGV[10] == '1' and hasHeir(run[4]) then
+if ARGV[10] == '2' or ARGV[10] == '1' and hasHeir(run[4]) then
   redis.call('HSET', KEYS[2], 'until', '0')
   return 'released'
 end

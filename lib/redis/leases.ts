@@ -205,7 +205,8 @@ export class RedisLeases implements ChannelListener {
       entry.hold(token, sentAt);
       return;
     }
-    if (token !== undefined && state !== 'ended') this.#depose(entry);
+    // A process that was stopped may find the run ended by the process that has taken its lease.
+    if (token !== undefined && (state !== 'ended' || !entry.isHeld(token))) this.#depose(entry);
     if (state === 'ended') observer.onEnded(Number(detail));
     else if (state === 'expired') observer.onExpired(detail === '1');
     else if (state === 'gone') observer.onGone();

@@ -38,11 +38,24 @@ export interface RedisLogOptions {
    * @default 1_000
    */
   readonly cacheSize?: number | undefined;
+  /**
+   * Whether an id contains the name of its log, so that no other log of this Redis has an equal one: otherwise, two events
+   * that two logs store in the same millisecond have the same id. For a protocol that must not resume a stream with the id
+   * of another, such as MCP; ask with `channel.canResume(id)`. Each id is 23 bytes longer. All processes must use the same
+   * value for a key.
+   * @default false
+   */
+  readonly uniqueIds?: boolean | undefined;
 }
 
 const LOGS_DEFAULTS: Required<RedisLogsOptions> = { prefix: 'sse:' };
 
-const LOG_DEFAULTS: Required<RedisLogOptions> = { maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000 };
+const LOG_DEFAULTS: Required<RedisLogOptions> = {
+  maxEvents: 1_000,
+  maxAgeMs: false,
+  cacheSize: 1_000,
+  uniqueIds: false,
+};
 
 const LOGS_CHECKS: Checks<RedisLogsOptions> = { prefix: ofType('string', 'a string') };
 
@@ -50,6 +63,7 @@ const LOG_CHECKS: Checks<RedisLogOptions> = {
   maxEvents: count,
   maxAgeMs: delay(1, 'optional'),
   cacheSize: count,
+  uniqueIds: ofType('boolean', 'true or false'),
 };
 
 /** @throws `TypeError` `ERR_SSE_INVALID_OPTION` */

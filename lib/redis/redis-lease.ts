@@ -128,9 +128,10 @@ class RedisGrant implements LeaseGrant {
     return id;
   }
 
-  async release(record: EventRecord): Promise<boolean> {
+  async release(record: EventRecord, canContinue = false): Promise<boolean> {
     const { connection, entry } = this.#options;
-    const values = [...this.#argumentsOf(record), this.token, String(entry.terms.ttlMs), '1'];
+    const mode = canContinue ? '2' : '1';
+    const values = [...this.#argumentsOf(record), this.token, String(entry.terms.ttlMs), mode];
     const command = ['EVAL', END, '2', entry.keys.stream, entry.keys.lease, ...values];
     this.close();
     const reply = await connection.now((driver) => driver.send(entry.keys.stream, command));

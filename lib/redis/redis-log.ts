@@ -2,6 +2,7 @@ import { describe, emitWarning, messageOf, wrongType } from '../errors';
 import type { EventRecord } from '../format/record';
 import type { EventLog, LogHead, LogPage, LogSubscriber, LogSubscription } from '../log/event-log';
 import type { LogLease } from '../log/log-lease';
+import { withUniqueIds } from '../log/unique-ids';
 import { addressOf, type RedisAddress, type RedisClient } from './address';
 import { AppendQueue } from './append-queue';
 import { FIRST } from './append-script';
@@ -34,9 +35,9 @@ export interface RedisLogs {
    * @param key a string that is not empty; the prefix is prepended to it
    * @param options `maxEvents`: the number of events that Redis retains, possibly up to a hundred more · `maxAgeMs`:
    *   milliseconds for which Redis retains an event · `cacheSize`: the number of newest events that each process caches
-   *   while it has subscribers
+   *   while it has subscribers · `uniqueIds`: whether no other log of this Redis has an equal id
    * @throws `TypeError` or `RangeError` `ERR_SSE_INVALID_OPTION` immediately
-   * @default `{ maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000 }`
+   * @default `{ maxEvents: 1_000, maxAgeMs: false, cacheSize: 1_000, uniqueIds: false }`
    * @example
    * const prices = new Channel<Price>({ log: logs('prices', { maxEvents: 10_000 }) });
    */
@@ -85,7 +86,8 @@ export function redisLogs(client: RedisClient, options?: RedisLogsOptions): Redi
   const link = new RedisLink(addressOf(client), prefix);
   const logs = (key: string, logOptions?: RedisLogOptions) => {
     const resolved = resolveRedisLogOptions(logOptions);
-    return new RedisLog(link, prefix + checkedKey(key), resolved);
+    const log = new RedisLog(link, prefix + checkedKey(key), resolved);
+    return resolved.uniqueIds ? withUniqueIds(log, link.address.keyPrefix + prefix + key) : log;
   };
   return Object.assign(logs, { close: () => link.close() });
 }

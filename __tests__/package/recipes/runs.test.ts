@@ -60,6 +60,25 @@ describeWithRedis('docs/runs.ts', (redis) => {
     }
   });
 
+  it('lets an answer end that is read when its process gets a SIGTERM, and fails one that only others read', async () => {
+    const [here, there] = await Promise.all([start(redis.port, 300), start(redis.port, 300)]);
+    const read = await postJson(`${here.url}/answers/read`, { prompt: 'one two three four five six' });
+    const leaving = new AbortController();
+    await postJson(`${here.url}/answers/left`, { prompt: 'word '.repeat(1_000) }, { signal: leaving.signal });
+    const elsewhere = await fetch(`${there.url}/answers/left`);
+    const failing = elsewhere.text();
+    failing.catch(() => undefined);
+    leaving.abort();
+
+    here.recipe.child.kill('SIGTERM');
+
+    expect(await read.text()).toMatch(/data: six\n\ndata: \[DONE\]\n\n$/);
+    expect(await here.recipe.exited).toEqual([0, null]);
+    await expect(failing).rejects.toThrow('terminated');
+    there.recipe.child.kill('SIGTERM');
+    expect(await there.recipe.exited).toEqual([0, null]);
+  });
+
   it.each(['SIGKILL', 'SIGTERM'] as const)('continues a job when its process gets a %s', async (signal) => {
     const [here, there] = await Promise.all([start(redis.port, 200), start(redis.port, 200)]);
     const runner = await openStream(here.url, `/jobs/${signal}`);

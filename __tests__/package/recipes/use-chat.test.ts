@@ -6,16 +6,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { freePort } from '../../../tools/free-port';
-import { describeInChromium } from '../../support/chromium';
+import { describeInChromium, type Tabs } from '../../support/chromium';
 import { type DemoProcess, endDemos, runDemo } from '../../support/demo';
 import { Gate } from '../../support/gate';
+import { describeWithRedis } from '../../support/redis';
 
 /** A substitute for the model, with OpenAI's API. */
 let model: Server;
 /** The next request to the model. */
 let asked: Gate<ServerResponse>;
-let recipe: DemoProcess;
-let url: string;
+
+/** One of the processes of the recipe. */
+interface Started {
+  readonly recipe: DemoProcess;
+  readonly url: string;
+}
 
 beforeAll(async () => {
   model = createServer((_req, res) => {
@@ -23,15 +28,6 @@ beforeAll(async () => {
     asked.open(res);
   }).listen(0, '127.0.0.1');
   await once(model, 'listening');
-  const port = await freePort();
-  url = `http://127.0.0.1:${port}`;
-  recipe = runDemo('docs/use-chat/server.ts', {
-    PORT: `${port}`,
-    LLM_URL: `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`,
-    LLM_KEY: 'secret',
-    LLM_MODEL: 'small',
-  });
-  while (!(await isListening())) await sleep(20);
 });
 
 beforeEach(() => {
@@ -44,12 +40,37 @@ afterAll(async () => {
   model.closeAllConnections();
 });
 
-async function isListening(): Promise<boolean> {
-  if (recipe.child.exitCode !== null) throw new Error(recipe.stderr);
-  return fetch(url).then(
-    (response) => response.ok,
-    () => false,
-  );
+/** Starts a process of the recipe. Resolves when it answers. */
+async function start(redisPort: number): Promise<Started> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const recipe = runDemo('docs/use-chat/server.ts', {
+    PORT: `${port}`,
+    REDIS_URL: `redis://127.0.0.1:${redisPort}`,
+    LLM_URL: `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`,
+    LLM_KEY: 'secret',
+    LLM_MODEL: 'small',
+  });
+  while (
+    !(await fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
+    if (recipe.child.exitCode !== null) throw new Error(recipe.stderr);
+    await sleep(20);
+  }
+  return { recipe, url };
+}
+
+/** Asks a question in a page. @returns the page, and the model's response to it, whose first part the page shows */
+async function ask(tabs: Tabs, url: string): Promise<[Page, ServerResponse]> {
+  const page = await tabs.open(url);
+  await page.getByText('Ask').click();
+  const answering = await asked.promise;
+  answering.write(FIRST);
+  await shown(page, 'Once upon');
+  return [page, answering];
 }
 
 function chunk(delta: object, finishReason: string | null = null): string {
@@ -78,71 +99,108 @@ it('docs/use-chat compiles with the types of a browser', async () => {
   await expect(compiled).resolves.toEqual({ stdout: '', stderr: '' });
 });
 
-describeInChromium('docs/use-chat', (tabs) => {
-  it('shows the parts of an answer when they arrive, and then its end', async () => {
-    const page = await tabs.open(`${url}/#whole`);
-    await page.getByText('Ask').click();
-    const answering = await asked.promise;
+describeWithRedis('docs/use-chat with a Redis', (redis) => {
+  describeInChromium('docs/use-chat', (tabs) => {
+    let url: string;
 
-    answering.write(FIRST);
-    await shown(page, 'Once upon');
-    await status(page, 'streaming');
-    answering.end(REST);
-    await shown(page, 'Once upon a time');
-    await status(page, 'ready');
+    beforeAll(async () => {
+      ({ url } = await start(redis.port));
+    });
 
-    expect(tabs.errors).toEqual([]);
-  });
+    it('shows the parts of an answer when they arrive, and then its end', async () => {
+      const [page, answering] = await ask(tabs, `${url}/#whole`);
 
-  it('shows the whole answer after a reload in its middle', async () => {
-    const page = await tabs.open(`${url}/#reload`);
-    await page.getByText('Ask').click();
-    const answering = await asked.promise;
-    answering.write(FIRST);
-    await shown(page, 'Once upon');
+      await status(page, 'streaming');
+      answering.end(REST);
+      await shown(page, 'Once upon a time');
+      await status(page, 'ready');
 
-    await page.reload();
-    await shown(page, 'Once upon');
-    answering.end(REST);
-    await shown(page, 'Once upon a time');
-    await status(page, 'ready');
+      expect(tabs.errors).toEqual([]);
+    });
 
-    expect(tabs.errors).toEqual([]);
-  });
+    it('shows the whole answer after a reload in its middle', async () => {
+      const [page, answering] = await ask(tabs, `${url}/#reload`);
 
-  it('receives a 204 when there is nothing to resume', async () => {
-    const response = await fetch(`${url}/api/chat/unknown/stream`);
+      await page.reload();
+      await shown(page, 'Once upon');
+      answering.end(REST);
+      await shown(page, 'Once upon a time');
+      await status(page, 'ready');
 
-    expect(response.status).toBe(204);
-    const page = await tabs.open(`${url}/#nothing`);
-    await status(page, 'ready');
-    expect(tabs.errors).toEqual([]);
-  });
+      expect(tabs.errors).toEqual([]);
+    });
 
-  it('stops the model with the button', async () => {
-    const page = await tabs.open(`${url}/#stop`);
-    await page.getByText('Ask').click();
-    const answering = await asked.promise;
-    answering.write(FIRST);
-    await shown(page, 'Once upon');
+    it('receives a 204 when there is nothing to resume', async () => {
+      const response = await fetch(`${url}/api/chat/unknown/stream`);
 
-    const closed = once(answering, 'close');
-    await page.getByText('Stop').click();
-    await closed;
+      expect(response.status).toBe(204);
+      const page = await tabs.open(`${url}/#nothing`);
+      await status(page, 'ready');
+      expect(tabs.errors).toEqual([]);
+    });
 
-    await status(page, 'ready');
-    expect((await fetch(`${url}/api/chat/stop/stream`)).status).toBe(204);
-  });
+    it('receives a 204 a second after an answer has ended', async () => {
+      const [page, answering] = await ask(tabs, `${url}/#ended`);
+      answering.end(REST);
+      await status(page, 'ready');
+      const resume = async () => (await fetch(`${url}/api/chat/ended/stream`)).status;
 
-  it('reports an error when the model breaks off, and does not show half an answer as a whole one', async () => {
-    const page = await tabs.open(`${url}/#broken`);
-    await page.getByText('Ask').click();
-    const answering = await asked.promise;
-    answering.write(FIRST);
-    await shown(page, 'Once upon');
+      while ((await resume()) !== 204) await sleep(50);
 
-    answering.destroy();
+      asked = new Gate();
+      await page.getByText('Ask').click();
+      (await asked.promise).end(FIRST + REST);
+      await status(page, 'ready');
+      expect(await page.locator('.assistant').count()).toBe(2);
+    });
 
-    await status(page, /^error: /);
+    it('reports an error when the model breaks off, and does not show half an answer as a whole one', async () => {
+      const [page, answering] = await ask(tabs, `${url}/#broken`);
+
+      answering.destroy();
+
+      await status(page, /^error: /);
+    });
+
+    it('resumes an answer of another process, and stops the model there with the button', async () => {
+      const other = await start(redis.port);
+      const [page, answering] = await ask(tabs, `${url}/#stop`);
+      const second = await tabs.open(`${other.url}/#stop`);
+      await shown(second, 'Once upon');
+
+      const closed = once(answering, 'close');
+      await second.getByText('Stop').click();
+      await closed;
+
+      for (const each of [page, second]) await status(each, 'ready');
+      expect((await fetch(`${url}/api/chat/never/stream`)).status).toBe(204);
+      expect(tabs.errors).toEqual([]);
+    });
+
+    it('shows an error in the pages of every process when the one that runs the answer is killed', async () => {
+      const runner = await start(redis.port);
+      const [page] = await ask(tabs, `${runner.url}/#killed`);
+      const second = await tabs.open(`${url}/#killed`);
+      await shown(second, 'Once upon');
+
+      runner.recipe.child.kill('SIGKILL');
+
+      await status(page, /^error: /);
+      await status(second, 'error: The answer was interrupted.');
+    });
+
+    it('lets an answer end that is read when its process gets a SIGTERM', async () => {
+      const runner = await start(redis.port);
+      const [page, answering] = await ask(tabs, `${runner.url}/#deploy`);
+
+      runner.recipe.child.kill('SIGTERM');
+      await sleep(2_000);
+      answering.end(REST);
+      await shown(page, 'Once upon a time');
+      await status(page, 'ready');
+
+      expect(await runner.recipe.exited).toEqual([0, null]);
+      expect(runner.recipe.stderr).toBe('');
+    });
   });
 });

@@ -397,8 +397,12 @@ const CLIENTS: Readonly<Record<string, Row>> = {
       ),
       'channel/replay › canResume() › is false for an id from before what maxReplayEvents replays',
       `${MCP} › gives each of its streams other ids`,
+      'redis/unique-ids › gives two logs no equal id, also not in the same millisecond',
+      'redis/unique-ids › does not take the id of another log for its own',
+      'redis/unique-ids › sends a gap to a client with the id of another log',
+      'package/recipes/mcp-server › docs/mcp-server › responds with 400 to the id of an event that is not of this session, and replays nothing for it',
+      'package/recipes/mcp-server › give no two messages an equal id, and resume the stream of an id and no other',
     ],
-    missing: 'logs(key, { uniqueIds: true }) of a log on Redis',
   },
   B10: {
     fault: 'a client waits for a run that never began, or whose end another process announces too late',
