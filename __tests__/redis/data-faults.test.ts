@@ -22,8 +22,9 @@ const LARGE = 'x'.repeat(2 ** 20);
 const DOCUMENTED = rightsIn(readFileSync(join(__dirname, '../../docs/many-processes.md'), 'utf8'));
 
 function rightsIn(page: string): string[] {
-  const [, rights = ''] = /ACL SETUSER app on >secret resetchannels ([^`]+)/.exec(page) ?? [];
-  return rights.trim().split(/\s+/);
+  const [, ofLogs = ''] = /ACL SETUSER app ([^`]*)/.exec(page) ?? [];
+  const [, ofRuns = ''] = /`createRuns\(\)` also needs\s+`([^`]+)`/.exec(page) ?? [];
+  return `${ofLogs} ${ofRuns}`.split(/\s+/).filter((word) => /^[~&+]/.test(word));
 }
 
 /** The clients of the libraries with a user's name. */

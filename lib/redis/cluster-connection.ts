@@ -23,6 +23,9 @@ const MOVING_MS = 50;
 /** Milliseconds after a failover or a move of slots, in which subscribers may not be back yet. */
 const SETTLING_MS = 5_000;
 
+/** Milliseconds after which a failover shows in what the nodes report. */
+const UNNOTICED_MS = 1_000;
+
 /** The largest pause between two attempts of a command that may run twice. */
 const MAX_RETRY_MS = 1_000;
 
@@ -221,17 +224,14 @@ export class ClusterConnection implements RedisConnection {
 
   /** While slots change their nodes, subscribers have to find out where to subscribe to. */
   async #subscriberCounts(channel: string): Promise<readonly unknown[]> {
-    let counts = await this.#countNow(channel);
-    if (hasSubscribers(counts)) return counts;
-    await this.#topology.renew();
-    while (
-      performance.now() - this.#topology.changedAt < SETTLING_MS &&
-      (await this.pause(SETTLING_MS / 20))
-    ) {
-      counts = await this.#countNow(channel);
+    const askedAt = performance.now();
+    for (;;) {
+      const counts = await this.#countNow(channel);
       if (hasSubscribers(counts)) return counts;
+      await this.#topology.renew();
+      const settledAt = Math.max(askedAt + UNNOTICED_MS, this.#topology.changedAt + SETTLING_MS);
+      if (performance.now() >= settledAt || !(await this.pause(SETTLING_MS / 20))) return counts;
     }
-    return counts;
   }
 
   /** Asks the master and its replicas: a former master may still have subscribers. */

@@ -129,7 +129,8 @@ class RedisLink {
 
   /** Warns once for all reads that are refused at a time. @returns a function to call when this one has succeeded or ended */
   onRefusedRead(error: unknown): () => void {
-    if (this.#refusedReads++ === 0) {
+    // What these logs refuse themselves is no fault of Redis.
+    if (this.#refusedReads++ === 0 && this.#closed === undefined) {
       emitWarning(
         'SSE_REDIS_LOST',
         `Redis refuses to read a log (${messageOf(error)}). Until it allows that, subscribers receive nothing; afterwards they ` +
