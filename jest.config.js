@@ -1,8 +1,10 @@
+const { availableParallelism } = require('node:os');
+
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: 'node',
-  // Most of the time passes in servers, browsers and compilers that the tests start, or in waiting for them.
-  maxWorkers: '100%',
+  // More than there are cores: the servers, browsers and compilers that the tests start also make them wait.
+  maxWorkers: Math.ceil(1.5 * availableParallelism()),
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', {}] },
   reporters: ['default', '<rootDir>/tools/open-tests.cjs'],
