@@ -24,6 +24,18 @@ async function bodyOf(server: TestServer, accept: string): Promise<string> {
   return (await ask(server, accept)).text();
 }
 
+/** A route that yields once, then waits, and opens `cleaned` in its `finally`. */
+function waiting(cleaned: Gate) {
+  return async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
+    try {
+      yield 1;
+      await aborted(res.sse.signal);
+    } finally {
+      cleaned.open();
+    }
+  };
+}
+
 /** The text that arrived, and whether the response was complete. */
 async function read(response: Response, onText?: () => void): Promise<{ text: string; complete: boolean }> {
   let text = '';
@@ -230,14 +242,7 @@ describe.each(['application/json', 'application/jsonl'])('a response as %s', (ac
 
   it('is cut by sse.close() after its grace period', async () => {
     const cleaned = new Gate();
-    const server = await started(async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
-      try {
-        yield 1;
-        await aborted(res.sse.signal);
-      } finally {
-        cleaned.open();
-      }
-    });
+    const server = await started(waiting(cleaned));
     const reading = read(await ask(server, accept), () =>
       server.sse.close({ spreadMs: 0, graceMs: 10, drainMs: 0 }),
     );
@@ -248,14 +253,7 @@ describe.each(['application/json', 'application/jsonl'])('a response as %s', (ac
 
   it('closes the generator when the client leaves', async () => {
     const cleaned = new Gate();
-    const server = await started(async function* (_req: unknown, res: { sse: { signal: AbortSignal } }) {
-      try {
-        yield 1;
-        await aborted(res.sse.signal);
-      } finally {
-        cleaned.open();
-      }
-    });
+    const server = await started(waiting(cleaned));
     const controller = new AbortController();
     await ask(server, accept, { signal: controller.signal });
     controller.abort();
@@ -283,6 +281,20 @@ describe.each(['application/json', 'application/jsonl'])('a response as %s', (ac
     }
 
     expect(text.trim()).toBe(accept === 'application/json' ? '[1]' : '1');
+  });
+
+  it("is that of a fetch client, also with client: 'eventsource' and for one that accepts event streams too", async () => {
+    const server = await started(
+      async function* () {
+        yield 1;
+        return 'the end';
+      },
+      { formats: ['json', 'json-lines', 'event-stream'], client: 'eventsource' },
+    );
+
+    expect(await bodyOf(server, `${accept}, text/event-stream;q=0.9`)).toBe(
+      accept === 'application/json' ? '[1,"the end"]' : '1\n"the end"\n',
+    );
   });
 
   it('is not answered with a 204 after the end of an event stream', async () => {

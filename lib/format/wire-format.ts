@@ -1,5 +1,5 @@
 import { isPublishedEvent, isServerSentEvent } from './event';
-import { encode } from './event-stream';
+import { EMPTY_COMMENT_FRAME, encode } from './event-stream';
 import { dataOf } from './record';
 import { type Serialize, serializeData } from './serialize';
 
@@ -17,7 +17,10 @@ export const FORMATS: readonly Format[] = ['event-stream', 'json-lines', 'json']
 
 /** How the values of one response become its body. A JSON array counts them, so each response has its own. */
 export interface WireFormat {
-  readonly isEventStream: boolean;
+  /** Opens a response whose first value is not ready yet. */
+  readonly opening: string;
+  /** Keeps an idle connection alive; `undefined` for the comment of event streams. */
+  readonly keepAlive: string | undefined;
   /** @returns the text of a value, or of nothing but white space for a comment. @throws if it cannot be sent */
   encode(value: unknown, serialize: Serialize): string;
   /**
@@ -28,16 +31,22 @@ export interface WireFormat {
   complete(text: string): string;
 }
 
-/** White space between the values, which no client shows: it opens the response and keeps its connection alive. */
-export const JSON_BLANK = '\n';
+/** White space between the values, which no client shows. */
+const JSON_BLANK = '\n';
 
 const ANY_LINE_END = /\r\n|[\r\n]/g;
 
-export const EVENT_STREAM: WireFormat = { isEventStream: true, encode, complete: (text) => text };
+const EVENT_STREAM: WireFormat = {
+  opening: EMPTY_COMMENT_FRAME,
+  keepAlive: undefined,
+  encode,
+  complete: (text) => text,
+};
 
 /** https://jsonlines.org: UTF-8, one JSON text for each line, and a line end after each. Blank lines are no values. */
 const JSON_LINES: WireFormat = {
-  isEventStream: false,
+  opening: JSON_BLANK,
+  keepAlive: JSON_BLANK,
   encode(value, serialize) {
     const text = jsonOf(value, serialize);
     // Outside its strings, where JSON has escapes for them, line ends are only white space (RFC 8259 2).
@@ -48,7 +57,8 @@ const JSON_LINES: WireFormat = {
 
 /** One array (RFC 8259 5), which stays without its end if the response is cut. */
 class JsonArray implements WireFormat {
-  readonly isEventStream = false;
+  readonly opening = JSON_BLANK;
+  readonly keepAlive = JSON_BLANK;
   #isEmpty = true;
 
   encode(value: unknown, serialize: Serialize): string {

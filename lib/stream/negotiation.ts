@@ -3,7 +3,7 @@ import { FORMATS, type Format } from '../format/wire-format';
 import type { StreamRequest } from './stream-request';
 
 /** The media types of each format. The first is sent to a client that accepts any. */
-export const MEDIA_TYPES: Readonly<Record<Format, readonly [string, ...string[]]>> = {
+const MEDIA_TYPES: Readonly<Record<Format, readonly [string, ...string[]]>> = {
   'event-stream': ['text/event-stream'],
   'json-lines': ['application/jsonl', 'application/x-ndjson'],
   json: ['application/json'],

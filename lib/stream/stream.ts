@@ -5,9 +5,9 @@ import { queueSocketOf } from '../connection/http';
 import { destroy, offClosed, offTurn, onClosed, onTurn } from '../connection/pipeline';
 import { isSseError, type SseError, type SseErrorCode, sseError, warn } from '../errors';
 import { isServerSentEvent } from '../format/event';
-import { EMPTY_COMMENT_FRAME, encodeEnd } from '../format/event-stream';
+import { encodeEnd } from '../format/event-stream';
 import type { Frames } from '../format/frames';
-import { JSON_BLANK, type WireFormat, wireFormatOf } from '../format/wire-format';
+import { type WireFormat, wireFormatOf } from '../format/wire-format';
 import { LazyTimeout } from '../lazy-timeout';
 import { type Admission, admit } from './admission';
 import { type OpenStream, recordClose, recordOpen, routeOf, type StreamEnd } from './diagnostics';
@@ -280,7 +280,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
   }
 
   takeKeepAlive(): string | undefined {
-    return this.#format.isEventStream ? this.#producer.takeKeepAlive() : JSON_BLANK;
+    return this.#producer.takeKeepAlive() ?? this.#format.keepAlive;
   }
 
   #resumeWhenReady(): void {
@@ -294,7 +294,7 @@ class Stream extends AsyncResource implements Consumer, ConnectionOwner, Closabl
     this.#clearCommitTimeout();
     if (this.#state !== StreamState.RUNNING) return;
     try {
-      this.#connection.write(this.#format.isEventStream ? EMPTY_COMMENT_FRAME : JSON_BLANK);
+      this.#connection.write(this.#format.opening);
     } catch (error) {
       this.#failWith(error);
     }
