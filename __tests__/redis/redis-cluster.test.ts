@@ -50,6 +50,13 @@ async function subscribersOf(node: ClusterNode, command: string): Promise<string
   return channels.filter((channel) => !channel.includes(':runs:'));
 }
 
+/** How often nodes were asked for their slots. */
+async function slotsCommands(nodes: readonly ClusterNode[]): Promise<number> {
+  const replies = await Promise.all(nodes.map((node) => node.call('INFO', 'commandstats')));
+  const counts = replies.map((reply) => /cmdstat_cluster\|slots:calls=(\d+)/.exec(String(reply))?.[1] ?? 0);
+  return counts.reduce((sum: number, count) => sum + Number(count), 0);
+}
+
 describeCluster('redisLogs() on a cluster with replicas', {}, (cluster) => {
   describe.each(CLUSTER_CLIENTS)('%s', (name, connect) => {
     let user: Connected;
@@ -99,6 +106,18 @@ describeCluster('redisLogs() on a cluster with replicas', {}, (cluster) => {
       await here(key).append(record('x'));
       expect(await here(key).hasSubscribers?.()).toBe(true);
       expect(await here(`${key} without`).hasSubscribers?.()).toBe(false);
+    });
+
+    it('asks the nodes for their slots once for all that look for subscribers at the same time', async () => {
+      const [here] = logs;
+      await here(name).append(record('x'));
+      const before = await slotsCommands(cluster.nodes);
+
+      const all = Array.from({ length: 200 }, (_, n) => here(`${name} ${n}`).hasSubscribers?.());
+
+      expect(await Promise.all(all)).toEqual(all.map(() => false));
+      // Without subscribers each asks for about a second, every quarter of it, and each request goes to three nodes.
+      expect((await slotsCommands(cluster.nodes)) - before).toBeLessThan(200);
     });
 
     it('closes the connection to a node that it does not need any more', async () => {

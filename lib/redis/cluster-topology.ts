@@ -2,7 +2,7 @@ import type { ClusterClient } from './cluster-clients';
 import { coverage, majority, nameOf, parseName, parseSlots, type SlotRange } from './cluster-slots';
 import type { CommandDriver, DriverListener, RedisDriver } from './drivers';
 import { HEARTBEAT_MS, notSentError } from './redis-connection';
-import { slotOf } from './slot';
+import { SLOTS, slotOf } from './slot';
 
 /** The number of nodes that are asked at a time for the owners of the slots: enough to outvote one. */
 const ASKED = 3;
@@ -29,6 +29,7 @@ export class ClusterTopology {
   /** The connections that ask a node. */
   readonly #asking = new Set<RedisDriver>();
   #refreshing: Promise<void> | undefined;
+  #nextRefresh: Promise<void> | undefined;
   #refreshAgain: NodeJS.Timeout | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #changedAt = Number.NEGATIVE_INFINITY;
@@ -126,9 +127,8 @@ export class ClusterTopology {
   }
 
   /** Asks the nodes now. Resolves when they have answered, or none has. */
-  async renew(): Promise<void> {
-    await this.#refreshing;
-    await this.#refresh();
+  renew(): Promise<void> {
+    return this.#refresh();
   }
 
   async close(): Promise<void> {
@@ -140,8 +140,15 @@ export class ClusterTopology {
     await this.#refreshing;
   }
 
-  async #refresh(): Promise<void> {
-    await this.#refreshing;
+  /** One request serves all that ask before it is sent: those that ask during another share the next. */
+  #refresh(): Promise<void> {
+    this.#nextRefresh ??= this.#refreshAfter(this.#refreshing);
+    return this.#nextRefresh;
+  }
+
+  async #refreshAfter(current: Promise<void> | undefined): Promise<void> {
+    await current;
+    this.#nextRefresh = undefined;
     if (this.#isClosed) return;
     clearTimeout(this.#refreshAgain);
     this.#refreshAgain = undefined;
@@ -198,7 +205,7 @@ export class ClusterTopology {
     const previous = this.#masters;
     this.#masters = masters;
     this.#nodes = [...nodes];
-    for (let slot = 0; slot < 16_384; slot++) {
+    for (let slot = 0; slot < SLOTS; slot++) {
       if (previous[slot] !== masters[slot]) {
         if (previous.length > 0) this.#changedAt = performance.now();
         this.#notify();

@@ -1,4 +1,5 @@
-const SLOTS = 16_384;
+/** The number of slots of a cluster. */
+export const SLOTS = 16_384;
 
 /** The part of a key that decides on its slot: the text between the first braces, if there is any. */
 function hashTag(key: string): string | undefined {
